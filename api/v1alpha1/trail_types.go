@@ -1,0 +1,602 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Trail is an AWS CloudTrail trail that is kept as its spec says. The spec is the whole truth: a
+// field that is taken out of it is cleared in AWS. The status tells what CloudTrail itself reports.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:categories=aws,shortName=trail,singular=trail,path=trails
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Logging",type=string,JSONPath=`.status.conditions[?(@.type=="Logging")].status`
+// +kubebuilder:printcolumn:name="Region",type=string,JSONPath=`.status.homeRegion`
+// +kubebuilder:printcolumn:name="Last Delivery",type=date,JSONPath=`.status.latestDeliveryTime`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="ARN",type=string,JSONPath=`.status.trailARN`,priority=1
+// +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.accountID`,priority=1
+// +kubebuilder:validation:XValidation:rule="has(self.spec.name) || (self.metadata.name.size() >= 3 && self.metadata.name.size() <= 128 && !self.metadata.name.matches('[.-][.-]') && !self.metadata.name.matches('^([0-9]+[.]){3}[0-9]+$'))",message="metadata.name is not a valid trail name (3 to 128 characters, no two of . and - side by side, not an IP address); set spec.name to the name of the trail"
+// +kubebuilder:validation:XValidation:rule="(has(self.spec.name) ? self.spec.name : self.metadata.name) == (has(oldSelf.spec.name) ? oldSelf.spec.name : oldSelf.metadata.name)",message="the trail's name is immutable: AWS cannot rename a trail; create a new Trail and delete this one",fieldPath=".spec.name"
+type Trail struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is the trail that is wanted.
+	// +required
+	Spec TrailSpec `json:"spec"`
+
+	// status is what CloudTrail reports of the trail.
+	// +optional
+	// +kubebuilder:default={observedGeneration:-1}
+	Status TrailStatus `json:"status,omitzero"`
+}
+
+// TrailSpec is the trail that is wanted. Its fields are those of CloudTrail's CreateTrail,
+// PutEventSelectors, PutInsightSelectors, PutEventConfiguration and AddTags, and below them how the
+// operator handles the trail.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region is immutable: a trail cannot move; create a new Trail in the other region and delete this one",fieldPath=".region"
+// +kubebuilder:validation:XValidation:rule="(has(self.cloudWatchLogsLogGroupARN) && self.cloudWatchLogsLogGroupARN != '') == (has(self.cloudWatchLogsRoleARN) && self.cloudWatchLogsRoleARN != '')",message="cloudWatchLogsLogGroupARN and cloudWatchLogsRoleARN go together: set both, or neither",fieldPath=".cloudWatchLogsLogGroupARN"
+// +kubebuilder:validation:XValidation:rule="!(has(self.isMultiRegionTrail) && self.isMultiRegionTrail && has(self.includeGlobalServiceEvents) && !self.includeGlobalServiceEvents)",message="a multi-region trail includes global service events: remove includeGlobalServiceEvents: false or isMultiRegionTrail: true",fieldPath=".includeGlobalServiceEvents"
+// +kubebuilder:validation:XValidation:rule="!(has(self.eventSelectors) && has(self.advancedEventSelectors))",message="eventSelectors and advancedEventSelectors exclude each other: keep one of them",fieldPath=".advancedEventSelectors"
+type TrailSpec struct {
+	// name of the trail in AWS: 3 to 128 of A-Z a-z 0-9 . _ -, beginning and ending with a letter or
+	// digit, no two of . _ - side by side, not an IP address. Default: metadata.name. Immutable.
+	// +optional
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._-]*$')",message="a trail name may contain A-Z a-z 0-9 . _ - only"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9].*[A-Za-z0-9]$')",message="a trail name begins and ends with a letter or digit"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[._-][._-]')",message="a trail name has no two of . _ - side by side"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+[.]){3}[0-9]+$')",message="a trail name must not look like an IP address"
+	Name string `json:"name,omitempty"`
+
+	// region is the home region of the trail. Default: the operator's region. Immutable.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$')",message="region must be an AWS region code, such as eu-central-1"
+	Region string `json:"region,omitempty"`
+
+	// identityRef names the AWSIdentity to call AWS with. Default: the AWSIdentity "default".
+	// +optional
+	IdentityRef *IdentityReference `json:"identityRef,omitempty"`
+
+	// s3BucketName is the bucket that CloudTrail delivers log files to. It must exist, with a bucket
+	// policy that lets CloudTrail write to it.
+	// +required
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9.-]*$')",message="a bucket name may contain a-z 0-9 . - only"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9].*[a-z0-9]$')",message="a bucket name begins and ends with a letter or digit"
+	// +kubebuilder:validation:XValidation:rule="!self.contains('..')",message="a bucket name has no two periods side by side"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+[.]){3}[0-9]+$')",message="a bucket name must not look like an IP address"
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('xn--') && !self.startsWith('sthree-') && !self.endsWith('-s3alias') && !self.endsWith('--ol-s3') && !self.endsWith('.mrap') && !self.endsWith('--x-s3') && !self.endsWith('--table-s3')",message="a bucket name must not begin with xn-- or sthree-, nor end with -s3alias, --ol-s3, .mrap, --x-s3 or --table-s3: give the name of a general purpose bucket"
+	S3BucketName string `json:"s3BucketName"`
+
+	// s3KeyPrefix is put before AWSLogs/ in the keys of the log files. Up to 200 characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=200
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\x00-\\\\x1f\\\\x7f]*$')",message="s3KeyPrefix must not contain control characters or line breaks"
+	S3KeyPrefix string `json:"s3KeyPrefix,omitempty"`
+
+	// snsTopicName is the name or ARN of the SNS topic that CloudTrail notifies of each delivered
+	// log file. A name is a topic of the trail's own account and region.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^[A-Za-z0-9_-]+$|^arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$')",message="snsTopicName must be the name of a standard SNS topic (A-Z a-z 0-9 _ -) or its ARN, such as arn:aws:sns:us-east-1:111122223333:trail-topic"
+	SNSTopicName string `json:"snsTopicName,omitempty"`
+
+	// kmsKeyID is the KMS key that encrypts the log files: a key id, a key ARN, an alias such as
+	// alias/trail, or an alias's ARN.
+	// +optional
+	// +kubebuilder:validation:MaxLength=350
+	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^alias/[A-Za-z0-9/_-]+$|^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$|^mrk-[0-9a-f]{32}$|^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:(alias/[A-Za-z0-9/_-]+|key/[A-Za-z0-9-]+)$')",message="kmsKeyID must be a key id, a key ARN, alias/NAME, or an alias ARN"
+	KMSKeyID string `json:"kmsKeyID,omitempty"`
+
+	// cloudWatchLogsLogGroupARN is the log group that CloudTrail also sends events to, with or without
+	// the ending :*. Needs cloudWatchLogsRoleARN.
+	// +optional
+	// +kubebuilder:validation:MaxLength=700
+	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^arn:[a-z0-9-]+:logs:[a-z0-9-]+:[0-9]{12}:log-group:[A-Za-z0-9_/.#-]{1,512}(:[*])?$')",message="cloudWatchLogsLogGroupARN must be the ARN of a log group, such as arn:aws:logs:us-east-1:111122223333:log-group:trail:*"
+	CloudWatchLogsLogGroupARN string `json:"cloudWatchLogsLogGroupARN,omitempty"`
+
+	// cloudWatchLogsRoleARN is the IAM role that CloudTrail assumes to write to the log group. Needs
+	// cloudWatchLogsLogGroupARN.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^arn:[a-z0-9-]+:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$')",message="cloudWatchLogsRoleARN must be the ARN of an IAM role, such as arn:aws:iam::111122223333:role/trail-logs"
+	CloudWatchLogsRoleARN string `json:"cloudWatchLogsRoleARN,omitempty"`
+
+	// includeGlobalServiceEvents says whether events of global services such as IAM are logged.
+	// Default: true, as in AWS. A multi-region trail needs it.
+	// +optional
+	IncludeGlobalServiceEvents *bool `json:"includeGlobalServiceEvents,omitempty"`
+
+	// isMultiRegionTrail says whether the trail logs events of all regions. Default: false.
+	// +optional
+	IsMultiRegionTrail *bool `json:"isMultiRegionTrail,omitempty"`
+
+	// enableLogFileValidation says whether CloudTrail delivers signed digest files that prove that
+	// log files are unchanged. Default: false.
+	// +optional
+	EnableLogFileValidation *bool `json:"enableLogFileValidation,omitempty"`
+
+	// isOrganizationTrail says whether the trail logs events of all accounts of the organization.
+	// The identity's account must be the management account or a delegated administrator of it.
+	// Default: false.
+	// +optional
+	IsOrganizationTrail *bool `json:"isOrganizationTrail,omitempty"`
+
+	// logging says whether the trail records events: true calls StartLogging, false StopLogging.
+	// Default: true.
+	// +optional
+	Logging *bool `json:"logging,omitempty"`
+
+	// eventSelectors are basic event selectors: which management events, and which data events of S3
+	// objects, Lambda functions and DynamoDB tables are logged. Excludes advancedEventSelectors.
+	// Both absent: all management events and no data events, CloudTrail's default.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=5
+	// +kubebuilder:validation:XValidation:rule="self.map(s, has(s.dataResources) ? s.dataResources.map(d, size(d.values)).sum() : 0).sum() <= 250",message="at most 250 data resource values in all event selectors together; use advancedEventSelectors for more"
+	EventSelectors []EventSelector `json:"eventSelectors,omitempty"`
+
+	// advancedEventSelectors choose management, data and network activity events by their fields.
+	// Excludes eventSelectors.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:XValidation:rule="self.map(s, s.fieldSelectors.map(f, (has(f.equals) ? size(f.equals) : 0) + (has(f.notEquals) ? size(f.notEquals) : 0) + (has(f.startsWith) ? size(f.startsWith) : 0) + (has(f.notStartsWith) ? size(f.notStartsWith) : 0) + (has(f.endsWith) ? size(f.endsWith) : 0) + (has(f.notEndsWith) ? size(f.notEndsWith) : 0)).sum()).sum() <= 500",message="at most 500 values in the conditions of all advanced event selectors together"
+	AdvancedEventSelectors []AdvancedEventSelector `json:"advancedEventSelectors,omitempty"`
+
+	// insightSelectors choose the Insights events that CloudTrail looks for. Absent: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=insightType
+	// +kubebuilder:validation:MaxItems=10
+	InsightSelectors []InsightSelector `json:"insightSelectors,omitempty"`
+
+	// aggregationConfigurations choose aggregated events (PutEventConfiguration). Absent: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=eventCategory
+	// +kubebuilder:validation:MaxItems=1
+	AggregationConfigurations []AggregationConfiguration `json:"aggregationConfigurations,omitempty"`
+
+	// tags of the trail in AWS. Tags that others put on the trail are left alone. At most 49: AWS
+	// allows 50, and the operator's owner tag is one of them.
+	// +optional
+	// +listType=map
+	// +listMapKey=key
+	// +kubebuilder:validation:MaxItems=49
+	Tags []Tag `json:"tags,omitempty"`
+
+	// managementPolicy is Manage, or Observe: report status and differences and never write to AWS.
+	// Default: Manage.
+	// +optional
+	ManagementPolicy ManagementPolicy `json:"managementPolicy,omitempty"`
+
+	// adoptionPolicy says what to do with a trail of that name that already exists in AWS: Never takes it
+	// over, IfUnowned takes it if it has no owner tag, Always takes it even from another owner.
+	// Default: Never.
+	// +optional
+	AdoptionPolicy AdoptionPolicy `json:"adoptionPolicy,omitempty"`
+
+	// deletionPolicy says what becomes of the trail in AWS when this object is deleted: Delete it or
+	// Retain it. Default: Delete.
+	// +optional
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// suspend stops all work on this object, deletion excepted, until it is false again. Default: false.
+	// +optional
+	Suspend *bool `json:"suspend,omitempty"`
+
+	// interval is how often to look for drift and to refresh the status, such as 10m: from 10s to 24h.
+	// Default: the operator's --resync-interval.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="interval must be a duration with units, such as 30s, 10m or 1h30m"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || (duration(self) >= duration('10s') && duration(self) <= duration('24h'))",message="interval must be between 10s and 24h"
+	Interval *metav1.Duration `json:"interval,omitempty"`
+}
+
+// IdentityReference names an AWSIdentity.
+type IdentityReference struct {
+	// name of the AWSIdentity.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// ReadWriteType chooses events by whether they change something.
+//
+// +kubebuilder:validation:Enum=ReadOnly;WriteOnly;All
+type ReadWriteType string
+
+const (
+	// ReadOnly chooses events that only read, such as DescribeInstances.
+	ReadOnly ReadWriteType = "ReadOnly"
+	// WriteOnly chooses events that change something, such as RunInstances.
+	WriteOnly ReadWriteType = "WriteOnly"
+	// ReadWriteAll chooses both.
+	ReadWriteAll ReadWriteType = "All"
+)
+
+// EventSelector is a basic event selector.
+type EventSelector struct {
+	// readWriteType is ReadOnly, WriteOnly or All. Default: All.
+	// +optional
+	ReadWriteType ReadWriteType `json:"readWriteType,omitempty"`
+
+	// includeManagementEvents says whether management events are logged. Default: true.
+	// +optional
+	IncludeManagementEvents *bool `json:"includeManagementEvents,omitempty"`
+
+	// dataResources choose data events. At most 250 values in all selectors together.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=250
+	DataResources []DataResource `json:"dataResources,omitempty"`
+
+	// excludeManagementEventSources are services whose management events are not logged:
+	// kms.amazonaws.com or rdsdata.amazonaws.com.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=10
+	// +kubebuilder:validation:items:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.all(s, s.endsWith('.amazonaws.com'))",message="excludeManagementEventSources are event sources such as kms.amazonaws.com"
+	ExcludeManagementEventSources []string `json:"excludeManagementEventSources,omitempty"`
+}
+
+// DataResource chooses data events of resources of one type.
+type DataResource struct {
+	// type of the resources: AWS::S3::Object, AWS::Lambda::Function or AWS::DynamoDB::Table.
+	// +required
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$')",message="a data resource type looks like AWS::S3::Object, AWS::Lambda::Function or AWS::DynamoDB::Table"
+	Type string `json:"type"`
+
+	// values are ARNs or their beginnings, such as arn:aws:s3:::bucket/prefix; arn:aws:s3 means all
+	// objects of all buckets.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=250
+	// +kubebuilder:validation:items:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.all(v, v.startsWith('arn:'))",message="values are ARNs or their beginnings, such as arn:aws:s3:::bucket/prefix"
+	Values []string `json:"values"`
+}
+
+// AdvancedEventSelector chooses events by their fields; all of its field selectors must match.
+//
+// +kubebuilder:validation:XValidation:rule="self.fieldSelectors.exists(f, f.field == 'eventCategory')",message="every advanced event selector needs a field selector for eventCategory",fieldPath=".fieldSelectors"
+// +kubebuilder:validation:XValidation:rule="!self.fieldSelectors.exists(f, f.field == 'eventCategory' && has(f.equals) && 'Data' in f.equals) || self.fieldSelectors.exists(f, f.field == 'resources.type')",message="an advanced event selector for eventCategory Data needs a field selector for resources.type",fieldPath=".fieldSelectors"
+// +kubebuilder:validation:XValidation:rule="!self.fieldSelectors.exists(f, f.field == 'eventCategory' && has(f.equals) && 'NetworkActivity' in f.equals) || self.fieldSelectors.exists(f, f.field == 'eventSource')",message="an advanced event selector for eventCategory NetworkActivity needs a field selector for eventSource",fieldPath=".fieldSelectors"
+type AdvancedEventSelector struct {
+	// name describes the selector. Up to 1000 characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1000
+	Name string `json:"name,omitempty"`
+
+	// fieldSelectors must all match. Each field at most once.
+	// +required
+	// +listType=map
+	// +listMapKey=field
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=20
+	FieldSelectors []AdvancedFieldSelector `json:"fieldSelectors"`
+}
+
+// AdvancedFieldSelector matches one field of an event; a value list matches if any value does, and
+// a not-list if none does.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.equals) || has(self.notEquals) || has(self.startsWith) || has(self.notStartsWith) || has(self.endsWith) || has(self.notEndsWith)",message="a field selector needs at least one of equals, notEquals, startsWith, notStartsWith, endsWith, notEndsWith"
+// +kubebuilder:validation:XValidation:rule="!(self.field in ['readOnly', 'eventCategory', 'resources.type']) || (has(self.equals) && !has(self.notEquals) && !has(self.startsWith) && !has(self.notStartsWith) && !has(self.endsWith) && !has(self.notEndsWith))",message="readOnly, eventCategory and resources.type can be compared with equals only"
+// +kubebuilder:validation:XValidation:rule="!(self.field in ['readOnly', 'eventCategory', 'resources.type']) || !has(self.equals) || size(self.equals) == 1",message="readOnly, eventCategory and resources.type take one value; write another advanced event selector for another value",fieldPath=".equals"
+// +kubebuilder:validation:XValidation:rule="self.field != 'readOnly' || !has(self.equals) || self.equals.all(v, v in ['true', 'false'])",message="readOnly equals \"true\" or \"false\"",fieldPath=".equals"
+type AdvancedFieldSelector struct {
+	// field of the event record, such as eventCategory, readOnly, eventName, eventSource, eventType,
+	// resources.type, resources.ARN, userIdentity.arn or sessionCredentialFromConsole.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1000
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._]+$')",message="a field is a name such as eventCategory or resources.ARN"
+	Field string `json:"field"`
+
+	// equals: the field is one of the values.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=2048
+	Equals []string `json:"equals,omitempty"`
+
+	// notEquals: the field is none of the values.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=2048
+	NotEquals []string `json:"notEquals,omitempty"`
+
+	// startsWith: the field begins with one of the values.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=2048
+	StartsWith []string `json:"startsWith,omitempty"`
+
+	// notStartsWith: the field begins with none of the values.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=2048
+	NotStartsWith []string `json:"notStartsWith,omitempty"`
+
+	// endsWith: the field ends with one of the values.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=2048
+	EndsWith []string `json:"endsWith,omitempty"`
+
+	// notEndsWith: the field ends with none of the values.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=500
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=2048
+	NotEndsWith []string `json:"notEndsWith,omitempty"`
+}
+
+// InsightType is a kind of unusual activity that CloudTrail Insights looks for.
+//
+// +kubebuilder:validation:Enum=ApiCallRateInsight;ApiErrorRateInsight
+type InsightType string
+
+// InsightEventCategory is a category of events that Insights analyses.
+//
+// +kubebuilder:validation:Enum=Management;Data
+type InsightEventCategory string
+
+// InsightEventCategoryManagement is the category of an insight selector that names none.
+const InsightEventCategoryManagement InsightEventCategory = "Management"
+
+// InsightSelector chooses one kind of Insights events.
+type InsightSelector struct {
+	// insightType is ApiCallRateInsight or ApiErrorRateInsight.
+	// +required
+	InsightType InsightType `json:"insightType"`
+
+	// eventCategories are the events to analyse: Management, Data. Default: Management.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	EventCategories []InsightEventCategory `json:"eventCategories,omitempty"`
+}
+
+// AggregationEventCategory is a category of events that can be aggregated.
+//
+// +kubebuilder:validation:Enum=Data
+type AggregationEventCategory string
+
+// AggregationTemplate is a way to aggregate events.
+//
+// +kubebuilder:validation:Enum=API_ACTIVITY;RESOURCE_ACCESS;USER_ACTIONS
+type AggregationTemplate string
+
+// AggregationConfiguration chooses aggregated events.
+type AggregationConfiguration struct {
+	// eventCategory is Data.
+	// +required
+	EventCategory AggregationEventCategory `json:"eventCategory"`
+
+	// templates are API_ACTIVITY, RESOURCE_ACCESS and USER_ACTIONS.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	Templates []AggregationTemplate `json:"templates"`
+}
+
+// Tag is an AWS tag.
+type Tag struct {
+	// key of the tag: 1 to 128 of letters, digits, spaces and _ . : / = + - @.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\\\p{L}\\\\p{Z}\\\\p{N}_.:/=+@-]*$')",message="a tag key may contain letters, digits, spaces and _ . : / = + - @ only"
+	// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().startsWith('aws:')",message="tag keys that begin with aws: are reserved by AWS; choose another key"
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('trail-operator.dev/')",message="tag keys that begin with trail-operator.dev/ are the operator's own; choose another key"
+	Key string `json:"key"`
+
+	// value of the tag: up to 256 of letters, digits, spaces and _ . : / = + - @.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\\\p{L}\\\\p{Z}\\\\p{N}_.:/=+@-]*$')",message="a tag value may contain letters, digits, spaces and _ . : / = + - @ only"
+	Value string `json:"value,omitempty"`
+}
+
+// ManagementPolicy says whether the operator writes to AWS.
+//
+// +kubebuilder:validation:Enum=Manage;Observe
+type ManagementPolicy string
+
+const (
+	// ManagementPolicyManage keeps the trail as the spec says.
+	ManagementPolicyManage ManagementPolicy = "Manage"
+	// ManagementPolicyObserve reports and never writes to AWS.
+	ManagementPolicyObserve ManagementPolicy = "Observe"
+)
+
+// AdoptionPolicy says whether a trail that already exists is taken over.
+//
+// +kubebuilder:validation:Enum=Never;IfUnowned;Always
+type AdoptionPolicy string
+
+const (
+	// AdoptionPolicyNever takes no trail over.
+	AdoptionPolicyNever AdoptionPolicy = "Never"
+	// AdoptionPolicyIfUnowned takes a trail over that has no owner tag.
+	AdoptionPolicyIfUnowned AdoptionPolicy = "IfUnowned"
+	// AdoptionPolicyAlways takes a trail over from whomever it belongs to.
+	AdoptionPolicyAlways AdoptionPolicy = "Always"
+)
+
+// DeletionPolicy says what becomes of the trail in AWS when its object is deleted.
+//
+// +kubebuilder:validation:Enum=Delete;Retain
+type DeletionPolicy string
+
+const (
+	// DeletionPolicyDelete deletes the trail.
+	DeletionPolicyDelete DeletionPolicy = "Delete"
+	// DeletionPolicyRetain leaves the trail as it is, without the owner tag.
+	DeletionPolicyRetain DeletionPolicy = "Retain"
+)
+
+// TrailStatus is what CloudTrail reports of a trail, and what the operator makes of it.
+type TrailStatus struct {
+	// observedGeneration is the generation of the spec that the conditions speak of; -1 until the
+	// object was looked at.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions are Ready, Synced, Logging, Delivering, and Reconciling or Stalled while they are true.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// trailARN is the ARN of the trail.
+	// +optional
+	TrailARN string `json:"trailARN,omitempty"`
+
+	// homeRegion is the region in which the trail was created.
+	// +optional
+	HomeRegion string `json:"homeRegion,omitempty"`
+
+	// accountID is the AWS account that the identity led to. An identity that begins to lead
+	// elsewhere is refused.
+	// +optional
+	AccountID string `json:"accountID,omitempty"`
+
+	// isLogging tells whether the trail is recording events now.
+	// +optional
+	IsLogging *bool `json:"isLogging,omitempty"`
+
+	// startLoggingTime is when logging was started last.
+	// +optional
+	StartLoggingTime *metav1.Time `json:"startLoggingTime,omitempty"`
+
+	// stopLoggingTime is when logging was stopped last.
+	// +optional
+	StopLoggingTime *metav1.Time `json:"stopLoggingTime,omitempty"`
+
+	// latestDeliveryTime is when CloudTrail last delivered log files to the bucket.
+	// +optional
+	LatestDeliveryTime *metav1.Time `json:"latestDeliveryTime,omitempty"`
+
+	// latestDeliveryError is the S3 error of the latest delivery, such as AccessDenied; absent when it succeeded.
+	// +optional
+	LatestDeliveryError string `json:"latestDeliveryError,omitempty"`
+
+	// latestNotificationTime is when CloudTrail last notified the SNS topic.
+	// +optional
+	LatestNotificationTime *metav1.Time `json:"latestNotificationTime,omitempty"`
+
+	// latestNotificationError is the SNS error of the latest notification.
+	// +optional
+	LatestNotificationError string `json:"latestNotificationError,omitempty"`
+
+	// latestDigestDeliveryTime is when CloudTrail last delivered a digest file to the bucket.
+	// +optional
+	LatestDigestDeliveryTime *metav1.Time `json:"latestDigestDeliveryTime,omitempty"`
+
+	// latestDigestDeliveryError is the S3 error of the latest digest delivery.
+	// +optional
+	LatestDigestDeliveryError string `json:"latestDigestDeliveryError,omitempty"`
+
+	// latestCloudWatchLogsDeliveryTime is when CloudTrail last delivered events to the log group.
+	// +optional
+	LatestCloudWatchLogsDeliveryTime *metav1.Time `json:"latestCloudWatchLogsDeliveryTime,omitempty"`
+
+	// latestCloudWatchLogsDeliveryError is the CloudWatch Logs error of the latest delivery.
+	// +optional
+	LatestCloudWatchLogsDeliveryError string `json:"latestCloudWatchLogsDeliveryError,omitempty"`
+
+	// snsTopicARN is the ARN of the topic that is notified.
+	// +optional
+	SNSTopicARN string `json:"snsTopicARN,omitempty"`
+
+	// kmsKeyARN is the ARN of the key that kmsKeyID stood for when it was last applied.
+	// +optional
+	KMSKeyARN string `json:"kmsKeyARN,omitempty"`
+
+	// kmsKeyID is the value of spec.kmsKeyID that kmsKeyARN answers: an alias can be compared with what AWS
+	// reports only by what it was resolved to.
+	// +optional
+	KMSKeyID string `json:"kmsKeyID,omitempty"`
+
+	// managedTagKeys are the keys of the tags that the spec has set; those that leave the spec are removed in AWS.
+	// +optional
+	// +listType=set
+	ManagedTagKeys []string `json:"managedTagKeys,omitempty"`
+
+	// aggregationApplied tells that the operator has put an aggregation configuration on the trail.
+	// DescribeTrails does not report these, so it is remembered here when to look.
+	// +optional
+	AggregationApplied bool `json:"aggregationApplied,omitempty"`
+
+	// lastDrift is the last time that AWS was found to differ from a spec that had been applied before.
+	// +optional
+	LastDrift *Drift `json:"lastDrift,omitempty"`
+
+	// lastHandledReconcileAt is the last reconcile annotation's value that was acted on.
+	// +optional
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+}
+
+// Drift is a difference that somebody made in AWS.
+type Drift struct {
+	// detectedTime is when the difference was found.
+	// +required
+	DetectedTime metav1.Time `json:"detectedTime"`
+
+	// fields are the fields of the spec that AWS differed from, or "trail" when the trail was gone.
+	// +optional
+	// +listType=set
+	Fields []string `json:"fields,omitempty"`
+
+	// repairedTime is when AWS held again what the spec says; absent while it does not.
+	// +optional
+	RepairedTime *metav1.Time `json:"repairedTime,omitempty"`
+}
+
+// TrailList is a list of Trail.
+//
+// +kubebuilder:object:root=true
+type TrailList struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []Trail `json:"items"`
+}
