@@ -1,0 +1,219 @@
+package cloudtrail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// Class is what can be done about an error.
+type Class int
+
+const (
+	// Transient errors pass by themselves: throttling, conflicts, faults of AWS, the network.
+	Transient Class = iota
+	// FixSpec errors need a change of the object.
+	FixSpec
+	// FixAWS errors need a change of something else in AWS: a bucket policy, a key, a role, an organization.
+	FixAWS
+	// Permission errors need a change of what the identity may do.
+	Permission
+	// NotFound says that the trail does not exist.
+	NotFound
+	// AlreadyExists says that a trail of the name exists.
+	AlreadyExists
+)
+
+// String returns the name of the class.
+func (c Class) String() string {
+	return [...]string{"Transient", "FixSpec", "FixAWS", "Permission", "NotFound", "AlreadyExists"}[c]
+}
+
+// classes says what CloudTrail's and STS's error codes ask for. Most of them reach the SDK as generic errors,
+// so the code is all there is. Codes from the error sections of the API reference,
+// https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Operations.html, and its common errors.
+var classes = map[string]Class{
+	"CloudTrailARNInvalidException":              FixSpec,
+	"CloudWatchLogsDeliveryUnavailableException": FixSpec,
+	"InvalidEventSelectorsException":             FixSpec,
+	"InvalidHomeRegionException":                 FixSpec,
+	"InvalidInsightSelectorsException":           FixSpec,
+	"InvalidKmsKeyIdException":                   FixSpec,
+	"InvalidParameterCombinationException":       FixSpec,
+	"InvalidParameterException":                  FixSpec,
+	"InvalidS3BucketNameException":               FixSpec,
+	"InvalidS3PrefixException":                   FixSpec,
+	"InvalidSnsTopicNameException":               FixSpec,
+	"InvalidTagParameterException":               FixSpec,
+	"InvalidTrailNameException":                  FixSpec,
+	"TagsLimitExceededException":                 FixSpec,
+	"UnsupportedOperationException":              FixSpec,
+	"ValidationException":                        FixSpec,
+	"InvalidLookupAttributesException":           FixSpec,
+	"InvalidMaxResultsException":                 FixSpec,
+	"InvalidTimeRangeException":                  FixSpec,
+
+	"CloudTrailAccessNotEnabledException":            FixAWS,
+	"CloudTrailInvalidClientTokenIdException":        FixAWS,
+	"InsufficientEncryptionPolicyException":          FixAWS,
+	"InsufficientS3BucketPolicyException":            FixAWS,
+	"InsufficientSnsTopicPolicyException":            FixAWS,
+	"InvalidCloudWatchLogsLogGroupArnException":      FixAWS,
+	"InvalidCloudWatchLogsRoleArnException":          FixAWS,
+	"KmsException":                                   FixAWS,
+	"KmsKeyDisabledException":                        FixAWS,
+	"KmsKeyNotFoundException":                        FixAWS,
+	"MaximumNumberOfTrailsExceededException":         FixAWS,
+	"NoManagementAccountSLRExistsException":          FixAWS,
+	"NotOrganizationManagementAccountException":      FixAWS,
+	"NotOrganizationMasterAccountException":          FixAWS,
+	"OrganizationNotInAllFeaturesModeException":      FixAWS,
+	"OrganizationsNotInUseException":                 FixAWS,
+	"S3BucketDoesNotExistException":                  FixAWS,
+	"AccountNotFoundException":                       FixAWS,
+	"AccountHasOngoingImportException":               FixAWS,
+	"DelegatedAdminAccountLimitExceededException":    FixAWS,
+	"CannotDelegateManagementAccountException":       FixAWS,
+	"AccountRegisteredException":                     FixAWS,
+	"AccountNotRegisteredException":                  FixAWS,
+	"NotOrganizationDelegatedAdministratorException": FixAWS,
+
+	"AccessDenied":          Permission,
+	"AccessDeniedException": Permission,
+	"AuthFailure":           Permission,
+	"ExpiredToken":          Permission,
+	"ExpiredTokenException": Permission,
+	"IncompleteSignature":   Permission,
+	"InsufficientDependencyServiceAccessPermissionException": Permission,
+	"InvalidClientTokenId":                Permission,
+	"InvalidSignatureException":           Permission,
+	"MissingAuthenticationToken":          Permission,
+	"MissingAuthenticationTokenException": Permission,
+	"NotAuthorized":                       Permission,
+	"OperationNotPermittedException":      Permission,
+	"OptInRequired":                       Permission,
+	"RegionDisabledException":             Permission,
+	"SignatureDoesNotMatch":               Permission,
+	"UnauthorizedOperation":               Permission,
+	"UnrecognizedClientException":         Permission,
+
+	"ResourceNotFoundException":   NotFound,
+	"TrailNotFoundException":      NotFound,
+	"TrailAlreadyExistsException": AlreadyExists,
+
+	"ConflictException":               Transient,
+	"ConcurrentModificationException": Transient,
+	"InternalFailure":                 Transient,
+	"InternalServerError":             Transient,
+	"InternalServiceError":            Transient,
+	"LimitExceededException":          Transient,
+	"RequestLimitExceeded":            Transient,
+	"RequestTimeout":                  Transient,
+	"RequestTimeoutException":         Transient,
+	"ServiceUnavailable":              Transient,
+	"ServiceUnavailableException":     Transient,
+	"SlowDown":                        Transient,
+	"Throttling":                      Transient,
+	"ThrottlingException":             Transient,
+	"TooManyRequestsException":        Transient,
+}
+
+// throttles are the codes by which AWS asks for fewer calls.
+var throttles = map[string]bool{
+	"LimitExceededException":   true,
+	"RequestLimitExceeded":     true,
+	"SlowDown":                 true,
+	"Throttling":               true,
+	"ThrottlingException":      true,
+	"TooManyRequestsException": true,
+}
+
+// Error is an error of an AWS call with its meaning. It wraps what the SDK returned.
+type Error struct {
+	// Operation is the AWS operation, such as CreateTrail.
+	Operation string
+	// Class is what can be done about it.
+	Class Class
+	// Code is AWS's error code, such as S3BucketDoesNotExistException, or ours for what never reached AWS: RequestTimeout, NetworkError, NoCredentials.
+	Code string
+	// Message is AWS's message, without request ids: the same at every try.
+	Message string
+	err     error
+}
+
+// Error returns operation, code and message.
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %s", e.Operation, e.Code, e.Message) }
+
+// Unwrap returns the error of the SDK.
+func (e *Error) Unwrap() error { return e.err }
+
+// Is tells whether err is an AWS error of the class.
+func Is(err error, class Class) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Class == class
+}
+
+// meaning turns an error of the SDK into an *Error; nil stays nil.
+func meaning(operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	e := &Error{Operation: operation, err: err}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		e.Code, e.Message = api.ErrorCode(), api.ErrorMessage()
+		e.Class = classOf(e.Code, err)
+		return e
+	}
+	e.Class, e.Code, e.Message = unanswered(err)
+	return e
+}
+
+// classOf looks the code up. An unknown code of a 4xx answer is something that AWS added since: as it may depend on
+// anything, it is shown, and retried slowly.
+func classOf(code string, err error) Class {
+	if class, ok := classes[code]; ok {
+		return class
+	}
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) && response.HTTPStatusCode() >= http.StatusBadRequest && response.HTTPStatusCode() < http.StatusInternalServerError {
+		return FixAWS
+	}
+	return Transient
+}
+
+// unanswered gives meaning to an error without an answer of AWS. Its texts leave out what differs from try to try, such as
+// port numbers.
+func unanswered(err error) (Class, string, string) {
+	var netError net.Error
+	var urlError *url.Error
+	var opError *net.OpError
+	var dnsError *net.DNSError
+	var credentials *credentialsError
+	switch {
+	case errors.As(err, &credentials):
+		return Permission, "NoCredentials", "no AWS credentials: give the operator's ServiceAccount an IAM role (IRSA or EKS Pod Identity), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	case errors.Is(err, context.Canceled):
+		return Transient, "Canceled", "the operator is shutting down"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netError) && netError.Timeout():
+		return Transient, "RequestTimeout", "AWS did not answer in time"
+	case errors.As(err, &dnsError):
+		return Transient, "NetworkError", "no address found for " + dnsError.Name
+	case errors.As(err, &opError):
+		return Transient, "NetworkError", opError.Op + ": " + opError.Err.Error()
+	case errors.As(err, &urlError):
+		return Transient, "NetworkError", urlError.Err.Error()
+	default:
+		return Transient, "RequestFailed", "the request failed without an answer of AWS"
+	}
+}

@@ -1,0 +1,162 @@
+package cloudtrail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	"golang.org/x/time/rate"
+)
+
+// operationClass is a group of operations that share one of CloudTrail's rate limits.
+type operationClass int
+
+const (
+	readClass operationClass = iota
+	lookupClass
+	writeClass
+	operationClasses
+)
+
+// perSecond are CloudTrail's limits per account and region; none of them can be raised.
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html
+var perSecond = [operationClasses]rate.Limit{readClass: 10, lookupClass: 2, writeClass: 1}
+
+// String returns the name of the class, as metrics show it.
+func (c operationClass) String() string {
+	return [operationClasses]string{"read", "lookup", "write"}[c]
+}
+
+func classOfOperation(operation string) operationClass {
+	switch {
+	case operation == "LookupEvents":
+		return lookupClass
+	case strings.HasPrefix(operation, "Get"), strings.HasPrefix(operation, "Describe"), strings.HasPrefix(operation, "List"):
+		return readClass
+	default:
+		return writeClass
+	}
+}
+
+// RateLimitMode says when the operator keeps to CloudTrail's rate limits.
+type RateLimitMode string
+
+const (
+	// RateLimitAuto keeps to them at AWS's own endpoints from the first call on, and at others, such as LocalStack, as
+	// soon as one throttles.
+	RateLimitAuto RateLimitMode = "auto"
+	// RateLimitOn always keeps to them.
+	RateLimitOn RateLimitMode = "on"
+	// RateLimitOff never does.
+	RateLimitOff RateLimitMode = "off"
+)
+
+// Set implements flag.Value.
+func (m *RateLimitMode) Set(value string) error {
+	switch mode := RateLimitMode(value); mode {
+	case RateLimitAuto, RateLimitOn, RateLimitOff:
+		*m = mode
+		return nil
+	default:
+		return fmt.Errorf("%q is none of auto, on, off", value)
+	}
+}
+
+// String implements flag.Value.
+func (m *RateLimitMode) String() string { return string(*m) }
+
+// limits holds a token bucket per account, region and operation class, so that a whole fleet of trails never asks
+// faster than AWS answers. The buckets hold one second's tokens.
+type limits struct {
+	engaged atomic.Bool
+	never   bool
+
+	mu      sync.Mutex
+	buckets map[regionKey]*[operationClasses]rate.Limiter
+}
+
+type regionKey struct{ accountID, region string }
+
+func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
+	l := &limits{never: mode == RateLimitOff, buckets: map[regionKey]*[operationClasses]rate.Limiter{}}
+	l.engaged.Store(mode == RateLimitOn || mode == RateLimitAuto && awsEndpoint)
+	return l
+}
+
+// bucket returns the token bucket, made full when it is first asked for.
+func (l *limits) bucket(key regionKey, class operationClass) *rate.Limiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	buckets, ok := l.buckets[key]
+	if !ok {
+		buckets = &[operationClasses]rate.Limiter{}
+		for c, limit := range perSecond {
+			buckets[c].SetLimit(limit)
+			buckets[c].SetBurst(int(limit))
+		}
+		l.buckets[key] = buckets
+	}
+	return &buckets[class]
+}
+
+// wait takes a token and tells how long that took.
+func (l *limits) wait(ctx context.Context, key regionKey, class operationClass) (time.Duration, error) {
+	if l.never || !l.engaged.Load() {
+		return 0, nil
+	}
+	start := time.Now()
+	err := l.bucket(key, class).Wait(ctx)
+	return time.Since(start), err
+}
+
+// throttled is told that AWS throttled a call. Others share the account's quota: the tokens of the next second are theirs.
+func (l *limits) throttled(key regionKey, class operationClass) {
+	l.engaged.Store(!l.never)
+	if l.never {
+		return
+	}
+	bucket := l.bucket(key, class)
+	bucket.ReserveN(time.Now(), bucket.Burst())
+}
+
+// middleware makes every try of a call take a token first: it stands inside of the SDK's retries.
+func (l *limits) middleware(key regionKey, meter Meter) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		limit := middleware.FinalizeMiddlewareFunc("TrailOperatorRateLimit", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+			operation := middleware.GetOperationName(ctx)
+			class := classOfOperation(operation)
+			waited, err := l.wait(ctx, key, class)
+			meter.Waited(key.region, class.String(), waited)
+			if err != nil {
+				return middleware.FinalizeOutput{}, middleware.Metadata{}, fmt.Errorf("waiting for CloudTrail's rate limit: %w", err)
+			}
+			start := time.Now()
+			out, metadata, err := next.HandleFinalize(ctx, in)
+			meter.Called(key.region, operation, errorCode(err), time.Since(start))
+			if throttles[errorCode(err)] {
+				l.throttled(key, class)
+			}
+			return out, metadata, err
+		})
+		return stack.Finalize.Insert(limit, "Retry", middleware.After)
+	}
+}
+
+// errorCode returns the code of an error as metrics count it, "" for none.
+func errorCode(err error) string {
+	if err == nil {
+		return ""
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	_, code, _ := unanswered(err)
+	return code
+}

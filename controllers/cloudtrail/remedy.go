@@ -1,0 +1,215 @@
+package cloudtrail
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+)
+
+// Subject is the trail that a remedy speaks of.
+type Subject struct {
+	// Trail is the object.
+	Trail *v1alpha1.Trail
+	// AccountID and Region are where the trail lives or is to live.
+	AccountID, Region string
+	// CallerARN is as whom AWS was called.
+	CallerARN string
+}
+
+// arn is the trail's ARN, also before there is a trail.
+func (s Subject) arn() string {
+	if s.Trail.Status.TrailARN != "" {
+		return s.Trail.Status.TrailARN
+	}
+	return TrailARN(s.Region, s.AccountID, s.Trail.TrailName())
+}
+
+func (s Subject) partition() string { return Partition(s.Region) }
+
+// Explain returns the message of a condition for an error: what AWS said, and what to do about it.
+func Explain(e *Error, subject Subject) string {
+	said := fmt.Sprintf("%s: %s", e.Operation, strings.TrimSpace(e.Message))
+	remedy, ok := remedies[e.Code]
+	switch {
+	case ok:
+		return said + " — " + remedy(subject)
+	case e.Class == Permission:
+		return said + " — " + permissionRemedy(e, subject)
+	case e.Class == FixSpec:
+		return said + " — change the spec; nothing is tried again until then"
+	default:
+		return said
+	}
+}
+
+func permissionRemedy(e *Error, s Subject) string {
+	action := "cloudtrail:" + e.Operation
+	if e.Operation == "AssumeRole" || e.Operation == "GetCallerIdentity" {
+		action = "sts:" + e.Operation
+	}
+	return fmt.Sprintf("AWSIdentity %q (%s) needs permission for %s", s.Trail.IdentityName(), s.CallerARN, action)
+}
+
+// remedies say what to do, by AWS's error code. The policies are those of
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html,
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-permissions-for-sns-notifications.html and
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html.
+var remedies = map[string]func(Subject) string{
+	"S3BucketDoesNotExistException": func(s Subject) string {
+		return fmt.Sprintf("create the bucket %s with a policy that lets CloudTrail write to it, or correct spec.s3BucketName: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
+	},
+	"InsufficientS3BucketPolicyException": func(s Subject) string {
+		return fmt.Sprintf("add to the policy of bucket %s: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
+	},
+	"InsufficientSnsTopicPolicyException": func(s Subject) string {
+		return fmt.Sprintf("add to the policy of topic %s: %s", s.Trail.Spec.SNSTopicName, topicPolicy(s))
+	},
+	"InsufficientEncryptionPolicyException": func(s Subject) string {
+		return fmt.Sprintf("add to the policy of key %s (and see that bucket and key are in one region): %s", s.Trail.Spec.KMSKeyID, keyPolicy(s))
+	},
+	"KmsKeyNotFoundException": func(s Subject) string {
+		return fmt.Sprintf("correct spec.kmsKeyID: there is no key %s in region %s that the account can see", s.Trail.Spec.KMSKeyID, s.Region)
+	},
+	"KmsKeyDisabledException": func(s Subject) string {
+		return fmt.Sprintf("enable the key %s", s.Trail.Spec.KMSKeyID)
+	},
+	"KmsException": func(s Subject) string {
+		return fmt.Sprintf("check the state and the policy of key %s", s.Trail.Spec.KMSKeyID)
+	},
+	"InvalidCloudWatchLogsLogGroupArnException": func(s Subject) string {
+		return fmt.Sprintf("check that the log group %s exists in the account and region of the trail", s.Trail.Spec.CloudWatchLogsLogGroupARN)
+	},
+	"InvalidCloudWatchLogsRoleArnException": func(s Subject) string {
+		return fmt.Sprintf("let the role %s be assumed by cloudtrail.amazonaws.com, and allow it: %s", s.Trail.Spec.CloudWatchLogsRoleARN, logRolePolicy(s))
+	},
+	"MaximumNumberOfTrailsExceededException": func(s Subject) string {
+		return fmt.Sprintf("region %s of account %s has all the trails that AWS allows (5, multi-region trails of other regions included); delete one, or make one multi-region trail of several", s.Region, s.AccountID)
+	},
+	"CloudTrailAccessNotEnabledException": func(Subject) string {
+		return "let CloudTrail into the organization: aws organizations enable-aws-service-access --service-principal cloudtrail.amazonaws.com"
+	},
+	"OrganizationsNotInUseException": func(s Subject) string {
+		return fmt.Sprintf("account %s is in no organization: remove spec.isOrganizationTrail, or use an identity of the management account", s.AccountID)
+	},
+	"OrganizationNotInAllFeaturesModeException": func(Subject) string {
+		return "enable all features of the organization: aws organizations enable-all-features"
+	},
+	"NotOrganizationMasterAccountException":     notManagementAccount,
+	"NotOrganizationManagementAccountException": notManagementAccount,
+	"NoManagementAccountSLRExistsException": func(Subject) string {
+		return "in the management account: aws iam create-service-linked-role --aws-service-name cloudtrail.amazonaws.com"
+	},
+	"CloudTrailInvalidClientTokenIdException": func(s Subject) string {
+		return fmt.Sprintf("CloudTrail does not accept account %s for an organization's trail; use an identity of the management account or of a delegated administrator", s.AccountID)
+	},
+	"InsufficientDependencyServiceAccessPermissionException": func(s Subject) string {
+		return fmt.Sprintf("an organization's trail also needs organizations:DescribeOrganization, organizations:ListAWSServiceAccessForOrganization, iam:GetRole and iam:CreateServiceLinkedRole for %s", s.CallerARN)
+	},
+}
+
+func notManagementAccount(s Subject) string {
+	return fmt.Sprintf("account %s is neither the management account nor a delegated administrator of the organization: use an AWSIdentity that is, or remove spec.isOrganizationTrail", s.AccountID)
+}
+
+// statement is a statement of a resource policy.
+type statement struct {
+	Effect    string            `json:"Effect"`
+	Principal map[string]string `json:"Principal,omitempty"`
+	Action    any               `json:"Action"`
+	Resource  any               `json:"Resource"`
+	Condition map[string]any    `json:"Condition,omitempty"`
+}
+
+var cloudTrailPrincipal = map[string]string{"Service": "cloudtrail.amazonaws.com"}
+
+func bucketPolicy(s Subject) string {
+	bucket := fmt.Sprintf("arn:%s:s3:::%s", s.partition(), s.Trail.Spec.S3BucketName)
+	logs := bucket + "/"
+	if s.Trail.Spec.S3KeyPrefix != "" {
+		logs += s.Trail.Spec.S3KeyPrefix + "/"
+	}
+	logs += "AWSLogs/"
+	var objects any = logs + s.AccountID + "/*"
+	if s.Trail.Spec.OrganizationDesired() {
+		objects = []string{logs + s.AccountID + "/*", logs + "ORGANIZATION-ID/*"}
+	}
+	return policy(
+		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "s3:GetBucketAcl", Resource: bucket,
+			Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn()}}},
+		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "s3:PutObject", Resource: objects,
+			Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn(), "s3:x-amz-acl": "bucket-owner-full-control"}}},
+	)
+}
+
+func topicPolicy(s Subject) string {
+	return policy(statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "SNS:Publish",
+		Resource:  TopicARN(s.Region, s.AccountID, s.Trail.Spec.SNSTopicName),
+		Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn()}}})
+}
+
+func keyPolicy(s Subject) string {
+	return policy(
+		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "kms:GenerateDataKey*", Resource: "*",
+			Condition: map[string]any{
+				"StringEquals": map[string]string{"aws:SourceArn": s.arn()},
+				"StringLike":   map[string]string{"kms:EncryptionContext:aws:cloudtrail:arn": fmt.Sprintf("arn:%s:cloudtrail:*:%s:trail/*", s.partition(), s.AccountID)},
+			}},
+		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "kms:DescribeKey", Resource: "*",
+			Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn()}}},
+	)
+}
+
+func logRolePolicy(s Subject) string {
+	group := strings.TrimSuffix(s.Trail.Spec.CloudWatchLogsLogGroupARN, ":*")
+	return policy(statement{Effect: "Allow", Action: []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+		Resource: fmt.Sprintf("%s:log-stream:%s_CloudTrail_%s*", group, s.AccountID, s.Region)})
+}
+
+// policy returns the statements as one line of JSON. Marshalling these types cannot fail.
+func policy(statements ...statement) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(statements); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// DeliveryRemedy says what to do about a delivery error that CloudTrail reports for S3, SNS or CloudWatch Logs.
+func DeliveryRemedy(channel DeliveryChannel, code string, s Subject) string {
+	switch channel {
+	case DeliveryS3, DeliveryDigest:
+		switch {
+		case code == "NoSuchBucket":
+			return fmt.Sprintf("the bucket %s is gone: create it again, with this policy: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
+		case strings.Contains(code, "KMS") || strings.Contains(code, "Kms"):
+			return fmt.Sprintf("check that key %s is enabled and that its policy holds: %s", s.Trail.Spec.KMSKeyID, keyPolicy(s))
+		case strings.HasPrefix(code, "AccessDenied"):
+			return fmt.Sprintf("add to the policy of bucket %s, and see that nothing in it denies CloudTrail: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
+		default:
+			return fmt.Sprintf("this is an error of Amazon S3 for bucket %s: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html", s.Trail.Spec.S3BucketName)
+		}
+	case DeliveryNotification:
+		return fmt.Sprintf("check that topic %s exists and that its policy holds: %s", s.Trail.Spec.SNSTopicName, topicPolicy(s))
+	default:
+		return fmt.Sprintf("check that log group %s exists, that role %s can be assumed by cloudtrail.amazonaws.com, and that it allows: %s",
+			s.Trail.Spec.CloudWatchLogsLogGroupARN, s.Trail.Spec.CloudWatchLogsRoleARN, logRolePolicy(s))
+	}
+}
+
+// DeliveryChannel is one of the ways in which CloudTrail delivers.
+type DeliveryChannel int
+
+const (
+	// DeliveryS3 is the delivery of log files to the bucket.
+	DeliveryS3 DeliveryChannel = iota
+	// DeliveryDigest is the delivery of digest files to the bucket.
+	DeliveryDigest
+	// DeliveryNotification is the notification of the SNS topic.
+	DeliveryNotification
+	// DeliveryCloudWatchLogs is the delivery of events to the log group.
+	DeliveryCloudWatchLogs
+)

@@ -1,0 +1,302 @@
+package cloudtrail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go/middleware"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+)
+
+// Options are what a Fleet needs.
+type Options struct {
+	// Config is the SDK's configuration, from LoadConfig.
+	Config aws.Config
+	// ClusterID names the cluster in AssumeRole's session name.
+	ClusterID string
+	// Version of the operator, for the user agent.
+	Version string
+	// RateLimits says when to keep to CloudTrail's rate limits; default auto.
+	RateLimits RateLimitMode
+	// Meter is told of every AWS call; nil: nobody is.
+	Meter Meter
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+	// Settle is how long an answer to our own write is believed over a later read; default 5 seconds.
+	Settle *time.Duration
+}
+
+// maxIdleConnsPerHost keeps a connection for each of many calls at once: one endpoint serves a region of all accounts,
+// and a new TLS connection costs more than a call.
+const maxIdleConnsPerHost = 256
+
+// LoadConfig loads the SDK's default configuration: environment, shared files, IRSA, EKS Pod Identity, instance
+// metadata. region overrides the environment's when it is not "". The HTTP client is the SDK's own, so that
+// AWS_CA_BUNDLE and proxies work; it keeps enough connections for many calls at once.
+func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
+	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConns = 0
+		t.MaxIdleConnsPerHost = maxIdleConnsPerHost
+	}).WithTimeout(callTimeout)
+	options := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(client),
+		config.WithRetryer(newRetryer),
+	}
+	if region != "" {
+		options = append(options, config.WithRegion(region))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w", err)
+	}
+	return cfg, nil
+}
+
+// newRetryer retries what the SDK's standard mode retries, and CloudTrail's ConflictException, which means that
+// another change of the same trail is under way.
+func newRetryer() aws.Retryer {
+	return retry.AddWithErrorCodes(retry.NewStandard(), "ConflictException")
+}
+
+// Fleet opens Sessions, one for each AWSIdentity, and keeps what they share: the rate limits of each account and region.
+type Fleet struct {
+	options Options
+	limits  *limits
+
+	mu       sync.Mutex
+	sessions map[types.UID]*openSession
+}
+
+// openSession is a Session that is being opened or is open, for one generation of its identity.
+type openSession struct {
+	generation int64
+	done       chan struct{}
+	session    *Session
+	err        error
+}
+
+// NewFleet returns a Fleet without sessions.
+func NewFleet(options Options) *Fleet {
+	if options.Meter == nil {
+		options.Meter = noMeter{}
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Settle == nil {
+		options.Settle = aws.Duration(ownWritesSettle)
+	}
+	if options.RateLimits == "" {
+		options.RateLimits = RateLimitAuto
+	}
+	return &Fleet{
+		options:  options,
+		limits:   newLimits(options.RateLimits, isAWSEndpoint(endpointOf(options.Config))),
+		sessions: map[types.UID]*openSession{},
+	}
+}
+
+// endpointOf returns the endpoint that the environment names for CloudTrail, "" for AWS's own.
+func endpointOf(cfg aws.Config) string {
+	return aws.ToString(cloudtrail.NewFromConfig(cfg).Options().BaseEndpoint)
+}
+
+// isAWSEndpoint tells whether an endpoint is one of AWS's own, to which the published limits apply.
+func isAWSEndpoint(endpoint string) bool {
+	if endpoint == "" {
+		return true
+	}
+	parsed, err := url.Parse(endpoint)
+	if err != nil {
+		return true
+	}
+	for _, domain := range []string{"amazonaws.com", "amazonaws.com.cn", "api.aws", "api.amazonwebservices.com.cn", "c2s.ic.gov", "sc2s.sgov.gov", "amazonaws.eu"} {
+		if strings.HasSuffix("."+parsed.Hostname(), "."+domain) {
+			return true
+		}
+	}
+	return false
+}
+
+// DefaultRegion is the operator's own region, "" when it has none.
+func (f *Fleet) DefaultRegion() string { return f.options.Config.Region }
+
+// Session is an AWSIdentity at work: its credentials and the account that they lead to.
+type Session struct {
+	// AccountID is the account of the credentials.
+	AccountID string
+	// ARN is the caller's ARN.
+	ARN string
+
+	fleet    *Fleet
+	config   aws.Config
+	endpoint string
+
+	mu      sync.Mutex
+	regions map[string]*Region
+}
+
+// Session returns the session of an identity; it is opened at the first call and whenever the identity's spec has
+// changed. The errors are *Error. stsRegion is where STS is called when the operator has no region of its own.
+func (f *Fleet) Session(ctx context.Context, identity *v1alpha1.AWSIdentity, stsRegion string) (*Session, error) {
+	f.mu.Lock()
+	open, ok := f.sessions[identity.UID]
+	if !ok || open.generation != identity.Generation || open.failed() {
+		open = &openSession{generation: identity.Generation, done: make(chan struct{})}
+		f.sessions[identity.UID] = open
+		// Opened on no caller's context: a caller that gives up must not fail the others.
+		go func(ctx context.Context) {
+			ctx, cancel := context.WithTimeout(ctx, sharedReadTimeout)
+			defer cancel()
+			open.session, open.err = f.open(ctx, identity, stsRegion)
+			close(open.done)
+		}(context.WithoutCancel(ctx))
+	}
+	f.mu.Unlock()
+	select {
+	case <-open.done:
+		return open.session, open.err
+	case <-ctx.Done():
+		return nil, meaning("GetCallerIdentity", ctx.Err())
+	}
+}
+
+// failed tells whether the session could not be opened, so that the next caller tries again.
+func (o *openSession) failed() bool {
+	select {
+	case <-o.done:
+		return o.err != nil
+	default:
+		return false
+	}
+}
+
+// Forget drops the session of an identity, so that the next call opens it anew.
+func (f *Fleet) Forget(uid types.UID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.sessions, uid)
+}
+
+func (f *Fleet) open(ctx context.Context, identity *v1alpha1.AWSIdentity, stsRegion string) (*Session, error) {
+	cfg := f.options.Config.Copy()
+	if cfg.Region == "" {
+		cfg.Region = stsRegion
+	}
+	cfg.APIOptions = append(cfg.APIOptions, userAgent(f.options.Version))
+	if identity.Spec.RoleARN != "" {
+		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), identity.Spec.RoleARN, f.assumeRoleOptions(identity)))
+	}
+	cfg.Credentials = taggedCredentials{cfg.Credentials}
+	caller, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return nil, meaning(openOperation(identity, err), err)
+	}
+	return &Session{
+		AccountID: aws.ToString(caller.Account),
+		ARN:       aws.ToString(caller.Arn),
+		fleet:     f,
+		config:    cfg,
+		endpoint:  identity.Spec.EndpointURL,
+		regions:   map[string]*Region{},
+	}, nil
+}
+
+// openOperation tells which operation failed in opening a session.
+func openOperation(identity *v1alpha1.AWSIdentity, err error) string {
+	var credentials *credentialsError
+	if identity.Spec.RoleARN != "" && errors.As(err, &credentials) {
+		return "AssumeRole"
+	}
+	return "GetCallerIdentity"
+}
+
+// notInSessionName are the characters that a role session name must not have.
+var notInSessionName = regexp.MustCompile(`[^A-Za-z0-9_+=,.@-]+`)
+
+func (f *Fleet) assumeRoleOptions(identity *v1alpha1.AWSIdentity) func(*stscreds.AssumeRoleOptions) {
+	return func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = sessionName(f.options.ClusterID)
+		if identity.Spec.ExternalID != "" {
+			o.ExternalID = aws.String(identity.Spec.ExternalID)
+		}
+		for _, tag := range identity.Spec.SessionTags {
+			o.Tags = append(o.Tags, ststypes.Tag{Key: aws.String(tag.Key), Value: aws.String(tag.Value)})
+		}
+	}
+}
+
+// sessionName returns the role session name, which tells in CloudTrail's history which cluster acted. At most 64 characters.
+func sessionName(clusterID string) string {
+	name := "trail-operator-" + notInSessionName.ReplaceAllString(clusterID, "-")
+	return name[:min(len(name), 64)]
+}
+
+// taggedCredentials marks the errors of a credentials provider, so that a call that failed before it was sent can be told
+// from one that AWS did not answer.
+type taggedCredentials struct{ aws.CredentialsProvider }
+
+// Retrieve implements aws.CredentialsProvider.
+func (c taggedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if c.CredentialsProvider == nil {
+		return aws.Credentials{}, &credentialsError{errors.New("no provider")}
+	}
+	credentials, err := c.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, &credentialsError{err}
+	}
+	return credentials, nil
+}
+
+type credentialsError struct{ error }
+
+// Unwrap returns the provider's error.
+func (e *credentialsError) Unwrap() error { return e.error }
+
+// Partition is the AWS partition of the session's account.
+func (s *Session) Partition() string {
+	parsed, err := arn.Parse(s.ARN)
+	if err != nil {
+		return Partition(s.config.Region)
+	}
+	return parsed.Partition
+}
+
+// Region returns the session's client for a region.
+func (s *Session) Region(name string) *Region {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	region, ok := s.regions[name]
+	if !ok {
+		key := regionKey{s.AccountID, name}
+		options := s.fleet.options
+		api := cloudtrail.NewFromConfig(s.config, func(o *cloudtrail.Options) {
+			o.Region = name
+			if s.endpoint != "" {
+				o.BaseEndpoint = aws.String(s.endpoint)
+			}
+			o.APIOptions = append(append([]func(*middleware.Stack) error{}, o.APIOptions...), s.fleet.limits.middleware(key, options.Meter))
+		})
+		region = &Region{api: api, accountID: s.AccountID, name: name, snapshot: newSnapshot(options.Now, *options.Settle)}
+		s.regions[name] = region
+	}
+	return region
+}
