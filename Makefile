@@ -1,0 +1,167 @@
+# Newcomers need two targets: `make demo` and `make test`. `make` tells the others.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMG     ?= trail-operator:$(VERSION)
+
+# More arguments for `go test`, such as TEST_ARGS="-race -v -run TestTrail".
+TEST_ARGS ?=
+# What to test.
+PKG ?= ./...
+# More arguments for the operator under `make run`.
+RUN_ARGS ?=
+
+SHELL := /usr/bin/env bash -euo pipefail
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: build ## Show the operator at work, without a cluster or an AWS account (KEEP=1 leaves it up)
+	go build -o bin/demo ./hack/demo
+	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" KEEP="$(KEEP)" bin/demo
+
+.PHONY: run
+run: build ## Run the operator here, against the current KUBECONFIG (RUN_ARGS="--flag=value ...")
+	bin/trail-operator --leader-elect=false $(RUN_ARGS)
+
+##@ Develop
+
+.PHONY: build
+build: ## Build bin/trail-operator
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/trail-operator .
+
+.PHONY: test
+test: ## Run all tests against a real API server (TEST_ARGS="-race -run ...", PKG=./controllers/...)
+	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" go test $(TEST_ARGS) $(PKG)
+
+.PHONY: cover
+cover: ## Run all tests and show what they cover, in bin/coverage.html
+	$(MAKE) --no-print-directory test TEST_ARGS="-coverpkg=./api/...,./controllers/... -coverprofile=bin/coverage.out $(TEST_ARGS)"
+	go tool cover -html=bin/coverage.out -o bin/coverage.html
+	go tool cover -func=bin/coverage.out | tail -1
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" go test -run '^$$' -bench . -benchmem $(PKG)
+
+.PHONY: lint
+lint: bin/golangci-lint ## Check the code's style and habits
+	bin/golangci-lint run
+
+.PHONY: lint-fix
+lint-fix: bin/golangci-lint ## Check the code's style and habits, and repair what can be repaired
+	bin/golangci-lint run --fix
+
+.PHONY: fmt
+fmt: bin/golangci-lint ## Format the code
+	bin/golangci-lint fmt
+
+.PHONY: vet
+vet: ## Run go vet
+	go vet ./...
+
+.PHONY: clean
+clean: ## Remove what make has built and downloaded
+	chmod -R u+w bin 2>/dev/null || true
+	rm -rf bin
+
+##@ Generate
+
+# Where the markers are.
+PATHS = paths=. paths=./api/... paths=./controllers/...
+
+.PHONY: generate
+generate: bin/controller-gen ## Generate the DeepCopy methods
+	bin/controller-gen object paths=./api/...
+
+.PHONY: manifests
+manifests: bin/controller-gen ## Generate the CRDs and the operator's role
+	bin/controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+	bin/controller-gen rbac:roleName=trail-operator $(PATHS) output:rbac:dir=config/rbac
+
+.PHONY: docs
+docs: bin/crd-ref-docs ## Generate the API reference, docs/api.md
+	bin/crd-ref-docs --source-path=api --config=hack/tools/crd-ref-docs.yaml \
+		--renderer=markdown --output-path=docs/api.md --log-level=WARN
+
+MODULES = . hack/controlplane hack/tools hack/tools/lint hack/tools/helm
+
+.PHONY: tidy
+tidy: ## Tidy every go.mod
+	for module in $(MODULES); do GOWORK=off go -C $$module mod tidy; done
+
+.PHONY: verify
+verify: ## Fail if anything generated, tidied or formatted is out of date
+	hack/verify.sh
+
+##@ Deploy
+
+.PHONY: install
+install: bin/kustomize ## Install the CRDs into the current cluster
+	bin/kustomize build config/crd | kubectl apply -f -
+
+.PHONY: uninstall
+uninstall: bin/kustomize ## Remove the CRDs, and with them every Trail, from the current cluster
+	bin/kustomize build config/crd | kubectl delete --ignore-not-found -f -
+
+.PHONY: deploy
+deploy: bin/kustomize ## Deploy the operator to the current cluster (IMG=...)
+	cd config/manager && ../../bin/kustomize edit set image trail-operator=$(IMG)
+	bin/kustomize build config/default | kubectl apply -f -
+
+.PHONY: undeploy
+undeploy: bin/kustomize ## Remove the operator from the current cluster
+	bin/kustomize build config/default | kubectl delete --ignore-not-found -f -
+
+.PHONY: docker-build
+docker-build: ## Build the image (IMG=...)
+	docker build --build-arg VERSION=$(VERSION) -t $(IMG) .
+
+##@ Tools
+
+.PHONY: controlplane
+controlplane: ## Get etcd and kube-apiserver; the last line tells the folder
+	@hack/controlplane/get.sh
+
+.PHONY: controlplane-full
+controlplane-full: ## Get etcd, kube-apiserver and kube-controller-manager
+	@CONTROLLER_MANAGER=1 hack/controlplane/get.sh
+
+.PHONY: tools
+tools: bin/controller-gen bin/setup-envtest bin/kustomize bin/ginkgo bin/crd-ref-docs bin/golangci-lint ## Build the tools
+tools: bin/helm bin/helm-docs bin/helm-unittest bin/kubeconform
+
+# build-tool MODULE,PACKAGE: builds a tool at the version that MODULE's go.mod pins.
+# touch, because go leaves a binary that is up to date as old as it is.
+define build-tool
+	GOWORK=off go -C $(1) build -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ $(2)
+	@touch $@
+endef
+
+bin/controller-gen: hack/tools/go.mod hack/tools/go.sum
+	$(call build-tool,hack/tools,sigs.k8s.io/controller-tools/cmd/controller-gen)
+bin/setup-envtest: hack/tools/go.mod hack/tools/go.sum
+	$(call build-tool,hack/tools,sigs.k8s.io/controller-runtime/tools/setup-envtest)
+bin/kustomize: hack/tools/go.mod hack/tools/go.sum
+	$(call build-tool,hack/tools,sigs.k8s.io/kustomize/kustomize/v5)
+bin/ginkgo: hack/tools/go.mod hack/tools/go.sum
+	$(call build-tool,hack/tools,github.com/onsi/ginkgo/v2/ginkgo)
+bin/crd-ref-docs: hack/tools/go.mod hack/tools/go.sum
+	$(call build-tool,hack/tools,github.com/elastic/crd-ref-docs)
+bin/golangci-lint: hack/tools/lint/go.mod hack/tools/lint/go.sum
+	$(call build-tool,hack/tools/lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+bin/helm: hack/tools/helm/go.mod hack/tools/helm/go.sum
+	$(call build-tool,hack/tools/helm,helm.sh/helm/v3/cmd/helm)
+bin/helm-docs: hack/tools/helm/go.mod hack/tools/helm/go.sum
+	$(call build-tool,hack/tools/helm,github.com/norwoodj/helm-docs/cmd/helm-docs)
+bin/helm-unittest: hack/tools/helm/go.mod hack/tools/helm/go.sum
+	$(call build-tool,hack/tools/helm,github.com/helm-unittest/helm-unittest/cmd/helm-unittest)
+bin/kubeconform: hack/tools/helm/go.mod hack/tools/helm/go.sum
+	$(call build-tool,hack/tools/helm,github.com/yannh/kubeconform/cmd/kubeconform)
