@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -149,6 +150,8 @@ type Session struct {
 	fleet    *Fleet
 	config   aws.Config
 	endpoint string
+	// fresh says that nobody has checked the session since it was opened, which was a check.
+	fresh atomic.Bool
 
 	mu      sync.Mutex
 	regions map[string]*Region
@@ -189,6 +192,24 @@ func (o *openSession) failed() bool {
 	}
 }
 
+// Check asks AWS anew who the identity is, as its role can be deleted or its trust withdrawn at any time. The session stays
+// open for as long as it leads to the same account.
+func (f *Fleet) Check(ctx context.Context, identity *v1alpha1.AWSIdentity, stsRegion string) (*Session, error) {
+	session, err := f.Session(ctx, identity, stsRegion)
+	if err != nil || session.fresh.CompareAndSwap(true, false) {
+		return session, err
+	}
+	caller, err := sts.NewFromConfig(session.config).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return nil, meaning(openOperation(identity, err), err)
+	}
+	if aws.ToString(caller.Account) != session.AccountID {
+		f.Forget(identity.UID)
+		return f.Session(ctx, identity, stsRegion)
+	}
+	return session, nil
+}
+
 // Forget drops the session of an identity, so that the next call opens it anew.
 func (f *Fleet) Forget(uid types.UID) {
 	f.mu.Lock()
@@ -210,14 +231,16 @@ func (f *Fleet) open(ctx context.Context, identity *v1alpha1.AWSIdentity, stsReg
 	if err != nil {
 		return nil, meaning(openOperation(identity, err), err)
 	}
-	return &Session{
+	session := &Session{
 		AccountID: aws.ToString(caller.Account),
 		ARN:       aws.ToString(caller.Arn),
 		fleet:     f,
 		config:    cfg,
 		endpoint:  identity.Spec.EndpointURL,
 		regions:   map[string]*Region{},
-	}, nil
+	}
+	session.fresh.Store(true)
+	return session, nil
 }
 
 // openOperation tells which operation failed in opening a session.

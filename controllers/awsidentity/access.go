@@ -1,0 +1,79 @@
+package awsidentity
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+)
+
+// Refusal says why a namespace cannot use an identity. It is an error that only a change of the object, of the
+// identity or of the namespace can end.
+type Refusal struct {
+	// Reason is a condition reason, such as NamespaceNotAllowed.
+	Reason string
+	// Message tells what to change.
+	Message string
+}
+
+// Error returns the message.
+func (r *Refusal) Error() string { return r.Message }
+
+// Access returns the identity of that name if objects of the namespace may use it, a *Refusal if they may not.
+// What is not allowed is forbidden: an identity without allowedNamespaces serves nobody.
+func Access(ctx context.Context, reader client.Reader, name, namespace string) (*v1alpha1.AWSIdentity, error) {
+	identity := &v1alpha1.AWSIdentity{}
+	err := reader.Get(ctx, client.ObjectKey{Name: name}, identity)
+	if apierrors.IsNotFound(err) {
+		return nil, &Refusal{
+			Reason:  v1alpha1.ReasonIdentityNotFound,
+			Message: fmt.Sprintf("AWSIdentity %q does not exist: create it, or name another one in spec.identityRef", name),
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading AWSIdentity %s: %w", name, err)
+	}
+	allowed, err := allows(ctx, reader, identity.Spec.AllowedNamespaces, namespace)
+	if err != nil {
+		return nil, err
+	}
+	if !allowed {
+		return nil, &Refusal{
+			Reason:  v1alpha1.ReasonNamespaceNotAllowed,
+			Message: fmt.Sprintf("AWSIdentity %q does not allow namespace %q: ask an administrator to allow it in spec.allowedNamespaces, or name another one in spec.identityRef", name, namespace),
+		}
+	}
+	return identity, nil
+}
+
+func allows(ctx context.Context, reader client.Reader, allowed *v1alpha1.AllowedNamespaces, namespace string) (bool, error) {
+	switch {
+	case allowed == nil:
+		return false, nil
+	case allowed.From == v1alpha1.NamespacesFromAll:
+		return true, nil
+	case allowed.From == v1alpha1.NamespacesFromSelector && allowed.Selector != nil:
+		return matches(ctx, reader, allowed.Selector, namespace)
+	default:
+		return false, nil
+	}
+}
+
+func matches(ctx context.Context, reader client.Reader, selector *metav1.LabelSelector, namespace string) (bool, error) {
+	wanted, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return false, nil //nolint:nilerr // A selector that says nothing allows nobody; the identity's own controller reports it.
+	}
+	object := &metav1.PartialObjectMetadata{}
+	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := reader.Get(ctx, client.ObjectKey{Name: namespace}, object); err != nil {
+		return false, fmt.Errorf("reading namespace %s: %w", namespace, err)
+	}
+	return wanted.Matches(labels.Set(object.Labels)), nil
+}

@@ -1,0 +1,269 @@
+package awsidentity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+)
+
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities/status,verbs=patch
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=trails,verbs=get;list;watch
+
+const (
+	// checkAgain is how often an identity that works is checked: a role can be deleted behind our back.
+	checkAgain = 10 * time.Minute
+	// retryRefused is the wait after AWS refused the identity, which only a change in AWS can end.
+	retryRefused = 30 * time.Second
+	// workers is how many identities are checked at once.
+	workers = 8
+	// namedUsers is how many Trails the message of an identity in use names.
+	namedUsers = 5
+)
+
+// Options are what a Reconciler needs. All are required.
+type Options struct {
+	Client   client.Client
+	Recorder events.EventRecorder
+	Fleet    *cloudtrail.Fleet
+	// DefaultRegion is where STS is called when the operator has no region of its own.
+	DefaultRegion string
+}
+
+// Reconciler checks identities.
+type Reconciler struct{ Options }
+
+// New returns a Reconciler. It refuses options that are not complete.
+func New(options Options) (*Reconciler, error) {
+	if options.Client == nil || options.Recorder == nil || options.Fleet == nil || options.DefaultRegion == "" {
+		return nil, errors.New("awsidentity: Client, Recorder, Fleet and DefaultRegion are required")
+	}
+	return &Reconciler{Options: options}, nil
+}
+
+// SetupWithManager adds the controller to the manager.
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(manager).
+		Named("awsidentity").
+		For(&v1alpha1.AWSIdentity{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, requestChanged))).
+		Watches(&v1alpha1.Trail{}, handler.EnqueueRequestsFromMapFunc(identityOfTrail), builder.WithPredicates(trailDeleted)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		Complete(reconcile.AsReconciler(manager.GetClient(), r))
+}
+
+// requestChanged lets a changed reconcile annotation through.
+var requestChanged = predicate.Funcs{
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return v1alpha1.ReconcileRequest(e.ObjectOld) != v1alpha1.ReconcileRequest(e.ObjectNew)
+	},
+}
+
+// trailDeleted lets a Trail through when it is gone, as an identity may be waiting for that.
+var trailDeleted = predicate.Funcs{
+	CreateFunc:  func(event.CreateEvent) bool { return false },
+	UpdateFunc:  func(event.UpdateEvent) bool { return false },
+	GenericFunc: func(event.GenericEvent) bool { return false },
+}
+
+func identityOfTrail(_ context.Context, object client.Object) []reconcile.Request {
+	trail, ok := object.(*v1alpha1.Trail)
+	if !ok {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: trail.IdentityName()}}}
+}
+
+// Reconcile checks an identity with GetCallerIdentity and writes what AWS says into its status.
+func (r *Reconciler) Reconcile(ctx context.Context, identity *v1alpha1.AWSIdentity) (reconcile.Result, error) {
+	before := identity.DeepCopy()
+	if !identity.DeletionTimestamp.IsZero() {
+		return r.finalize(ctx, before, identity)
+	}
+	if controllerutil.AddFinalizer(identity, v1alpha1.Finalizer) {
+		if err := r.Client.Patch(ctx, identity, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			return again(fmt.Errorf("writing the finalizer: %w", err))
+		}
+		before = identity.DeepCopy()
+	}
+	err := r.check(ctx, identity)
+	if cloudtrail.Is(err, cloudtrail.Transient) && identity.Status.ObservedGeneration == identity.Generation {
+		return reconcile.Result{}, err // A passing fault of an identity that was checked before is not worth showing.
+	}
+	setStatus(identity, err)
+	if err := r.writeStatus(ctx, before, identity); err != nil {
+		return again(err)
+	}
+	switch {
+	case cloudtrail.Is(err, cloudtrail.Transient):
+		return reconcile.Result{}, err
+	case err != nil:
+		return reconcile.Result{RequeueAfter: retryRefused}, nil
+	default:
+		return reconcile.Result{RequeueAfter: checkAgain}, nil
+	}
+}
+
+// check asks AWS who the identity is.
+func (r *Reconciler) check(ctx context.Context, identity *v1alpha1.AWSIdentity) error {
+	caller, err := r.Fleet.Check(ctx, identity, r.DefaultRegion)
+	if err != nil {
+		return err
+	}
+	identity.Status.AccountID, identity.Status.ARN = caller.AccountID, caller.ARN
+	return nil
+}
+
+func setStatus(identity *v1alpha1.AWSIdentity, err error) {
+	status := &identity.Status
+	status.ObservedGeneration = identity.Generation
+	status.LastHandledReconcileAt = v1alpha1.ReconcileRequest(identity)
+	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
+	var awsError *cloudtrail.Error
+	switch {
+	case err == nil:
+		set(identity, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "AWS knows the identity as "+status.ARN+usersNote(identity))
+	case errors.As(err, &awsError):
+		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, awsError.Code, explain(identity, awsError))
+		if awsError.Class == cloudtrail.Transient {
+			set(identity, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRetrying, awsError.Error())
+		}
+	default:
+		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonIdentityUnusable, err.Error())
+	}
+}
+
+// usersNote warns of an identity that nobody may use.
+func usersNote(identity *v1alpha1.AWSIdentity) string {
+	if identity.Spec.AllowedNamespaces == nil {
+		return "; no namespace may use it until spec.allowedNamespaces allows some"
+	}
+	return ""
+}
+
+// explain says what AWS said, and what to do about it.
+func explain(identity *v1alpha1.AWSIdentity, e *cloudtrail.Error) string {
+	switch {
+	case e.Operation == "AssumeRole" && e.Class == cloudtrail.Permission:
+		return fmt.Sprintf("%s — see that role %s exists, that its trust policy allows the operator's own identity%s, and that the operator's own policy allows sts:AssumeRole on it",
+			e, identity.Spec.RoleARN, trustNeeds(identity))
+	default:
+		return e.Error()
+	}
+}
+
+// trustNeeds says what a role's trust policy must also allow for this identity.
+func trustNeeds(identity *v1alpha1.AWSIdentity) string {
+	var needs []string
+	if identity.Spec.ExternalID != "" {
+		needs = append(needs, "with the external id of the spec")
+	}
+	if len(identity.Spec.SessionTags) > 0 {
+		needs = append(needs, "with sts:TagSession")
+	}
+	if len(needs) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(needs, " and ") + ")"
+}
+
+// finalize lets an identity go when no Trail uses it any more. Without it nobody could delete their trails.
+func (r *Reconciler) finalize(ctx context.Context, before, identity *v1alpha1.AWSIdentity) (reconcile.Result, error) {
+	users, err := r.users(ctx, identity)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if len(users) > 0 {
+		identity.Status.ObservedGeneration = identity.Generation
+		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInUse, "the identity is being deleted and waits for the Trails that use it: "+naming(users))
+		return reconcile.Result{}, r.writeStatus(ctx, before, identity)
+	}
+	r.Fleet.Forget(identity.UID)
+	if !controllerutil.RemoveFinalizer(identity, v1alpha1.Finalizer) {
+		return reconcile.Result{}, nil
+	}
+	err = r.Client.Patch(ctx, identity, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	return again(client.IgnoreNotFound(err))
+}
+
+// users returns the Trails that use the identity, in order.
+func (r *Reconciler) users(ctx context.Context, identity *v1alpha1.AWSIdentity) ([]string, error) {
+	var trails v1alpha1.TrailList
+	if err := r.Client.List(ctx, &trails, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing Trails: %w", err)
+	}
+	var users []string
+	for i := range trails.Items {
+		if trail := &trails.Items[i]; trail.IdentityName() == identity.Name {
+			users = append(users, client.ObjectKeyFromObject(trail).String())
+		}
+	}
+	slices.Sort(users)
+	return users, nil
+}
+
+// naming names the first few.
+func naming(users []string) string {
+	if len(users) <= namedUsers {
+		return strings.Join(users, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(users[:namedUsers], ", "), len(users)-namedUsers)
+}
+
+// writeStatus writes the status if it has changed, and tells an event when Ready turns.
+func (r *Reconciler) writeStatus(ctx context.Context, before, identity *v1alpha1.AWSIdentity) error {
+	if equality.Semantic.DeepEqual(before.Status, identity.Status) {
+		return nil
+	}
+	is := *meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionReady)
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	if err := r.Client.Status().Patch(ctx, identity, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("writing the status: %w", err))
+	}
+	if was == nil || was.Status != is.Status || was.Reason != is.Reason {
+		kind := corev1.EventTypeNormal
+		if is.Status != metav1.ConditionTrue {
+			kind = corev1.EventTypeWarning
+		}
+		ctrl.LoggerFrom(ctx).Info("identity is "+is.Reason, "ready", is.Status, "message", is.Message)
+		r.Recorder.Eventf(identity, nil, kind, is.Reason, "Check", "%s", is.Message)
+	}
+	return nil
+}
+
+func set(identity *v1alpha1.AWSIdentity, conditionType string, status metav1.ConditionStatus, reason, message string) {
+	meta.SetStatusCondition(&identity.Status.Conditions, metav1.Condition{
+		Type: conditionType, Status: status, Reason: reason, Message: message, ObservedGeneration: identity.Generation,
+	})
+}
+
+// again returns an error of the Kubernetes API. A conflict is no error: the object has changed and is looked at again.
+func again(err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: time.Second}, nil
+	}
+	return reconcile.Result{}, err
+}
+
+var _ reconcile.ObjectReconciler[*v1alpha1.AWSIdentity] = (*Reconciler)(nil)

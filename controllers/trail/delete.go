@@ -1,0 +1,86 @@
+package trail
+
+import (
+	"context"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+)
+
+// unseen is how long a trail that was created may stay invisible to reads. A Trail object that is deleted within that time,
+// before its first verdict was written, may have a trail that only a crashed process knew of.
+const unseen = 15 * time.Second
+
+// errUnseen says that it is too early to tell whether there is a trail.
+var errUnseen = &cloudtrail.Error{Operation: "DescribeTrails", Class: cloudtrail.Transient, Code: v1alpha1.ReasonDeleting, Message: "the object is new: a trail of it may not be visible yet"}
+
+// finalize deletes the object's trail or lets go of it, and then lets the object go. DeleteTrail is called for no trail but one whose
+// owner tag, read right then, is ours.
+func (r *Reconciler) finalize(ctx context.Context, trail *v1alpha1.Trail) verdict {
+	var v verdict
+	if !controllerutil.ContainsFinalizer(trail, v1alpha1.Finalizer) {
+		v.gone = true
+		return v
+	}
+	if !trail.Spec.Observed() {
+		v.err = r.release(ctx, trail, &v)
+	}
+	if v.err != nil && (!trail.Spec.Retained() || mayPass(v.err)) {
+		return v
+	}
+	if v.err = r.removeFinalizer(ctx, trail); v.err == nil {
+		v.gone = true
+	}
+	return v
+}
+
+// mayPass tells whether an error is worth waiting for even where the trail is only to be let go.
+func mayPass(err error) bool { return isTransient(err) || !tellable(err) }
+
+// release deletes the trail, or for deletionPolicy Retain removes its owner tag. A trail that is gone or not ours is
+// released already.
+func (r *Reconciler) release(ctx context.Context, trail *v1alpha1.Trail, v *verdict) error {
+	region, err := r.open(ctx, trail, v)
+	if err != nil {
+		return err
+	}
+	found, err := region.Find(ctx, trail.Status.TrailARN, trail.TrailName(), cloudtrail.FreshNow)
+	if err != nil {
+		return err
+	}
+	if found == nil || found.HomeRegion != v.region {
+		if len(trail.Status.Conditions) == 0 && r.Now().Sub(trail.CreationTimestamp.Time) < unseen {
+			return errUnseen
+		}
+		return nil
+	}
+	found.Tags, found.TagsErr = region.Tags(ctx, found.ARN)
+	switch {
+	case cloudtrail.Is(found.TagsErr, cloudtrail.NotFound):
+		return nil
+	case found.TagsErr != nil:
+		return found.TagsErr
+	case ownershipOf(found.Tags, r.ownerOf(trail)) != ours:
+		return nil
+	}
+	s := step{operation: deleteTrail}
+	if trail.Spec.Retained() {
+		s = step{operation: removeTags, keys: []string{v1alpha1.OwnerTagKey}}
+		err = region.RemoveTags(ctx, found, s.keys)
+	} else {
+		err = region.Delete(ctx, found.ARN)
+	}
+	if err != nil && !cloudtrail.Is(err, cloudtrail.NotFound) {
+		return err
+	}
+	v.done = append(v.done, s)
+	return nil
+}
+
+// deletionMessage says why an object that is being deleted is still there, and what helps.
+func deletionMessage(message string) string {
+	return "the trail cannot be deleted yet: " + message + " (or set spec.deletionPolicy: Retain to leave the trail in AWS and let this object go)"
+}

@@ -1,0 +1,99 @@
+package trail
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/awsidentity"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+)
+
+// When to look again.
+const (
+	// firstRetry and lastRetry bound the wait after a passing fault, which doubles from try to try.
+	firstRetry = 200 * time.Millisecond
+	lastRetry  = time.Minute
+	// hideFaults is how long passing faults are retried before the status shows them.
+	hideFaults = time.Minute
+	// quickRetry is the wait after a refusal that something else in AWS may end, in its first minute: policies and roles take
+	// seconds to be seen everywhere.
+	quickRetry = 5 * time.Second
+	// quickRetries is how long quickRetry holds. After it the wait grows with the time since, up to slowRetry.
+	quickRetries = time.Minute
+	slowRetry    = 5 * time.Minute
+	// settleRetry is the wait when AWS accepted a change and does not show it yet.
+	settleRetry = 2 * time.Second
+	// jitter spreads regular looks by a tenth in either direction, so that a fleet's looks do not come all at once.
+	jitter = 0.1
+)
+
+// next says when to look again.
+func (r *Reconciler) next(trail *v1alpha1.Trail, v verdict, now time.Time) (reconcile.Result, error) {
+	interval := trail.Spec.LookInterval(r.Interval)
+	switch {
+	case v.suspended:
+		return reconcile.Result{}, nil
+	case isTransient(v.err):
+		return reconcile.Result{}, v.err
+	case v.err != nil && !isStalled(trail):
+		return poll(min(sinceNotReady(trail, now), interval)), nil
+	case len(v.done) > 0 && len(v.open) > 0 && !isStalled(trail):
+		return poll(settleRetry), nil
+	default:
+		return poll(spread(interval)), nil
+	}
+}
+
+// poll looks again without a person waiting for it, so at low priority.
+func poll(after time.Duration) reconcile.Result {
+	priority := handler.LowPriority
+	return reconcile.Result{RequeueAfter: after, Priority: &priority}
+}
+
+func spread(interval time.Duration) time.Duration {
+	return interval + time.Duration((2*rand.Float64()-1)*jitter*float64(interval)) //nolint:gosec // Jitter needs no secrecy.
+}
+
+// sinceNotReady returns the wait before the next try of something that AWS refuses: short at first, longer the longer it lasts.
+func sinceNotReady(trail *v1alpha1.Trail, now time.Time) time.Duration {
+	ready := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil {
+		return quickRetry
+	}
+	lasted := now.Sub(ready.LastTransitionTime.Time)
+	if lasted < quickRetries {
+		return quickRetry
+	}
+	return min(lasted/4, slowRetry)
+}
+
+// isTransient tells whether an error passes by itself. A trail that is suddenly there or not is a matter of looking again.
+func isTransient(err error) bool {
+	return cloudtrail.Is(err, cloudtrail.Transient) || cloudtrail.Is(err, cloudtrail.NotFound) || cloudtrail.Is(err, cloudtrail.AlreadyExists)
+}
+
+func isStalled(trail *v1alpha1.Trail) bool {
+	return meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionStalled)
+}
+
+func refusalOf(err error) *awsidentity.Refusal {
+	var refusal *awsidentity.Refusal
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	return nil
+}
+
+func awsErrorOf(err error) *cloudtrail.Error {
+	var awsError *cloudtrail.Error
+	if errors.As(err, &awsError) {
+		return awsError
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+// Command trail-operator keeps AWS CloudTrail trails as Kubernetes Trail objects say.
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/awsidentity"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/trail"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// flags are the operator's settings.
+type flags struct {
+	metricsAddress, probeAddress string
+	metricsSecure                bool
+	metricsCertDir               string
+	leaderElect                  bool
+	leaderElectionNamespace      string
+	resyncInterval               time.Duration
+	workers                      int
+	clusterID                    string
+	awsRegion                    string
+	rateLimits                   cloudtrail.RateLimitMode
+	watchNamespaces              string
+	watchLabelSelector           string
+	showVersion                  bool
+	log                          zap.Options
+}
+
+func parseFlags(set *flag.FlagSet, arguments []string) (flags, error) {
+	f := flags{rateLimits: cloudtrail.RateLimitAuto}
+	set.StringVar(&f.metricsAddress, "metrics-bind-address", ":8443", "Where to serve metrics; 0 turns them off.")
+	set.BoolVar(&f.metricsSecure, "metrics-secure", true, "Serve metrics by HTTPS to callers that Kubernetes authenticates and authorizes.")
+	set.StringVar(&f.metricsCertDir, "metrics-cert-dir", "", "Folder with tls.crt and tls.key for the metrics; empty: a self-signed certificate.")
+	set.StringVar(&f.probeAddress, "health-probe-bind-address", ":8081", "Where to serve /healthz and /readyz; 0 turns them off.")
+	set.BoolVar(&f.leaderElect, "leader-elect", true, "Let one of several replicas work at a time.")
+	set.StringVar(&f.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the leader election's lease; empty: the pod's.")
+	set.DurationVar(&f.resyncInterval, "resync-interval", 5*time.Minute, "How often to look for drift and refresh the status of a Trail without spec.interval.")
+	set.IntVar(&f.workers, "max-concurrent-reconciles", 64, "How many Trails to work at at once. They mostly wait for AWS.")
+	set.StringVar(&f.clusterID, "cluster-id", "", "Name of this cluster in the owner tags of its trails; empty: the UID of the namespace kube-system.")
+	set.StringVar(&f.awsRegion, "aws-region", "", "Region of Trails without spec.region; empty: the AWS SDK's, such as AWS_REGION.")
+	set.Var(&f.rateLimits, "aws-rate-limits", "When to keep to CloudTrail's rate limits: on, off, or auto: at AWS from the start, at other endpoints once they throttle.")
+	set.StringVar(&f.watchNamespaces, "watch-namespaces", "", "Namespaces to work in, separated by commas; empty: all.")
+	set.StringVar(&f.watchLabelSelector, "watch-label-selector", "", "Work on Trails with matching labels only, such as shard=a. Several operators can so share a cluster.")
+	set.BoolVar(&f.showVersion, "version", false, "Print the version and exit.")
+	f.log.BindFlags(set)
+	err := set.Parse(arguments)
+	return f, err
+}
+
+func main() {
+	if err := run(ctrl.SetupSignalHandler(), os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "trail-operator:", err)
+		os.Exit(1)
+	}
+}
+
+// run runs the operator until the context ends.
+func run(ctx context.Context, arguments []string) error {
+	f, err := parseFlags(flag.CommandLine, arguments)
+	if err != nil {
+		return err
+	}
+	if f.showVersion {
+		_, err := fmt.Println(version)
+		return err
+	}
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&f.log)))
+
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	// The API server's priority and fairness does this better than a limit of our own.
+	config.QPS = -1
+	config.UserAgent = "trail-operator/" + version
+
+	manager, err := newManager(config, f)
+	if err != nil {
+		return err
+	}
+	clusterID, err := clusterID(ctx, manager.GetAPIReader(), f.clusterID)
+	if err != nil {
+		return err
+	}
+	awsConfig, err := cloudtrail.LoadConfig(ctx, f.awsRegion)
+	if err != nil {
+		return err
+	}
+	fleet := cloudtrail.NewFleet(cloudtrail.Options{
+		Config: awsConfig, ClusterID: clusterID, Version: version, RateLimits: f.rateLimits,
+	})
+	if err := addControllers(ctx, manager, fleet, clusterID, f); err != nil {
+		return err
+	}
+	ctrl.Log.WithName("setup").Info("starting", "version", version, "cluster", clusterID, "region", fleet.DefaultRegion())
+	return manager.Start(ctx)
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	return scheme, errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
+}
+
+func newManager(config *rest.Config, f flags) (ctrl.Manager, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
+	cacheOptions, err := cacheOptions(f)
+	if err != nil {
+		return nil, err
+	}
+	manager, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                  scheme,
+		Cache:                   cacheOptions,
+		Client:                  clientOptions(cacheOptions),
+		Metrics:                 metricsOptions(f),
+		HealthProbeBindAddress:  f.probeAddress,
+		LeaderElection:          f.leaderElect,
+		LeaderElectionID:        "trail-operator",
+		LeaderElectionNamespace: f.leaderElectionNamespace,
+		// The process ends when the manager has stopped, so another replica may begin at once.
+		LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("creating the manager: %w", err)
+	}
+	ready := func(request *http.Request) error {
+		if !manager.GetCache().WaitForCacheSync(request.Context()) {
+			return errors.New("the caches are not synced")
+		}
+		return nil
+	}
+	return manager, errors.Join(manager.AddHealthzCheck("ping", healthz.Ping), manager.AddReadyzCheck("caches", ready))
+}
+
+// cacheOptions keep only what is worked on, without managedFields, which nobody reads.
+func cacheOptions(f flags) (cache.Options, error) {
+	options := cache.Options{DefaultTransform: cache.TransformStripManagedFields()}
+	for namespace := range strings.SplitSeq(f.watchNamespaces, ",") {
+		if namespace = strings.TrimSpace(namespace); namespace != "" {
+			if options.DefaultNamespaces == nil {
+				options.DefaultNamespaces = map[string]cache.Config{}
+			}
+			options.DefaultNamespaces[namespace] = cache.Config{}
+		}
+	}
+	selector, err := labels.Parse(f.watchLabelSelector)
+	if err != nil {
+		return options, fmt.Errorf("--watch-label-selector: %w", err)
+	}
+	options.ByObject = map[client.Object]cache.ByObject{&v1alpha1.Trail{}: {Label: selector}}
+	return options, nil
+}
+
+// clientOptions make reads wait for the process's own writes, so that no decision is made on what was just changed. With several
+// namespaces the library cannot do that; the optimistic lock of every write is what remains then.
+func clientOptions(cacheOptions cache.Options) client.Options {
+	consistent := len(cacheOptions.DefaultNamespaces) < 2
+	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}}
+}
+
+func metricsOptions(f flags) metricsserver.Options {
+	options := metricsserver.Options{
+		BindAddress:   f.metricsAddress,
+		SecureServing: f.metricsSecure,
+		CertDir:       f.metricsCertDir,
+		// HTTP/2 brings nothing here, and has had its share of denial-of-service bugs.
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
+	}
+	if f.metricsSecure {
+		options.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	return options
+}
+
+// clusterID returns the name of this cluster in owner tags.
+func clusterID(ctx context.Context, reader client.Reader, given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	namespace := &corev1.Namespace{}
+	if err := reader.Get(ctx, client.ObjectKey{Name: "kube-system"}, namespace); err != nil {
+		return "", fmt.Errorf("reading the cluster's id, the UID of namespace kube-system (or set --cluster-id): %w", err)
+	}
+	return string(namespace.UID), nil
+}
+
+// stsFallbackRegion is where STS is called when neither a flag nor the environment names a region.
+const stsFallbackRegion = "us-east-1"
+
+func addControllers(ctx context.Context, manager ctrl.Manager, fleet *cloudtrail.Fleet, clusterID string, f flags) error {
+	trails, err := trail.New(trail.Options{
+		Client:    manager.GetClient(),
+		Recorder:  manager.GetEventRecorder("trail-operator"),
+		Fleet:     fleet,
+		ClusterID: clusterID,
+		Interval:  f.resyncInterval,
+	})
+	if err != nil {
+		return err
+	}
+	identities, err := awsidentity.New(awsidentity.Options{
+		Client:        manager.GetClient(),
+		Recorder:      manager.GetEventRecorder("trail-operator"),
+		Fleet:         fleet,
+		DefaultRegion: cmp.Or(fleet.DefaultRegion(), stsFallbackRegion),
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		trails.SetupWithManager(ctx, manager, f.workers),
+		identities.SetupWithManager(manager),
+	)
+}
