@@ -52,6 +52,7 @@ func fromCreate(out *cloudtrail.CreateTrailOutput, homeRegion string, tags map[s
 		},
 		HasEventSelectors:   aws.Bool(false),
 		HasInsightSelectors: aws.Bool(false),
+		New:                 true,
 		Tags:                maps.Clone(tags),
 	}
 }

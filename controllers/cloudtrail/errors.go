@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
@@ -144,8 +145,13 @@ type Error struct {
 	Code string
 	// Message is AWS's message, without request ids: the same at every try.
 	Message string
-	err     error
+	// RetryAfter is when to try again, for a call that waits for its turn under CloudTrail's rate limit; else 0.
+	RetryAfter time.Duration
+	err        error
 }
+
+// codeTurn is the code of a call that waits for its turn.
+const codeTurn = "RateLimited"
 
 // Error returns operation, code and message.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %s", e.Operation, e.Code, e.Message) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -79,20 +80,30 @@ type limits struct {
 
 	mu      sync.Mutex
 	buckets map[regionKey]*[operationClasses]rate.Limiter
+	// turns are the tokens of those who were told to come back, with the time from which they are good.
+	turns map[turnKey]time.Time
+	swept time.Time
 }
 
 type regionKey struct{ accountID, region string }
 
+type turnKey struct {
+	regionKey
+	class operationClass
+	actor string
+}
+
+// turnLost is how long a token is kept for somebody who does not come for it.
+const turnLost = 30 * time.Second
+
 func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
-	l := &limits{never: mode == RateLimitOff, buckets: map[regionKey]*[operationClasses]rate.Limiter{}}
+	l := &limits{never: mode == RateLimitOff, buckets: map[regionKey]*[operationClasses]rate.Limiter{}, turns: map[turnKey]time.Time{}}
 	l.engaged.Store(mode == RateLimitOn || mode == RateLimitAuto && awsEndpoint)
 	return l
 }
 
-// bucket returns the token bucket, made full when it is first asked for.
+// bucket returns the token bucket, made full when it is first asked for. The caller holds the lock.
 func (l *limits) bucket(key regionKey, class operationClass) *rate.Limiter {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	buckets, ok := l.buckets[key]
 	if !ok {
 		buckets = &[operationClasses]rate.Limiter{}
@@ -105,14 +116,83 @@ func (l *limits) bucket(key regionKey, class operationClass) *rate.Limiter {
 	return &buckets[class]
 }
 
+// patienceKey holds how long a caller is ready to wait for a token.
+type patienceKey struct{}
+
+// WithPatience returns a context whose AWS calls wait for CloudTrail's rate limit no longer than that. A call that would have to
+// wait longer fails with an *Error whose RetryAfter tells when its turn is. The turn is kept for the context's actor until
+// then, so a worker need not sleep until a busy account has time for it.
+func WithPatience(ctx context.Context, patience time.Duration) context.Context {
+	return context.WithValue(ctx, patienceKey{}, patience)
+}
+
+// patient returns a context whose calls wait as long as it takes, on nobody's behalf.
+func patient(ctx context.Context) context.Context {
+	return context.WithValue(WithActor(ctx, ""), patienceKey{}, nil)
+}
+
 // wait takes a token and tells how long that took.
 func (l *limits) wait(ctx context.Context, key regionKey, class operationClass) (time.Duration, error) {
 	if l.never || !l.engaged.Load() {
 		return 0, nil
 	}
-	start := time.Now()
-	err := l.bucket(key, class).Wait(ctx)
-	return time.Since(start), err
+	now := time.Now()
+	turn := turnKey{key, class, actorOf(ctx)}
+	delay := l.turn(turn, now).Sub(now)
+	if patience, ok := ctx.Value(patienceKey{}).(time.Duration); ok && delay > patience && turn.actor != "" {
+		return 0, &Error{Operation: middleware.GetOperationName(ctx), Class: Transient, Code: codeTurn, Message: "CloudTrail's rate limit for this account and region is used up for now", RetryAfter: delay}
+	}
+	defer l.taken(turn)
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return max(delay, 0), nil
+	case <-ctx.Done():
+		return time.Since(now), ctx.Err()
+	}
+}
+
+// turn returns when the actor may call: the turn that is kept for it, or a new one.
+func (l *limits) turn(turn turnKey, now time.Time) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sweep(now)
+	if at, ok := l.turns[turn]; ok && now.Sub(at) < turnLost {
+		return at
+	}
+	at := now.Add(l.bucket(turn.regionKey, turn.class).ReserveN(now, 1).DelayFrom(now))
+	if turn.actor != "" {
+		l.turns[turn] = at
+	}
+	return at
+}
+
+func (l *limits) taken(turn turnKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.turns, turn)
+}
+
+// sweep forgets the turns that nobody came for. The caller holds the lock.
+func (l *limits) sweep(now time.Time) {
+	if now.Sub(l.swept) < turnLost {
+		return
+	}
+	l.swept = now
+	maps.DeleteFunc(l.turns, func(_ turnKey, at time.Time) bool { return now.Sub(at) >= turnLost })
+}
+
+// waiting tells whether a turn is kept for the actor.
+func (l *limits) waiting(key regionKey, actor string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for class := range operationClasses {
+		if _, ok := l.turns[turnKey{key, class, actor}]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // throttled is told that AWS throttled a call. Others share the account's quota: the tokens of the next second are theirs.
@@ -121,6 +201,8 @@ func (l *limits) throttled(key regionKey, class operationClass) {
 	if l.never {
 		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	bucket := l.bucket(key, class)
 	bucket.ReserveN(time.Now(), bucket.Burst())
 }

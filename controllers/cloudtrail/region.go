@@ -22,6 +22,7 @@ type Region struct {
 	api       API
 	accountID string
 	name      string
+	limits    *limits
 	snapshot  *snapshot
 }
 
@@ -53,6 +54,11 @@ func (r *Region) Trails(ctx context.Context) ([]Trail, error) {
 	trails := r.snapshot.all()
 	slices.SortFunc(trails, func(a, b Trail) int { return strings.Compare(a.ARN, b.ARN) })
 	return trails, nil
+}
+
+// Waiting tells whether the context's actor was told to come back when its turn is.
+func (r *Region) Waiting(ctx context.Context) bool {
+	return r.limits.waiting(regionKey{r.accountID, r.name}, actorOf(ctx))
 }
 
 // Distrust makes the next Find read anew what AWS holds of the trail.
@@ -225,8 +231,14 @@ func (r *Region) Delete(ctx context.Context, arn string) error {
 
 // StartLogging makes the trail record events.
 func (r *Region) StartLogging(ctx context.Context, t *Trail) error {
-	_, err := r.api.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: aws.String(t.ARN)})
-	return r.refused("StartLogging", t, err)
+	if _, err := r.api.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: aws.String(t.ARN)}); err != nil {
+		return r.refused("StartLogging", t, err)
+	}
+	if t.New {
+		t.New = false
+		r.snapshot.put(t.ARN, t)
+	}
+	return nil
 }
 
 // StopLogging makes the trail record nothing.

@@ -171,7 +171,7 @@ func (f *Fleet) Session(ctx context.Context, identity *v1alpha1.AWSIdentity, sts
 			defer cancel()
 			open.session, open.err = f.open(ctx, identity, stsRegion)
 			close(open.done)
-		}(context.WithoutCancel(ctx))
+		}(patient(context.WithoutCancel(ctx)))
 	}
 	f.mu.Unlock()
 	select {
@@ -318,7 +318,7 @@ func (s *Session) Region(name string) *Region {
 			}
 			o.APIOptions = append(append([]func(*middleware.Stack) error{}, o.APIOptions...), s.fleet.limits.middleware(key, options.Meter))
 		})
-		region = &Region{api: api, accountID: s.AccountID, name: name, snapshot: newSnapshot(options.Now, *options.Settle)}
+		region = &Region{api: api, accountID: s.AccountID, name: name, limits: s.fleet.limits, snapshot: newSnapshot(options.Now, *options.Settle)}
 		s.regions[name] = region
 	}
 	return region

@@ -38,7 +38,7 @@ func (s *snapshot) refresh(ctx context.Context, maxAge time.Duration, fetch func
 	notBefore := s.now().Add(-maxAge)
 	for !s.takenSince(notBefore) {
 		result := s.flight.DoChan("", func() (any, error) {
-			shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedReadTimeout)
+			shared, cancel := context.WithTimeout(patient(context.WithoutCancel(ctx)), sharedReadTimeout)
 			defer cancel()
 			start := s.now()
 			trails, err := fetch(shared)

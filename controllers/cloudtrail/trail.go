@@ -13,6 +13,8 @@ type Trail struct {
 	Settings
 	// HasEventSelectors and HasInsightSelectors tell whether there are selectors to read; nil: AWS did not say.
 	HasEventSelectors, HasInsightSelectors *bool
+	// New says that this process created the trail and has not started its logging: there is no status to read yet.
+	New bool
 	// Tags are all tags of the trail; TagsErr tells why they are not known.
 	Tags    map[string]string
 	TagsErr error

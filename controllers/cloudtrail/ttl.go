@@ -10,6 +10,8 @@ const (
 	// at once share one DescribeTrails, short enough that nobody notices. What is not known of a trail is
 	// found out by the write itself, which AWS refuses if the trail is there already.
 	FreshForChange = 2 * time.Second
+	// FreshForTurn is for a trail whose turn under the rate limit has come: it was looked at when it began to wait.
+	FreshForTurn = time.Minute
 	// freshForLookMin and freshForLookMax bound how old a shared read may be at a regular look. Looks of
 	// one region are spread over a tenth of their interval in either direction.
 	freshForLookMin = time.Second

@@ -16,6 +16,12 @@ func WithActor(ctx context.Context, namespacedName string) context.Context {
 	return context.WithValue(ctx, actorKey{}, namespacedName)
 }
 
+// actorOf returns the object on whose behalf a context calls AWS, "" for nobody's.
+func actorOf(ctx context.Context) string {
+	actor, _ := ctx.Value(actorKey{}).(string)
+	return actor
+}
+
 // userAgentProduct is how the operator's calls are known in CloudTrail's history.
 const userAgentProduct = "trail-operator"
 
@@ -28,7 +34,7 @@ func userAgent(version string) func(*middleware.Stack) error {
 				return middleware.BuildOutput{}, middleware.Metadata{}, fmt.Errorf("unknown transport type %T", in.Request)
 			}
 			agent := request.Header.Get("User-Agent") + " " + userAgentProduct + "/" + version
-			if actor, ok := ctx.Value(actorKey{}).(string); ok {
+			if actor := actorOf(ctx); actor != "" {
 				agent += " (" + actor + ")"
 			}
 			request.Header.Set("User-Agent", agent)

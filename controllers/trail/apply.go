@@ -27,8 +27,8 @@ func apply(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail
 			break
 		}
 	}
-	if len(done) == 0 {
-		return nil, first
+	if len(done) == 0 || cloudtrail.Is(first, cloudtrail.Transient) {
+		return done, first
 	}
 	var err error
 	if o.status, err = region.Status(ctx, o.trail.ARN); err != nil && first == nil {

@@ -140,7 +140,7 @@ func (r *Reconciler) requests(ctx context.Context, options ...client.ListOption)
 
 // Reconcile looks at a trail, makes AWS hold what the spec says, and writes what was found into the status.
 func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reconcile.Result, error) {
-	ctx = cloudtrail.WithActor(ctx, client.ObjectKeyFromObject(trail).String())
+	ctx = cloudtrail.WithPatience(cloudtrail.WithActor(ctx, client.ObjectKeyFromObject(trail).String()), patience)
 	before := trail.DeepCopy()
 	var v verdict
 	switch {
@@ -181,7 +181,7 @@ func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail) verdict 
 		return v
 	}
 	owner := r.ownerOf(trail)
-	if v.observed, err = observe(ctx, region, trail, owner, r.maxAge(trail)); err != nil {
+	if v.observed, err = observe(ctx, region, trail, owner, r.maxAge(ctx, region, trail)); err != nil {
 		v.observed, v.err = nil, err
 		return v
 	}
@@ -250,8 +250,10 @@ func (r *Reconciler) ownerOf(trail *v1alpha1.Trail) string {
 }
 
 // maxAge is how old a shared read may be: less for what a person asked for than for a regular look.
-func (r *Reconciler) maxAge(trail *v1alpha1.Trail) time.Duration {
+func (r *Reconciler) maxAge(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail) time.Duration {
 	switch {
+	case region.Waiting(ctx):
+		return cloudtrail.FreshForTurn
 	case requested(trail):
 		return cloudtrail.FreshNow
 	case wasSynced(trail):
@@ -336,12 +338,13 @@ func (r *Reconciler) report(ctx context.Context, before, trail *v1alpha1.Trail, 
 		return r.again(v.err)
 	}
 	now := r.Now()
-	if !isTransient(v.err) {
+	switch {
+	case !isTransient(v.err):
 		r.faults.end(key)
 		setStatus(trail, v, now)
-	} else if r.faults.since(key, now) >= hideFaults {
+	case retryAfter(v.err) == 0 && r.faults.since(key, now) >= hideFaults:
 		setStatus(trail, v, now)
-	} else {
+	default:
 		detectDrift(trail, v, now)
 	}
 	// What prepare wrote in between is a part of the difference, too: the patch says the same again.

@@ -16,6 +16,8 @@ import (
 
 // When to look again.
 const (
+	// patience is how long a worker waits for CloudTrail's rate limit before it turns to another trail.
+	patience = 100 * time.Millisecond
 	// firstRetry and lastRetry bound the wait after a passing fault, which doubles from try to try.
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = time.Minute
@@ -39,6 +41,8 @@ func (r *Reconciler) next(trail *v1alpha1.Trail, v verdict, now time.Time) (reco
 	switch {
 	case v.suspended:
 		return reconcile.Result{}, nil
+	case retryAfter(v.err) > 0:
+		return reconcile.Result{RequeueAfter: retryAfter(v.err)}, nil
 	case isTransient(v.err):
 		return reconcile.Result{}, v.err
 	case v.err != nil && !isStalled(trail):
@@ -76,6 +80,14 @@ func sinceNotReady(trail *v1alpha1.Trail, now time.Time) time.Duration {
 // isTransient tells whether an error passes by itself. A trail that is suddenly there or not is a matter of looking again.
 func isTransient(err error) bool {
 	return cloudtrail.Is(err, cloudtrail.Transient) || cloudtrail.Is(err, cloudtrail.NotFound) || cloudtrail.Is(err, cloudtrail.AlreadyExists)
+}
+
+// retryAfter returns when the turn is of a call that waits for CloudTrail's rate limit, 0 for other errors.
+func retryAfter(err error) time.Duration {
+	if e := awsErrorOf(err); e != nil {
+		return e.RetryAfter
+	}
+	return 0
 }
 
 func isStalled(trail *v1alpha1.Trail) bool {

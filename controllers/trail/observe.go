@@ -46,7 +46,9 @@ func observe(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Tra
 			return o, err
 		}
 	}
-	o.status, err = region.Status(ctx, arn)
+	if !o.trail.New {
+		o.status, err = region.Status(ctx, arn)
+	}
 	return o, err
 }
 

@@ -1,0 +1,206 @@
+package trail_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/trail"
+	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+)
+
+const (
+	account   = "111122223333"
+	region    = "us-east-1"
+	clusterID = "test-cluster"
+	// interval is long: tests look by themselves.
+	interval = time.Hour
+)
+
+var (
+	testEnvironment *envtest.Environment
+	restConfig      *rest.Config
+	scheme          = runtime.NewScheme()
+)
+
+func TestTrail(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Trail controller")
+}
+
+var _ = BeforeSuite(func() {
+	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
+	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	testEnvironment = &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+	var err error
+	restConfig, err = testEnvironment.Start()
+	Expect(err).NotTo(HaveOccurred())
+	restConfig.QPS = -1
+})
+
+var _ = AfterSuite(func() {
+	if restConfig != nil {
+		Expect(testEnvironment.Stop()).To(Succeed())
+	}
+})
+
+// world is an AWS, a namespace and a controller of one test. Its controller works when the test says so.
+type world struct {
+	aws       *cloudtrailtest.Server
+	endpoint  string
+	client    client.Client
+	namespace string
+	identity  string
+	events    *events.FakeRecorder
+	// now is the controller's clock.
+	now    time.Time
+	fleet  *cloudtrail.Fleet
+	reconc reconcile.Reconciler
+	// writes counts the controller's writes to the API server.
+	writes int
+}
+
+// newWorld returns a world in which AWS has everything that a trail needs.
+func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
+	GinkgoHelper()
+	w := &world{aws: cloudtrailtest.New(options), now: time.Now(), events: events.NewFakeRecorder(1000)}
+	server := httptest.NewServer(w.aws)
+	DeferCleanup(server.Close)
+	w.endpoint = server.URL
+	plain, err := client.New(restConfig, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+	w.client = plain
+
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	Expect(plain.Create(ctx, namespace)).To(Succeed())
+	w.namespace, w.identity = namespace.Name, namespace.Name
+	identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.identity}}
+	identity.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}
+	Expect(plain.Create(ctx, identity)).To(Succeed())
+	w.restart()
+	return w
+}
+
+// restart starts the controller anew: what it had in memory is lost.
+func (w *world) restart() {
+	GinkgoHelper()
+	settle := time.Duration(0)
+	w.fleet = cloudtrail.NewFleet(cloudtrail.Options{
+		Config: aws.Config{
+			Region:       region,
+			BaseEndpoint: aws.String(w.endpoint),
+			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+		},
+		ClusterID:  clusterID,
+		Version:    "test",
+		RateLimits: cloudtrail.RateLimitOff,
+		Settle:     &settle,
+		Now:        func() time.Time { return w.now },
+	})
+	counting := interceptor.NewClient(w.client.(client.WithWatch), interceptor.Funcs{
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+			w.writes++
+			return c.Patch(ctx, object, patch, options...)
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, subresource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			w.writes++
+			return c.SubResource(subresource).Patch(ctx, object, patch, options...)
+		},
+	})
+	reconciler, err := trail.New(trail.Options{
+		Client: counting, Recorder: w.events, Fleet: w.fleet, ClusterID: clusterID, Interval: interval,
+		Now: func() time.Time { return w.now },
+	})
+	Expect(err).NotTo(HaveOccurred())
+	w.reconc = reconcile.AsReconciler(counting, reconciler)
+}
+
+// apply creates a Trail with this spec, or changes its spec.
+func (w *world) apply(ctx context.Context, name string, spec v1alpha1.TrailSpec) *v1alpha1.Trail {
+	GinkgoHelper()
+	spec.IdentityRef = &v1alpha1.IdentityReference{Name: w.identity}
+	object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
+	err := w.client.Get(ctx, client.ObjectKeyFromObject(object), object)
+	if client.IgnoreNotFound(err) == nil && err != nil {
+		object.Spec = spec
+		Expect(w.client.Create(ctx, object)).To(Succeed())
+		expectKstatus(w.get(ctx, name), status.InProgressStatus)
+		return object
+	}
+	Expect(err).NotTo(HaveOccurred())
+	object.Spec = spec
+	Expect(w.client.Update(ctx, object)).To(Succeed())
+	return object
+}
+
+func (w *world) get(ctx context.Context, name string) *v1alpha1.Trail {
+	GinkgoHelper()
+	object := &v1alpha1.Trail{}
+	Expect(w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, object)).To(Succeed())
+	return object
+}
+
+// look makes the controller look at a Trail once, and later than before.
+func (w *world) look(ctx context.Context, name string) (reconcile.Result, error) {
+	w.now = w.now.Add(time.Minute)
+	return w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}})
+}
+
+// settle makes the controller look at a Trail, which must succeed, and returns it as it is then.
+func (w *world) settle(ctx context.Context, name string) *v1alpha1.Trail {
+	GinkgoHelper()
+	_, err := w.look(ctx, name)
+	Expect(err).NotTo(HaveOccurred())
+	return w.get(ctx, name)
+}
+
+// held returns what AWS holds of the trail, which must be there.
+func (w *world) held(name string) cloudtrailtest.Trail {
+	GinkgoHelper()
+	found, ok := w.aws.Trail(account, region, name)
+	Expect(ok).To(BeTrue(), "AWS has no trail %s", name)
+	return found
+}
+
+// intruder is somebody else in the same account.
+func (w *world) intruder() *cloudtrailtest.ActorHandle {
+	return w.aws.As(cloudtrailtest.Actor{
+		ARN: fmt.Sprintf("arn:aws:iam::%s:user/intruder", account), AccountID: account,
+		SourceIPAddress: "198.51.100.7", UserAgent: "aws-cli/2.15.0", AccessKeyID: "AKIAINTRUDER",
+	})
+}
+
+// expectKstatus checks what every tool that knows kstatus makes of the object.
+func expectKstatus(object *v1alpha1.Trail, want status.Status) {
+	GinkgoHelper()
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	Expect(err).NotTo(HaveOccurred())
+	result, err := status.Compute(&unstructured.Unstructured{Object: content})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(result.Status).To(Equal(want), "kstatus says: %s", result.Message)
+}
