@@ -20,6 +20,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&Trail{}, &TrailList{},
 		&AWSIdentity{}, &AWSIdentityList{},
+		&EventLookup{}, &EventLookupList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

@@ -1,0 +1,83 @@
+package v1alpha1
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// defaultMaxResults is how many events an EventLookup keeps that does not say.
+const defaultMaxResults = 100
+
+// IdentityName returns the name of the AWSIdentity to use.
+func (l *EventLookup) IdentityName() string {
+	if l.Spec.IdentityRef == nil {
+		return DefaultIdentityName
+	}
+	return l.Spec.IdentityRef.Name
+}
+
+// MaxEvents returns how many events to keep; default 100.
+func (s *EventLookupSpec) MaxEvents() int {
+	if s.MaxResults == nil {
+		return defaultMaxResults
+	}
+	return int(*s.MaxResults)
+}
+
+// Range returns the time that the lookup asks for when it is run now. A zero start is as far back as the history goes.
+func (s *EventLookupSpec) Range(now time.Time) (start, end time.Time, err error) {
+	end = now
+	if s.EndTime != nil {
+		end = s.EndTime.Time
+	}
+	switch {
+	case s.StartTime != nil:
+		start = s.StartTime.Time
+	case s.Since != "":
+		since, err := parseSince(s.Since)
+		if err != nil {
+			return start, end, err
+		}
+		start = end.Add(-since)
+	}
+	return start, end, nil
+}
+
+// parseSince parses days followed by what Go takes for a duration, such as 1d12h.
+func parseSince(text string) (time.Duration, error) {
+	var since time.Duration
+	rest := text
+	if days, after, ok := strings.Cut(text, "d"); ok {
+		n, err := strconv.Atoi(days)
+		if err != nil {
+			return 0, fmt.Errorf("since %q: the days are not a number", text)
+		}
+		since, rest = time.Duration(n)*24*time.Hour, after
+	}
+	if rest == "" {
+		return since, nil
+	}
+	d, err := time.ParseDuration(rest)
+	if err != nil {
+		return 0, fmt.Errorf("since %q: %w", text, err)
+	}
+	return since + d, nil
+}
+
+// Finished tells whether the lookup is complete or has failed, and so is never run again.
+func (l *EventLookup) Finished() bool { return l.Status.CompletionTime != nil }
+
+// ExpiresAt returns when the object is to be deleted; never when it is not ok.
+func (l *EventLookup) ExpiresAt() (at time.Time, ok bool) {
+	if !l.Finished() || l.Spec.TTLSecondsAfterFinished == nil {
+		return at, false
+	}
+	return l.Status.CompletionTime.Add(time.Duration(*l.Spec.TTLSecondsAfterFinished) * time.Second), true
+}
+
+// GetConditions returns the conditions of the status.
+func (l *EventLookup) GetConditions() []metav1.Condition { return l.Status.Conditions }
