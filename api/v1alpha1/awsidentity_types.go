@@ -40,7 +40,7 @@ type AWSIdentitySpec struct {
 	// arn:aws:iam::444455556666:role/trail-operator. Absent: the operator's own credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.matches('^arn:[a-z0-9-]+:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$')",message="roleARN must be the ARN of an IAM role, such as arn:aws:iam::444455556666:role/trail-operator"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^arn:[a-z0-9-]+:iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9_+=,.@-]+$')",message="roleARN must be the ARN of an IAM role, such as arn:aws:iam::444455556666:role/trail-operator"
 	RoleARN string `json:"roleARN,omitempty"`
 
 	// externalID is passed to AssumeRole; the role's trust policy may require it.

@@ -18,7 +18,7 @@ import (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="ARN",type=string,JSONPath=`.status.trailARN`,priority=1
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.accountID`,priority=1
-// +kubebuilder:validation:XValidation:rule="has(self.spec.name) || (self.metadata.name.size() >= 3 && self.metadata.name.size() <= 128 && !self.metadata.name.matches('[.-][.-]') && !self.metadata.name.matches('^([0-9]+[.]){3}[0-9]+$'))",message="metadata.name is not a valid trail name (3 to 128 characters, no two of . and - side by side, not an IP address); set spec.name to the name of the trail"
+// +kubebuilder:validation:XValidation:rule="has(self.spec.name) || (self.metadata.name.size() >= 3 && self.metadata.name.size() <= 128 && !self.metadata.name.matches('[.-][.-]') && !self.metadata.name.matches('^([0-9]+[.]){3}[0-9]+$'))",message="metadata.name is not a valid trail name (3 to 128 characters, no two of . and - side by side, not an IP address); set spec.name to the name of the trail",fieldPath=".spec.name"
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.name) ? self.spec.name : self.metadata.name) == (has(oldSelf.spec.name) ? oldSelf.spec.name : oldSelf.metadata.name)",message="the trail's name is immutable: AWS cannot rename a trail; create a new Trail and delete this one",fieldPath=".spec.name"
 type Trail struct {
 	metav1.TypeMeta `json:",inline"`
@@ -72,7 +72,7 @@ type TrailSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9.-]*$')",message="a bucket name may contain a-z 0-9 . - only"
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9].*[a-z0-9]$')",message="a bucket name begins and ends with a letter or digit"
-	// +kubebuilder:validation:XValidation:rule="!self.contains('..')",message="a bucket name has no two periods side by side"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[.][.-]|-[.]')",message="a bucket name for CloudTrail has no two periods side by side and no dash next to a period"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+[.]){3}[0-9]+$')",message="a bucket name must not look like an IP address"
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('xn--') && !self.startsWith('sthree-') && !self.endsWith('-s3alias') && !self.endsWith('--ol-s3') && !self.endsWith('.mrap') && !self.endsWith('--x-s3') && !self.endsWith('--table-s3')",message="a bucket name must not begin with xn-- or sthree-, nor end with -s3alias, --ol-s3, .mrap, --x-s3 or --table-s3: give the name of a general purpose bucket"
 	S3BucketName string `json:"s3BucketName"`
@@ -108,7 +108,7 @@ type TrailSpec struct {
 	// cloudWatchLogsLogGroupARN.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^arn:[a-z0-9-]+:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$')",message="cloudWatchLogsRoleARN must be the ARN of an IAM role, such as arn:aws:iam::111122223333:role/trail-logs"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^arn:[a-z0-9-]+:iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9_+=,.@-]+$')",message="cloudWatchLogsRoleARN must be the ARN of an IAM role, such as arn:aws:iam::111122223333:role/trail-logs"
 	CloudWatchLogsRoleARN string `json:"cloudWatchLogsRoleARN,omitempty"`
 
 	// includeGlobalServiceEvents says whether events of global services such as IAM are logged.
@@ -202,8 +202,8 @@ type TrailSpec struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="interval must be a duration with units, such as 30s, 10m or 1h30m"
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || (duration(self) >= duration('10s') && duration(self) <= duration('24h'))",message="interval must be between 10s and 24h"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}([.][0-9]+)?(ms|s|m|h))+$')",message="interval must be a duration with units, such as 30s, 10m or 1h30m"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,5}([.][0-9]+)?(ms|s|m|h))+$') || (duration(self) >= duration('10s') && duration(self) <= duration('24h'))",message="interval must be between 10s and 24h"
 	Interval *metav1.Duration `json:"interval,omitempty"`
 }
 
@@ -301,7 +301,7 @@ type AdvancedEventSelector struct {
 // +kubebuilder:validation:XValidation:rule="has(self.equals) || has(self.notEquals) || has(self.startsWith) || has(self.notStartsWith) || has(self.endsWith) || has(self.notEndsWith)",message="a field selector needs at least one of equals, notEquals, startsWith, notStartsWith, endsWith, notEndsWith"
 // +kubebuilder:validation:XValidation:rule="!(self.field in ['readOnly', 'eventCategory', 'resources.type']) || (has(self.equals) && !has(self.notEquals) && !has(self.startsWith) && !has(self.notStartsWith) && !has(self.endsWith) && !has(self.notEndsWith))",message="readOnly, eventCategory and resources.type can be compared with equals only"
 // +kubebuilder:validation:XValidation:rule="!(self.field in ['readOnly', 'eventCategory', 'resources.type']) || !has(self.equals) || size(self.equals) == 1",message="readOnly, eventCategory and resources.type take one value; write another advanced event selector for another value",fieldPath=".equals"
-// +kubebuilder:validation:XValidation:rule="self.field != 'readOnly' || !has(self.equals) || self.equals.all(v, v in ['true', 'false'])",message="readOnly equals \"true\" or \"false\"",fieldPath=".equals"
+// +kubebuilder:validation:XValidation:rule="self.field != 'readOnly' || !has(self.equals) || size(self.equals) != 1 || self.equals[0] in ['true', 'false']",message="readOnly equals \"true\" or \"false\"",fieldPath=".equals"
 type AdvancedFieldSelector struct {
 	// field of the event record, such as eventCategory, readOnly, eventName, eventSource, eventType,
 	// resources.type, resources.ARN, userIdentity.arn or sessionCredentialFromConsole.
