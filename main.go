@@ -29,6 +29,7 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/export"
 	"github.com/trail-operator/trail-operator/controllers/trail"
 )
 
@@ -87,6 +88,9 @@ func main() {
 
 // run runs the operator until the context ends.
 func run(ctx context.Context, arguments []string) error {
+	if len(arguments) > 0 && arguments[0] == "export" {
+		return runExport(ctx, arguments[1:])
+	}
 	f, err := parseFlags(flag.CommandLine, arguments)
 	if err != nil {
 		return err
@@ -125,6 +129,19 @@ func run(ctx context.Context, arguments []string) error {
 	}
 	ctrl.Log.WithName("setup").Info("starting", "version", version, "cluster", clusterID, "region", fleet.DefaultRegion())
 	return manager.Start(ctx)
+}
+
+// runExport prints manifests for the trails that exist already.
+func runExport(ctx context.Context, arguments []string) error {
+	options, err := export.Flags(arguments, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	options.Version = version
+	return export.Run(ctx, options, os.Stdout)
 }
 
 func newScheme() (*runtime.Scheme, error) {

@@ -135,6 +135,9 @@ var throttles = map[string]bool{
 	"TooManyRequestsException": true,
 }
 
+// noCredentials is our code for a call that was not sent for want of credentials.
+const noCredentials = "NoCredentials"
+
 // Error is an error of an AWS call with its meaning. It wraps what the SDK returned.
 type Error struct {
 	// Operation is the AWS operation, such as CreateTrail.
@@ -208,7 +211,7 @@ func unanswered(err error) (Class, string, string) {
 	var credentials *credentialsError
 	switch {
 	case errors.As(err, &credentials):
-		return Permission, "NoCredentials", "no AWS credentials: give the operator's ServiceAccount an IAM role (IRSA or EKS Pod Identity), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+		return Permission, noCredentials, "no AWS credentials: give the operator's ServiceAccount an IAM role (IRSA or EKS Pod Identity), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	case errors.Is(err, context.Canceled):
 		return Transient, "Canceled", "the operator is shutting down"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netError) && netError.Timeout():

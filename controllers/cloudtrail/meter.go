@@ -1,6 +1,13 @@
 package cloudtrail
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
+)
 
 // Meter is told of every try of every AWS call. It is safe for concurrent use.
 type Meter interface {
@@ -14,3 +21,38 @@ type noMeter struct{}
 
 func (noMeter) Called(string, string, string, time.Duration) {}
 func (noMeter) Waited(string, string, time.Duration)         {}
+
+// Outcome sorts an error code as Meter is told it: ok, throttled, denied (who calls may not), refused (what is asked for
+// cannot be), missing (there is no such trail) or failed (it may work the next time).
+func Outcome(code string) string {
+	class, known := classes[code]
+	switch {
+	case code == "":
+		return "ok"
+	case throttles[code]:
+		return "throttled"
+	case code == noCredentials, known && class == Permission:
+		return "denied"
+	case known && class == NotFound:
+		return "missing"
+	case known && class != Transient:
+		return "refused"
+	default:
+		return "failed"
+	}
+}
+
+// newSTS returns an STS client whose calls are metered. STS has no limit that the operator could come near to.
+func newSTS(cfg aws.Config, meter Meter) *sts.Client {
+	return sts.NewFromConfig(cfg, func(o *sts.Options) {
+		count := middleware.FinalizeMiddlewareFunc("TrailOperatorMeter", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+			start := time.Now()
+			out, metadata, err := next.HandleFinalize(ctx, in)
+			meter.Called(cfg.Region, middleware.GetOperationName(ctx), errorCode(err), time.Since(start))
+			return out, metadata, err
+		})
+		o.APIOptions = append(append([]func(*middleware.Stack) error{}, o.APIOptions...), func(stack *middleware.Stack) error {
+			return stack.Finalize.Insert(count, "Retry", middleware.After)
+		})
+	})
+}

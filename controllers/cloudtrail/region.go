@@ -56,6 +56,23 @@ func (r *Region) Trails(ctx context.Context) ([]Trail, error) {
 	return trails, nil
 }
 
+// HomeRegions returns the regions in which the account has trails, in order.
+func (r *Region) HomeRegions(ctx context.Context) ([]string, error) {
+	var regions []string
+	pages := cloudtrail.NewListTrailsPaginator(r.api, &cloudtrail.ListTrailsInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, meaning("ListTrails", err)
+		}
+		for _, trail := range page.Trails {
+			regions = append(regions, aws.ToString(trail.HomeRegion))
+		}
+	}
+	slices.Sort(regions)
+	return slices.Compact(regions), nil
+}
+
 // Waiting tells whether the context's actor was told to come back when its turn is.
 func (r *Region) Waiting(ctx context.Context) bool {
 	return r.limits.waiting(regionKey{r.accountID, r.name}, actorOf(ctx))

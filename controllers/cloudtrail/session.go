@@ -199,7 +199,7 @@ func (f *Fleet) Check(ctx context.Context, identity *v1alpha1.AWSIdentity, stsRe
 	if err != nil || session.fresh.CompareAndSwap(true, false) {
 		return session, err
 	}
-	caller, err := sts.NewFromConfig(session.config).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	caller, err := newSTS(session.config, f.options.Meter).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return nil, meaning(openOperation(identity, err), err)
 	}
@@ -224,10 +224,10 @@ func (f *Fleet) open(ctx context.Context, identity *v1alpha1.AWSIdentity, stsReg
 	}
 	cfg.APIOptions = append(cfg.APIOptions, userAgent(f.options.Version))
 	if identity.Spec.RoleARN != "" {
-		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), identity.Spec.RoleARN, f.assumeRoleOptions(identity)))
+		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(newSTS(cfg, f.options.Meter), identity.Spec.RoleARN, f.assumeRoleOptions(identity)))
 	}
 	cfg.Credentials = taggedCredentials{cfg.Credentials}
-	caller, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	caller, err := newSTS(cfg, f.options.Meter).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return nil, meaning(openOperation(identity, err), err)
 	}

@@ -1,0 +1,159 @@
+package export
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+)
+
+// found is all that AWS holds of a trail.
+type found struct {
+	cloudtrail.Trail
+	selectors    cloudtrail.Selectors
+	insights     []v1alpha1.InsightSelector
+	aggregations []v1alpha1.AggregationConfiguration
+	isLogging    bool
+}
+
+// manifest is an object to print, with remarks on what was chosen for it.
+type manifest struct {
+	object  any
+	remarks []string
+}
+
+// maxTags is how many tags a Trail may have: AWS allows one more, the owner tag.
+const maxTags = 49
+
+// trailManifest returns the Trail that describes what was found.
+func trailManifest(f found, name, namespace, identity string) manifest {
+	m := manifest{}
+	spec := v1alpha1.TrailSpec{
+		Region:                    f.HomeRegion,
+		S3BucketName:              f.S3BucketName,
+		S3KeyPrefix:               f.S3KeyPrefix,
+		SNSTopicName:              f.SNSTopicARN,
+		KMSKeyID:                  f.KMSKeyARN,
+		CloudWatchLogsLogGroupARN: f.CloudWatchLogsLogGroupARN,
+		CloudWatchLogsRoleARN:     f.CloudWatchLogsRoleARN,
+		InsightSelectors:          f.insights,
+		AggregationConfigurations: f.aggregations,
+		AdoptionPolicy:            v1alpha1.AdoptionPolicyIfUnowned,
+	}
+	if f.Name != name {
+		spec.Name = f.Name
+	}
+	if identity != v1alpha1.DefaultIdentityName {
+		spec.IdentityRef = &v1alpha1.IdentityReference{Name: identity}
+	}
+	// Only what differs from AWS's defaults is spelled out.
+	spec.IncludeGlobalServiceEvents = unless(f.IncludeGlobalServiceEvents, true)
+	spec.IsMultiRegionTrail = unless(f.IsMultiRegionTrail, false)
+	spec.EnableLogFileValidation = unless(f.EnableLogFileValidation, false)
+	spec.IsOrganizationTrail = unless(f.IsOrganizationTrail, false)
+	if spec.Logging = unless(f.isLogging, true); spec.Logging != nil {
+		m.remarks = append(m.remarks, "logging: false, as the trail is stopped; remove it to start logging.")
+	}
+	if f.HasEventSelectors != nil && *f.HasEventSelectors {
+		spec.EventSelectors, spec.AdvancedEventSelectors = f.selectors.Basic, f.selectors.Advanced
+	}
+	spec.Tags, m.remarks = tags(f, m.remarks)
+	m.object = &v1alpha1.Trail{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "Trail"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       spec,
+	}
+	return m
+}
+
+// unless returns the value, nil when it is the default.
+func unless(value, standard bool) *bool {
+	if value == standard {
+		return nil
+	}
+	return &value
+}
+
+// tags returns the tags that a spec may hold, and remarks on the others, which stay on the trail all the same.
+func tags(f found, remarks []string) ([]v1alpha1.Tag, []string) {
+	if f.TagsErr != nil {
+		return nil, append(remarks, "tags: left out, as they could not be read ("+f.TagsErr.Error()+").")
+	}
+	var list []v1alpha1.Tag
+	for _, key := range slices.Sorted(maps.Keys(f.Tags)) {
+		switch {
+		case key == v1alpha1.OwnerTagKey:
+			remarks = append(remarks, fmt.Sprintf("The trail belongs to %s. adoptionPolicy: Always would take it away from there.", f.Tags[key]))
+		case strings.HasPrefix(strings.ToLower(key), "aws:"), strings.HasPrefix(key, "trail-operator.dev/"):
+			remarks = append(remarks, fmt.Sprintf("tags: without %s, which nobody may set; it stays on the trail.", key))
+		case len(list) == maxTags:
+			remarks = append(remarks, fmt.Sprintf("tags: without %s, as the operator's owner tag needs a place among AWS's 50; remove a tag before you apply this.", key))
+		default:
+			list = append(list, v1alpha1.Tag{Key: key, Value: f.Tags[key]})
+		}
+	}
+	return list, remarks
+}
+
+// identityManifest returns the AWSIdentity for a role.
+func identityManifest(name, roleARN string) manifest {
+	return manifest{
+		object: &v1alpha1.AWSIdentity{
+			TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "AWSIdentity"},
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec:       v1alpha1.AWSIdentitySpec{RoleARN: roleARN, AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}},
+		},
+		remarks: []string{"allowedNamespaces: All is a choice of the export; narrow it to the namespaces that may use this account."},
+	}
+}
+
+var (
+	notInName    = regexp.MustCompile(`[^a-z0-9.-]+`)
+	sideBySide   = regexp.MustCompile(`[.-]{2,}`)
+	maxNameLimit = 253
+)
+
+// names gives each trail an object name of its own: the trail's name where that is one, and else what is left of it.
+type names map[string]bool
+
+func (n names) of(trail cloudtrail.Trail) string {
+	base := sideBySide.ReplaceAllString(notInName.ReplaceAllString(strings.ToLower(trail.Name), "-"), "-")
+	base = cmp.Or(strings.Trim(base, ".-"), "trail")
+	for _, candidate := range []string{base, base + "-" + trail.HomeRegion, base + "-" + trail.HomeRegion + "-" + trail.AccountID()} {
+		if candidate = candidate[:min(len(candidate), maxNameLimit)]; !n[candidate] {
+			n[candidate] = true
+			return candidate
+		}
+	}
+	for i := 2; ; i++ {
+		if candidate := fmt.Sprintf("%s-%s-%s-%d", base, trail.HomeRegion, trail.AccountID(), i); !n[candidate] {
+			n[candidate] = true
+			return candidate
+		}
+	}
+}
+
+// print returns a manifest as a YAML document, its remarks as comments above it.
+func (m manifest) print() (string, error) {
+	content, err := yaml.Marshal(m.object)
+	if err != nil {
+		return "", fmt.Errorf("printing a manifest: %w", err)
+	}
+	var b strings.Builder
+	b.WriteString("---\n")
+	for _, remark := range m.remarks {
+		b.WriteString("# " + remark + "\n")
+	}
+	for line := range strings.Lines(string(content)) {
+		b.WriteString(line)
+	}
+	return b.String(), nil
+}

@@ -1,0 +1,417 @@
+// Package metrics is what the operator tells Prometheus, beyond what controller-runtime tells.
+//
+// Series about objects are derived from the cache at scrape time: they cost nothing at rest, and die with their object.
+// Every replica has the same, so aggregate them with max. Counters and histograms tell what one process did: sum them.
+package metrics
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+)
+
+// Definition is a metric: what docs/metrics.md says of it, and what Prometheus is told.
+type Definition struct {
+	// Name without the prefix trail_operator_.
+	Name string
+	Type Type
+	// Help is one sentence.
+	Help string
+	// Labels in the order of their values.
+	Labels []string
+	// Buckets of a histogram, in the metric's unit.
+	Buckets []float64
+	// ByObject says that there is a series for each object, the same on every replica.
+	ByObject bool
+}
+
+// Type is a metric's type in Prometheus.
+type Type string
+
+// The types in use.
+const (
+	Gauge     Type = "gauge"
+	Counter   Type = "counter"
+	Histogram Type = "histogram"
+)
+
+// FullName is the name in Prometheus.
+func (d Definition) FullName() string { return "trail_operator_" + d.Name }
+
+// trailLabels are on every series of a Trail. account_id and region hang on the object, so they add no series.
+var trailLabels = []string{"namespace", "name", "account_id", "region"}
+
+// ofTrail are the labels of a Trail's series, with others.
+func ofTrail(others ...string) []string { return append(slices.Clone(trailLabels), others...) }
+
+// The metrics, all of them.
+var (
+	trailInfo = Definition{Name: "trail_info", Type: Gauge, ByObject: true, Labels: ofTrail("trail", "identity", "management_policy"),
+		Help: "1 for every Trail: the trail's name in AWS, the AWSIdentity, and whether the operator writes to AWS (Manage) or not (Observe)."}
+	trailCondition = Definition{Name: "trail_condition", Type: Gauge, ByObject: true, Labels: ofTrail("type", "status"),
+		Help: "1 for the status (True, False, Unknown) that a condition (Ready, Synced, Logging, Delivering, Stalled) of a Trail has, 0 for the others."}
+	trailReadyReason = Definition{Name: "trail_ready_reason", Type: Gauge, ByObject: true, Labels: ofTrail("reason"),
+		Help: "1 for the reason of a Trail's Ready condition; Unseen until the Trail was looked at."}
+	trailSuspended = Definition{Name: "trail_suspended", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "Whether spec.suspend stops all work on a Trail."}
+	trailInterval = Definition{Name: "trail_interval_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "How often a Trail is looked at, so how old what is told of it can be."}
+	trailLogging = Definition{Name: "trail_logging", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "Whether CloudTrail says that the trail is recording events; absent while that is not known."}
+	trailLoggingDesired = Definition{Name: "trail_logging_desired", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "Whether the spec wants the trail to record events."}
+	trailLoggingStarted = Definition{Name: "trail_logging_started_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "When logging was started last, in seconds since 1970."}
+	trailLastDelivery = Definition{Name: "trail_last_delivery_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail("channel"),
+		Help: "When CloudTrail last delivered over a channel (s3, digest, cloudwatch_logs, sns), in seconds since 1970; absent before the first time."}
+	trailDeliveryError = Definition{Name: "trail_delivery_error", Type: Gauge, ByObject: true, Labels: ofTrail("channel", "code"),
+		Help: "1 while CloudTrail reports an error, by its code, for the latest delivery over a channel (s3, digest, cloudwatch_logs, sns)."}
+	trailDrifts = Definition{Name: "trail_drifts_total", Type: Counter, ByObject: true, Labels: ofTrail(),
+		Help: "How often a trail was found changed in AWS, counted by the leader."}
+	trailLastDrift = Definition{Name: "trail_last_drift_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "When a trail was last found changed in AWS, in seconds since 1970; absent if never."}
+	trailLastDriftInfo = Definition{Name: "trail_last_drift_info", Type: Gauge, ByObject: true, Labels: ofTrail("fields", "repaired"),
+		Help: "1 for the last drift of a Trail: what differed, and whether it is repaired (true, false)."}
+	trailDeleting = Definition{Name: "trail_deletion_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "When the deletion of a Trail was asked for, in seconds since 1970; absent unless it is being deleted."}
+	trailDeletion = Definition{Name: "trail_deletion_duration_seconds", Type: Histogram, Labels: nil,
+		Buckets: []float64{1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400, 86400},
+		Help:    "How long the deletion of a Trail took, from the request until the object was gone, counted by the leader."}
+	identityCondition = Definition{Name: "awsidentity_condition", Type: Gauge, ByObject: true, Labels: []string{"name", "account_id", "type", "status"},
+		Help: "1 for the status (True, False, Unknown) that the condition Ready of an AWSIdentity has, 0 for the others."}
+	awsCalls = Definition{Name: "aws_api_calls_total", Type: Counter, Labels: []string{"region", "operation", "code", "outcome"},
+		Help: "Tries of AWS calls, by AWS's error code (OK for success) and what it means: ok, throttled, denied, refused, missing, failed."}
+	awsDuration = Definition{Name: "aws_api_call_duration_seconds", Type: Histogram, Labels: []string{"region", "operation"},
+		Buckets: []float64{0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30},
+		Help:    "How long AWS took to answer a try of a call."}
+	awsWait = Definition{Name: "aws_rate_limit_wait_seconds", Type: Histogram, Labels: []string{"region", "class"},
+		Buckets: []float64{0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300},
+		Help:    "How long a try of a CloudTrail call waited for the operator's own limit of its class (read, lookup, write), which keeps it below CloudTrail's."}
+	buildInfo = Definition{Name: "build_info", Type: Gauge, Labels: []string{"version", "revision", "goversion"},
+		Help: "1 for the version that is running."}
+)
+
+// Definitions returns the metrics in the order of the documentation.
+func Definitions() []Definition {
+	return []Definition{
+		trailInfo, trailCondition, trailReadyReason, trailSuspended, trailInterval,
+		trailLogging, trailLoggingDesired, trailLoggingStarted, trailLastDelivery, trailDeliveryError,
+		trailDrifts, trailLastDrift, trailLastDriftInfo, trailDeleting, trailDeletion,
+		identityCondition, awsCalls, awsDuration, awsWait, buildInfo,
+	}
+}
+
+func (d Definition) desc() *prometheus.Desc {
+	return prometheus.NewDesc(d.FullName(), d.Help, d.Labels, nil)
+}
+
+func (d Definition) histogram() *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: d.FullName(), Help: d.Help, Buckets: d.Buckets}, d.Labels)
+}
+
+// Options are what Metrics need. All but DefaultRegion and Now are required.
+type Options struct {
+	// Registerer is where the metrics are registered, controller-runtime's registry as a rule.
+	Registerer prometheus.Registerer
+	// Cache is where the objects are.
+	Cache cache.Cache
+	// Elected is closed when this process leads: counters of objects count on the leader only.
+	Elected <-chan struct{}
+	// Interval is how often a Trail is looked at whose spec does not say.
+	Interval time.Duration
+	// DefaultRegion is the region of a Trail whose spec names none.
+	DefaultRegion string
+	// Version of the operator.
+	Version string
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// Metrics are the operator's metrics: a collector for Prometheus, and the meter of AWS calls.
+type Metrics struct {
+	options     Options
+	descs       map[string]*prometheus.Desc
+	calls       *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	wait        *prometheus.HistogramVec
+	deletion    *prometheus.HistogramVec
+	revision    string
+	synced      []toolscache.InformerSynced
+	driftsMutex sync.Mutex
+	drifts      map[types.UID]int
+}
+
+var (
+	_ prometheus.Collector = (*Metrics)(nil)
+	_ cloudtrail.Meter     = (*Metrics)(nil)
+)
+
+// New returns Metrics that are registered. It refuses options that are not complete.
+func New(ctx context.Context, options Options) (*Metrics, error) {
+	if options.Registerer == nil || options.Cache == nil || options.Elected == nil || options.Interval <= 0 || options.Version == "" {
+		return nil, errors.New("metrics: Registerer, Cache, Elected, Interval and Version are required")
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	m := &Metrics{
+		options:  options,
+		descs:    map[string]*prometheus.Desc{},
+		calls:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: awsCalls.FullName(), Help: awsCalls.Help}, awsCalls.Labels),
+		duration: awsDuration.histogram(),
+		wait:     awsWait.histogram(),
+		deletion: trailDeletion.histogram(),
+		revision: revision(),
+		drifts:   map[types.UID]int{},
+	}
+	for _, definition := range Definitions() {
+		m.descs[definition.Name] = definition.desc()
+	}
+	// The histogram has no labels: it exists from the start, so that the first deletion is an increase.
+	m.deletion.WithLabelValues()
+	if err := m.follow(ctx); err != nil {
+		return nil, err
+	}
+	if err := options.Registerer.Register(m); err != nil {
+		return nil, fmt.Errorf("registering the metrics: %w", err)
+	}
+	return m, nil
+}
+
+// follow makes the cache hold what is told of, and hears of drifts and deletions from it.
+func (m *Metrics) follow(ctx context.Context) error {
+	trails, err := m.options.Cache.GetInformer(ctx, &v1alpha1.Trail{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("following Trails: %w", err)
+	}
+	identities, err := m.options.Cache.GetInformer(ctx, &v1alpha1.AWSIdentity{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("following AWSIdentities: %w", err)
+	}
+	handler, err := trails.AddEventHandler(toolscache.ResourceEventHandlerFuncs{UpdateFunc: m.updated, DeleteFunc: m.deleted})
+	if err != nil {
+		return fmt.Errorf("following Trails: %w", err)
+	}
+	m.synced = []toolscache.InformerSynced{trails.HasSynced, identities.HasSynced, handler.HasSynced}
+	return nil
+}
+
+// leads tells whether this process is the leader.
+func (m *Metrics) leads() bool {
+	select {
+	case <-m.options.Elected:
+		return true
+	default:
+		return false
+	}
+}
+
+// updated counts drifts.
+func (m *Metrics) updated(before, after any) {
+	was, ok := before.(*v1alpha1.Trail)
+	is, also := after.(*v1alpha1.Trail)
+	if !ok || !also || !m.leads() || is.Status.LastDrift == nil {
+		return
+	}
+	if was.Status.LastDrift != nil && was.Status.LastDrift.DetectedTime.Equal(&is.Status.LastDrift.DetectedTime) {
+		return
+	}
+	m.driftsMutex.Lock()
+	defer m.driftsMutex.Unlock()
+	m.drifts[is.UID]++
+}
+
+// deleted observes how long a deletion took. An object that only left what is watched was not deleted.
+func (m *Metrics) deleted(object any) {
+	if unknown, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		object = unknown.Obj
+	}
+	trail, ok := object.(*v1alpha1.Trail)
+	if !ok {
+		return
+	}
+	if trail.DeletionTimestamp != nil && m.leads() {
+		m.deletion.WithLabelValues().Observe(max(0, m.options.Now().Sub(trail.DeletionTimestamp.Time).Seconds()))
+	}
+	m.driftsMutex.Lock()
+	defer m.driftsMutex.Unlock()
+	delete(m.drifts, trail.UID)
+}
+
+// driftsOf returns how many drifts of a Trail this process has counted.
+func (m *Metrics) driftsOf(trail *v1alpha1.Trail) float64 {
+	m.driftsMutex.Lock()
+	defer m.driftsMutex.Unlock()
+	return float64(m.drifts[trail.UID])
+}
+
+// Called implements cloudtrail.Meter.
+func (m *Metrics) Called(region, operation, code string, took time.Duration) {
+	m.calls.WithLabelValues(region, operation, cmp.Or(code, "OK"), cloudtrail.Outcome(code)).Inc()
+	m.duration.WithLabelValues(region, operation).Observe(took.Seconds())
+}
+
+// Waited implements cloudtrail.Meter.
+func (m *Metrics) Waited(region, class string, waited time.Duration) {
+	m.wait.WithLabelValues(region, class).Observe(waited.Seconds())
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(descs chan<- *prometheus.Desc) {
+	for _, desc := range m.descs {
+		descs <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(series chan<- prometheus.Metric) {
+	m.gauge(series, buildInfo, 1, m.options.Version, m.revision, runtime.Version())
+	m.calls.Collect(series)
+	m.duration.Collect(series)
+	m.wait.Collect(series)
+	m.deletion.Collect(series)
+	m.collectObjects(series)
+}
+
+// collectObjects tells of the objects in the cache. Until it is filled there is nothing to tell, which is no error:
+// /readyz is what says so.
+func (m *Metrics) collectObjects(series chan<- prometheus.Metric) {
+	for _, synced := range m.synced {
+		if !synced() {
+			return
+		}
+	}
+	ctx := context.Background() // A collector is given none, and the cache answers from memory.
+	var identities v1alpha1.AWSIdentityList
+	var trails v1alpha1.TrailList
+	if m.options.Cache.List(ctx, &identities, client.UnsafeDisableDeepCopy) != nil || m.options.Cache.List(ctx, &trails, client.UnsafeDisableDeepCopy) != nil {
+		return
+	}
+	accounts := map[string]string{}
+	for i := range identities.Items {
+		identity := &identities.Items[i]
+		accounts[identity.Name] = identity.Status.AccountID
+		m.condition(series, identityCondition, identity.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionUnknown, identity.Name, identity.Status.AccountID)
+	}
+	for i := range trails.Items {
+		trail := &trails.Items[i]
+		m.collectTrail(series, trail, cmp.Or(trail.Status.AccountID, accounts[trail.IdentityName()]))
+	}
+}
+
+func (m *Metrics) collectTrail(series chan<- prometheus.Metric, trail *v1alpha1.Trail, account string) {
+	spec, status := &trail.Spec, &trail.Status
+	labels := []string{trail.Namespace, trail.Name, account, cmp.Or(spec.Region, status.HomeRegion, m.options.DefaultRegion)}
+	tell := func(definition Definition, value float64, others ...string) {
+		m.gauge(series, definition, value, append(slices.Clip(labels), others...)...)
+	}
+	tellTime := func(definition Definition, t *metav1.Time, others ...string) {
+		if !t.IsZero() {
+			tell(definition, float64(t.Unix()), others...)
+		}
+	}
+	tell(trailInfo, 1, trail.TrailName(), trail.IdentityName(), string(cmp.Or(spec.ManagementPolicy, v1alpha1.ManagementPolicyManage)))
+	tell(trailSuspended, truth(spec.Suspended()))
+	tell(trailInterval, spec.LookInterval(m.options.Interval).Seconds())
+	tell(trailLoggingDesired, truth(spec.LoggingDesired()))
+	m.collectConditions(series, trail, labels)
+
+	if logging := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionLogging); logging != nil && logging.Status != metav1.ConditionUnknown {
+		tell(trailLogging, truth(logging.Status == metav1.ConditionTrue))
+	}
+	tellTime(trailLoggingStarted, status.StartLoggingTime)
+	for _, channel := range []struct {
+		name, code string
+		last       *metav1.Time
+	}{
+		{"s3", status.LatestDeliveryError, status.LatestDeliveryTime},
+		{"digest", status.LatestDigestDeliveryError, status.LatestDigestDeliveryTime},
+		{"cloudwatch_logs", status.LatestCloudWatchLogsDeliveryError, status.LatestCloudWatchLogsDeliveryTime},
+		{"sns", status.LatestNotificationError, status.LatestNotificationTime},
+	} {
+		tellTime(trailLastDelivery, channel.last, channel.name)
+		if channel.code != "" {
+			tell(trailDeliveryError, 1, channel.name, channel.code)
+		}
+	}
+
+	series <- prometheus.MustNewConstMetric(m.descs[trailDrifts.Name], prometheus.CounterValue, m.driftsOf(trail), labels...)
+	if drift := status.LastDrift; drift != nil {
+		tellTime(trailLastDrift, &drift.DetectedTime)
+		tell(trailLastDriftInfo, 1, strings.Join(drift.Fields, ","), fmt.Sprint(drift.RepairedTime != nil))
+	}
+	tellTime(trailDeleting, trail.DeletionTimestamp)
+}
+
+// collectConditions tells the conditions. Ready and Synced of a Trail that was not looked at yet are Unknown, and what is
+// not Stalled is not; the others are told while they are known of.
+func (m *Metrics) collectConditions(series chan<- prometheus.Metric, trail *v1alpha1.Trail, labels []string) {
+	conditions := trail.Status.Conditions
+	m.condition(series, trailCondition, conditions, v1alpha1.ConditionReady, metav1.ConditionUnknown, labels...)
+	m.condition(series, trailCondition, conditions, v1alpha1.ConditionSynced, metav1.ConditionUnknown, labels...)
+	m.condition(series, trailCondition, conditions, v1alpha1.ConditionStalled, metav1.ConditionFalse, labels...)
+	m.condition(series, trailCondition, conditions, v1alpha1.ConditionLogging, "", labels...)
+	m.condition(series, trailCondition, conditions, v1alpha1.ConditionDelivering, "", labels...)
+	reason := "Unseen"
+	if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); ready != nil {
+		reason = ready.Reason
+	}
+	m.gauge(series, trailReadyReason, 1, append(slices.Clip(labels), reason)...)
+}
+
+// condition tells a condition, which has the status absent when it is not there; "": nothing is told then.
+func (m *Metrics) condition(series chan<- prometheus.Metric, definition Definition, conditions []metav1.Condition, conditionType string, absent metav1.ConditionStatus, labels ...string) {
+	is := absent
+	if condition := meta.FindStatusCondition(conditions, conditionType); condition != nil {
+		is = condition.Status
+	}
+	if is == "" {
+		return
+	}
+	for _, status := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown} {
+		m.gauge(series, definition, truth(status == is), append(slices.Clip(labels), conditionType, string(status))...)
+	}
+}
+
+func (m *Metrics) gauge(series chan<- prometheus.Metric, definition Definition, value float64, labels ...string) {
+	series <- prometheus.MustNewConstMetric(m.descs[definition.Name], prometheus.GaugeValue, value, labels...)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// revision returns the commit that the program was built from, "" when the build does not know it.
+func revision() string {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, setting := range build.Settings {
+		if setting.Key == "vcs.revision" {
+			return setting.Value
+		}
+	}
+	return ""
+}
