@@ -22,7 +22,7 @@ type noMeter struct{}
 func (noMeter) Called(string, string, string, time.Duration) {}
 func (noMeter) Waited(string, string, time.Duration)         {}
 
-// Outcome sorts an error code as Meter is told it: ok, throttled, denied (who calls may not), refused (what is asked for
+// Outcome sorts an error code as Meter is told it: ok, throttled, denied (the caller may not), refused (what is asked for
 // cannot be), missing (there is no such trail) or failed (it may work the next time).
 func Outcome(code string) string {
 	class, known := classes[code]
