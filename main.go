@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
@@ -30,6 +31,7 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/export"
+	"github.com/trail-operator/trail-operator/controllers/metrics"
 	"github.com/trail-operator/trail-operator/controllers/trail"
 )
 
@@ -121,8 +123,19 @@ func run(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
+	meter, err := metrics.New(ctx, metrics.Options{
+		Registerer:    ctrlmetrics.Registry,
+		Cache:         manager.GetCache(),
+		Elected:       manager.Elected(),
+		Interval:      f.resyncInterval,
+		DefaultRegion: awsConfig.Region,
+		Version:       version,
+	})
+	if err != nil {
+		return err
+	}
 	fleet := cloudtrail.NewFleet(cloudtrail.Options{
-		Config: awsConfig, ClusterID: clusterID, Version: version, RateLimits: f.rateLimits,
+		Config: awsConfig, ClusterID: clusterID, Version: version, RateLimits: f.rateLimits, Meter: meter,
 	})
 	if err := addControllers(ctx, manager, fleet, clusterID, f); err != nil {
 		return err
@@ -173,13 +186,22 @@ func newManager(config *rest.Config, f flags) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating the manager: %w", err)
 	}
-	ready := func(request *http.Request) error {
-		if !manager.GetCache().WaitForCacheSync(request.Context()) {
+	// Alive is a process that answers, ready is one whose caches are filled. Neither asks AWS: a restart would not bring it back.
+	return manager, errors.Join(manager.AddHealthzCheck("ping", healthz.Ping), manager.AddReadyzCheck("caches", cachesSynced(manager.GetCache())))
+}
+
+// cachesWait is how long a probe waits for the caches: less than the second that the kubelet waits for the probe.
+const cachesWait = 500 * time.Millisecond
+
+func cachesSynced(caches cache.Cache) healthz.Checker {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), cachesWait)
+		defer cancel()
+		if !caches.WaitForCacheSync(ctx) {
 			return errors.New("the caches are not synced")
 		}
 		return nil
 	}
-	return manager, errors.Join(manager.AddHealthzCheck("ping", healthz.Ping), manager.AddReadyzCheck("caches", ready))
 }
 
 // cacheOptions keep only what is worked on, without managedFields, which nobody reads.
