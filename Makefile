@@ -138,10 +138,10 @@ controlplane-full: ## Get etcd, kube-apiserver and kube-controller-manager
 tools: bin/controller-gen bin/setup-envtest bin/kustomize bin/ginkgo bin/crd-ref-docs bin/golangci-lint ## Build the tools
 tools: bin/helm bin/helm-docs bin/helm-unittest bin/kubeconform
 
-# build-tool MODULE,PACKAGE: builds a tool at the version that MODULE's go.mod pins.
+# build-tool MODULE,PACKAGE[,LDFLAGS]: builds a tool at the version that MODULE's go.mod pins.
 # touch, because go leaves a binary that is up to date as old as it is.
 define build-tool
-	GOWORK=off go -C $(1) build -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ $(2)
+	GOWORK=off go -C $(1) build -trimpath -ldflags "-s -w $(3)" -o $(CURDIR)/$@ $(2)
 	@touch $@
 endef
 
@@ -157,8 +157,12 @@ bin/crd-ref-docs: hack/tools/go.mod hack/tools/go.sum
 	$(call build-tool,hack/tools,github.com/elastic/crd-ref-docs)
 bin/golangci-lint: hack/tools/lint/go.mod hack/tools/lint/go.sum
 	$(call build-tool,hack/tools/lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+# Without being told, helm takes every cluster that it cannot ask for Kubernetes 1.20.
+HELM_KUBE_MINOR = $$(GOWORK=off go -C hack/tools/helm list -m -f '{{.Version}}' k8s.io/client-go | cut -d. -f2)
+HELM_LDFLAGS = -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(HELM_KUBE_MINOR) \
+	-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=$(HELM_KUBE_MINOR)
 bin/helm: hack/tools/helm/go.mod hack/tools/helm/go.sum
-	$(call build-tool,hack/tools/helm,helm.sh/helm/v3/cmd/helm)
+	$(call build-tool,hack/tools/helm,helm.sh/helm/v3/cmd/helm,$(HELM_LDFLAGS))
 bin/helm-docs: hack/tools/helm/go.mod hack/tools/helm/go.sum
 	$(call build-tool,hack/tools/helm,github.com/norwoodj/helm-docs/cmd/helm-docs)
 bin/helm-unittest: hack/tools/helm/go.mod hack/tools/helm/go.sum

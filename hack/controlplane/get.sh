@@ -40,7 +40,7 @@ finish() {
 }
 
 if [[ -n ${KUBEBUILDER_ASSETS:-} ]]; then
-  complete "$KUBEBUILDER_ASSETS" && finish "$KUBEBUILDER_ASSETS"
+  if complete "$KUBEBUILDER_ASSETS"; then finish "$KUBEBUILDER_ASSETS"; fi
   say "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS lacks some of: ${wanted[*]}"
 fi
 
@@ -54,9 +54,8 @@ minor=1.$(cut -d. -f2 <<<"$api_version")
 downloaded() {
   local dir
   for dir in "$downloads/k8s/$minor".*-"$os-$arch"; do
-    complete "$dir" && finish "$dir"
+    if complete "$dir"; then finish "$dir"; fi
   done
-  return 0
 }
 
 # limit SECONDS COMMAND...: a network that swallows packets must not hold us up.
@@ -68,7 +67,7 @@ download() {
   local tool=$repo/bin/setup-envtest
   say "looking for a download of Kubernetes $minor ..."
   if make -C "$repo" --no-print-directory bin/setup-envtest >&2 &&
-    limit 15 "$tool" list --remote --os "$os" --arch "$arch" "$minor.x" >/dev/null 2>&1 &&
+    limit 15 "$tool" list --bin-dir "$downloads" "$minor.x" >/dev/null 2>&1 &&
     limit 300 "$tool" use --bin-dir "$downloads" --os "$os" --arch "$arch" -p path "$minor.x" >/dev/null; then
     downloaded
   fi
@@ -103,7 +102,7 @@ build() {
   [[ $name != etcd ]] || package=go.etcd.io/etcd/server/v3
   say "building $name ..."
   local started=$SECONDS
-  CGO_ENABLED=0 go build -trimpath -ldflags "$ldflags" -o "$cache/.$name.$$" "$package" >&2
+  CGO_ENABLED=0 go build -trimpath -ldflags "$ldflags" -o "$cache/.$name.$$" "$package" >&2 9>&-
   mv "$cache/.$name.$$" "$cache/$name" # at once, so that nobody runs half a binary
   say "built $name in $((SECONDS - started))s"
 }
@@ -119,7 +118,7 @@ link_cached() {
 }
 
 [[ -n ${CONTROLPLANE_BUILD:-} ]] || downloaded
-complete "$cache" && link_cached
+if complete "$cache"; then link_cached; fi
 # setup-envtest's bundle has no controller manager.
 [[ -n ${CONTROLPLANE_BUILD:-}${CONTROLLER_MANAGER:-} ]] || download
 

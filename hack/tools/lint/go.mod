@@ -1,3 +1,5 @@
+// golangci-lint. A module of its own: its many requirements would otherwise change
+// the versions that the other tools are built with.
 module github.com/trail-operator/trail-operator/hack/tools/lint
 
 go 1.26.0
