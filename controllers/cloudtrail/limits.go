@@ -195,7 +195,8 @@ func (l *limits) waiting(key regionKey, actor string) bool {
 	return false
 }
 
-// throttled is told that AWS throttled a call. Others share the account's quota: the tokens of the next second are theirs.
+// throttled is told that AWS throttled a call. Others share the account's quota: the tokens of one second are theirs. Calls
+// that were under way together are throttled together, and cost no more than one of them.
 func (l *limits) throttled(key regionKey, class operationClass) {
 	l.engaged.Store(!l.never)
 	if l.never {
@@ -203,8 +204,9 @@ func (l *limits) throttled(key regionKey, class operationClass) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	bucket := l.bucket(key, class)
-	bucket.ReserveN(time.Now(), bucket.Burst())
+	if bucket, now := l.bucket(key, class), time.Now(); bucket.TokensAt(now) > 0 {
+		bucket.ReserveN(now, bucket.Burst())
+	}
 }
 
 // middleware makes every try of a call take a token first: it stands inside of the SDK's retries.
@@ -221,7 +223,7 @@ func (l *limits) middleware(key regionKey, meter Meter) func(*middleware.Stack) 
 			start := time.Now()
 			out, metadata, err := next.HandleFinalize(ctx, in)
 			meter.Called(key.region, operation, errorCode(err), time.Since(start))
-			if throttles[errorCode(err)] {
+			if isThrottle(errorCode(err)) {
 				l.throttled(key, class)
 			}
 			return out, metadata, err

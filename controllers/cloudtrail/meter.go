@@ -29,7 +29,7 @@ func Outcome(code string) string {
 	switch {
 	case code == "":
 		return "ok"
-	case throttles[code]:
+	case isThrottle(code):
 		return "throttled"
 	case code == noCredentials, known && class == Permission:
 		return "denied"

@@ -2,7 +2,6 @@ package cloudtrail
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -190,9 +189,8 @@ func (r *Region) Selectors(ctx context.Context, arn string) (Selectors, error) {
 // Insights reads the insight selectors; none is no error.
 func (r *Region) Insights(ctx context.Context, arn string) ([]v1alpha1.InsightSelector, error) {
 	out, err := r.api.GetInsightSelectors(ctx, &cloudtrail.GetInsightSelectorsInput{TrailName: aws.String(arn)})
-	var none *types.InsightNotEnabledException
 	switch {
-	case errors.As(err, &none):
+	case errorCode(err) == "InsightNotEnabledException":
 		return nil, nil
 	case err != nil:
 		return nil, meaning("GetInsightSelectors", err)

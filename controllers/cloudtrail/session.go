@@ -223,10 +223,11 @@ func (f *Fleet) open(ctx context.Context, identity *v1alpha1.AWSIdentity, stsReg
 		cfg.Region = stsRegion
 	}
 	cfg.APIOptions = append(cfg.APIOptions, userAgent(f.options.Version))
-	if identity.Spec.RoleARN != "" {
-		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(newSTS(cfg, f.options.Meter), identity.Spec.RoleARN, f.assumeRoleOptions(identity)))
-	}
 	cfg.Credentials = taggedCredentials{cfg.Credentials}
+	if identity.Spec.RoleARN != "" {
+		role := stscreds.NewAssumeRoleProvider(newSTS(cfg, f.options.Meter), identity.Spec.RoleARN, f.assumeRoleOptions(identity))
+		cfg.Credentials = taggedCredentials{aws.NewCredentialsCache(role, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = credentialsExpiry })}
+	}
 	caller, err := newSTS(cfg, f.options.Meter).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return nil, meaning(openOperation(identity, err), err)

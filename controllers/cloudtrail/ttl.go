@@ -23,6 +23,9 @@ const (
 	sharedReadTimeout = time.Minute
 	// callTimeout ends one try of one call. CloudTrail answers in less than a second as a rule.
 	callTimeout = 30 * time.Second
+	// credentialsExpiry is how long before its end a role's credentials are renewed: a call that waits for the rate
+	// limit or is retried must not outlive what it was signed with.
+	credentialsExpiry = time.Minute
 )
 
 // FreshForLook is how old a shared read may be at a regular look with this interval.
