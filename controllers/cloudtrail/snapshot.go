@@ -17,6 +17,7 @@ type snapshot struct {
 
 	mu     sync.Mutex
 	taken  time.Time // when the read began; zero: never read, or not to be believed any more
+	doubts int       // how often the snapshot was distrusted: a read that began before the last doubt is not believed
 	byARN  map[string]*Trail
 	byName map[string]*Trail
 	// written are the answers to our own writes, by ARN, until later reads have settled.
@@ -40,10 +41,10 @@ func (s *snapshot) refresh(ctx context.Context, maxAge time.Duration, fetch func
 		result := s.flight.DoChan("", func() (any, error) {
 			shared, cancel := context.WithTimeout(patient(context.WithoutCancel(ctx)), sharedReadTimeout)
 			defer cancel()
-			start := s.now()
+			start, doubts := s.begin()
 			trails, err := fetch(shared)
 			if err == nil {
-				s.store(start, trails)
+				s.store(start, doubts, trails)
 			}
 			return nil, err
 		})
@@ -57,6 +58,13 @@ func (s *snapshot) refresh(ctx context.Context, maxAge time.Duration, fetch func
 		}
 	}
 	return nil
+}
+
+// begin returns when a read begins and how often the snapshot was distrusted before.
+func (s *snapshot) begin() (time.Time, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now(), s.doubts
 }
 
 func (s *snapshot) takenSince(t time.Time) bool {
@@ -92,10 +100,13 @@ func (s *snapshot) all() []Trail {
 }
 
 // store takes a read that began at start. Our own later or unsettled writes are believed over it.
-func (s *snapshot) store(start time.Time, trails []*Trail) {
+func (s *snapshot) store(start time.Time, doubts int, trails []*Trail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken = start
+	if doubts != s.doubts {
+		s.taken = time.Time{}
+	}
 	clear(s.byARN)
 	clear(s.byName)
 	for _, t := range trails {
@@ -129,7 +140,9 @@ func (s *snapshot) layWrite(arn string, trail *Trail) {
 	}
 	if old, ok := s.byARN[arn]; ok {
 		delete(s.byARN, arn)
-		delete(s.byName, old.Name)
+		if s.byName[old.Name] == old {
+			delete(s.byName, old.Name)
+		}
 	}
 }
 
@@ -147,5 +160,6 @@ func (s *snapshot) distrust(arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken = time.Time{}
+	s.doubts++
 	delete(s.written, arn)
 }
