@@ -145,7 +145,7 @@ func setStatus(identity *v1alpha1.AWSIdentity, err error) {
 	case err == nil:
 		set(identity, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "AWS knows the identity as "+status.ARN+usersNote(identity))
 	case errors.As(err, &awsError):
-		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, awsError.Code, explain(identity, awsError))
+		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, awsError.Reason(), explain(identity, awsError))
 		if awsError.Class == cloudtrail.Transient {
 			set(identity, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRetrying, awsError.Error())
 		}

@@ -31,12 +31,12 @@ func observe(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Tra
 		return o, nil
 	}
 	arn := o.trail.ARN
-	if has(o.trail.HasEventSelectors, len(trail.Spec.EventSelectors)+len(trail.Spec.AdvancedEventSelectors) > 0) {
+	if has(o.trail, o.trail.HasEventSelectors, len(trail.Spec.EventSelectors)+len(trail.Spec.AdvancedEventSelectors) > 0) {
 		if o.selectors, err = region.Selectors(ctx, arn); err != nil {
 			return o, err
 		}
 	}
-	if has(o.trail.HasInsightSelectors, len(trail.Spec.InsightSelectors) > 0) {
+	if has(o.trail, o.trail.HasInsightSelectors, len(trail.Spec.InsightSelectors) > 0) {
 		if o.insights, err = region.Insights(ctx, arn); err != nil {
 			return o, err
 		}
@@ -57,12 +57,11 @@ func readable(trail *v1alpha1.Trail, found *cloudtrail.Trail, owner string) bool
 	return trail.Spec.Observed() || found.TagsErr != nil || mayManage(trail.Spec.Adoption(), ownershipOf(found.Tags, owner))
 }
 
-// has tells whether selectors are to be read: where DescribeTrails says so, or says nothing and the spec has some.
-func has(reported *bool, wanted bool) bool {
-	if reported == nil {
-		return wanted
-	}
-	return *reported
+// has tells whether selectors are to be read: where DescribeTrails or the spec says that there are some. What AWS counts as
+// its default is not left to its word: a selector that it reports as none would be put again at every look. A trail that this
+// process has just created has none.
+func has(found *cloudtrail.Trail, reported *bool, wanted bool) bool {
+	return reported != nil && *reported || wanted && !found.New
 }
 
 // selectsData tells whether data events are logged, without which there is nothing to aggregate.

@@ -176,7 +176,8 @@ func planSettings(trail *v1alpha1.Trail, found *cloudtrail.Trail, accountID, reg
 	}
 	sameGroup := sameLogGroup(spec.CloudWatchLogsLogGroupARN, has.CloudWatchLogsLogGroupARN)
 	sameRole := spec.CloudWatchLogsRoleARN == has.CloudWatchLogsRoleARN
-	if differs("cloudWatchLogsLogGroupARN", sameGroup) || differs("cloudWatchLogsRoleARN", sameRole) {
+	otherGroup, otherRole := differs("cloudWatchLogsLogGroupARN", sameGroup), differs("cloudWatchLogsRoleARN", sameRole)
+	if otherGroup || otherRole {
 		// The two go together, also in the call.
 		change.CloudWatchLogsLogGroupARN, change.CloudWatchLogsRoleARN = &spec.CloudWatchLogsLogGroupARN, &spec.CloudWatchLogsRoleARN
 	}

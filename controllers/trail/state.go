@@ -82,6 +82,9 @@ func stateOf(trail *v1alpha1.Trail, o *observation, owner, region string, steps 
 		return stateElsewhere
 	case trail.Spec.Observed():
 		return inSyncOr(steps, differs)
+	case cloudtrail.Is(o.trail.TagsErr, cloudtrail.Transient) && differs == stateOutOfSync:
+		// What a person changed may be the tags: only that would make it drift at the next look.
+		return stateOwnerUnknown
 	case o.trail.TagsErr != nil:
 		return inSyncOr(steps, stateOwnerUnknown)
 	case !mayManage(trail.Spec.Adoption(), ownershipOf(o.trail.Tags, owner)):

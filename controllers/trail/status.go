@@ -68,7 +68,9 @@ func recordTrail(trail *v1alpha1.Trail, v verdict) {
 		status.KMSKeyID, status.KMSKeyARN = trail.Spec.KMSKeyID, found.KMSKeyARN
 	}
 	if len(v.open) == 0 && !trail.Spec.Observed() {
-		status.ManagedTagKeys = tagKeys(trail.Spec.Tags)
+		if found.TagsErr == nil {
+			status.ManagedTagKeys = tagKeys(trail.Spec.Tags)
+		}
 		status.AggregationApplied = len(trail.Spec.AggregationConfigurations) > 0
 	}
 	status.IsLogging = &s.IsLogging
@@ -142,7 +144,7 @@ func blockageOf(trail *v1alpha1.Trail, v verdict) *blockage {
 	}
 	if e := awsErrorOf(v.err); e != nil {
 		return &blockage{
-			reason:   e.Code,
+			reason:   e.Reason(),
 			message:  cloudtrail.Explain(e, cloudtrail.Subject{Trail: trail, AccountID: v.accountID, Region: v.region, CallerARN: v.callerARN}),
 			stalled:  e.Class == cloudtrail.FixSpec,
 			retrying: isTransient(e),
@@ -260,13 +262,15 @@ func setReady(trail *v1alpha1.Trail, o *blockage) {
 
 // setProgress sets Stalled or Reconciling while they are true, and never both.
 func setProgress(trail *v1alpha1.Trail, o *blockage) {
-	remove(trail, v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling)
 	switch {
-	case o == nil:
-	case o.stalled:
+	case o != nil && o.stalled:
+		remove(trail, v1alpha1.ConditionReconciling)
 		set(trail, v1alpha1.ConditionStalled, metav1.ConditionTrue, o.reason, o.message)
-	case o.retrying:
+	case o != nil && o.retrying:
+		remove(trail, v1alpha1.ConditionStalled)
 		set(trail, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRetrying, o.message)
+	default:
+		remove(trail, v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling)
 	}
 }
 
