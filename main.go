@@ -38,7 +38,7 @@ import (
 // version is set by the build.
 var version = "dev"
 
-// +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
@@ -49,6 +49,7 @@ type flags struct {
 	metricsCertDir               string
 	leaderElect                  bool
 	leaderElectionNamespace      string
+	leaderElectionID             string
 	resyncInterval               time.Duration
 	workers                      int
 	clusterID                    string
@@ -68,6 +69,7 @@ func parseFlags(set *flag.FlagSet, arguments []string) (flags, error) {
 	set.StringVar(&f.probeAddress, "health-probe-bind-address", ":8081", "Where to serve /healthz and /readyz; 0 turns them off.")
 	set.BoolVar(&f.leaderElect, "leader-elect", true, "Let one of several replicas work at a time.")
 	set.StringVar(&f.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the leader election's lease; empty: the pod's.")
+	set.StringVar(&f.leaderElectionID, "leader-election-id", "trail-operator", "Name of the leader election's lease. Operators that share a namespace and work on different Trails need different ones.")
 	set.DurationVar(&f.resyncInterval, "resync-interval", 5*time.Minute, "How often to look for drift and refresh the status of a Trail without spec.interval.")
 	set.IntVar(&f.workers, "max-concurrent-reconciles", 64, "How many Trails to work at at once. They mostly wait for AWS.")
 	set.StringVar(&f.clusterID, "cluster-id", "", "Name of this cluster in the owner tags of its trails; empty: the UID of the namespace kube-system.")
@@ -174,11 +176,11 @@ func newManager(config *rest.Config, f flags) (ctrl.Manager, error) {
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                  scheme,
 		Cache:                   cacheOptions,
-		Client:                  clientOptions(cacheOptions),
+		Client:                  clientOptions(cacheOptions, f),
 		Metrics:                 metricsOptions(f),
 		HealthProbeBindAddress:  f.probeAddress,
 		LeaderElection:          f.leaderElect,
-		LeaderElectionID:        "trail-operator",
+		LeaderElectionID:        f.leaderElectionID,
 		LeaderElectionNamespace: f.leaderElectionNamespace,
 		// The process ends when the manager has stopped, so another replica may begin at once.
 		LeaderElectionReleaseOnCancel: true,
@@ -225,10 +227,18 @@ func cacheOptions(f flags) (cache.Options, error) {
 
 // clientOptions make reads wait for the process's own writes, so that no decision is made on what was just changed. With several
 // namespaces the library cannot do that; the optimistic lock of every write is what remains then.
-func clientOptions(cacheOptions cache.Options) client.Options {
+func clientOptions(cacheOptions cache.Options, f flags) client.Options {
 	consistent := len(cacheOptions.DefaultNamespaces) < 2
-	return client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}}
+	options := &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}
+	if scoped(f) {
+		options.DisableFor = []client.Object{&corev1.Namespace{}}
+	}
+	return client.Options{Cache: options}
 }
+
+// scoped tells whether the operator works in some namespaces only. It may have no rights but in these then, so it does not watch
+// Namespaces and reads them one by one.
+func scoped(f flags) bool { return strings.Trim(f.watchNamespaces, ", ") != "" }
 
 func metricsOptions(f flags) metricsserver.Options {
 	options := metricsserver.Options{
@@ -266,6 +276,8 @@ func addControllers(ctx context.Context, manager ctrl.Manager, fleet *cloudtrail
 		Fleet:     fleet,
 		ClusterID: clusterID,
 		Interval:  f.resyncInterval,
+
+		NamespacesUnwatched: scoped(f),
 	})
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Options are what a Reconciler needs. All but Now are required.
+// Options are what a Reconciler needs. All but Now and NamespacesUnwatched are required.
 type Options struct {
 	Client   client.Client
 	Recorder events.EventRecorder
@@ -47,6 +47,9 @@ type Options struct {
 	Interval time.Duration
 	// Now is the clock; default time.Now.
 	Now func() time.Time
+	// NamespacesUnwatched says that the operator may not watch Namespaces. When one's labels change, which identities select by,
+	// its trails learn of it at their next look.
+	NamespacesUnwatched bool
 }
 
 // Reconciler keeps trails as their specs say.
@@ -81,16 +84,18 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 	if err != nil {
 		return fmt.Errorf("indexing Trails by identity: %w", err)
 	}
-	return ctrl.NewControllerManagedBy(manager).
+	controllerBuilder := ctrl.NewControllerManagedBy(manager).
 		Named("trail").
 		For(&v1alpha1.Trail{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, requestChanged))).
 		Watches(&v1alpha1.AWSIdentity{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfIdentity), builder.WithPredicates(identityChanged)).
-		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfNamespace), builder.WithPredicates(labelsChanged)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
-		}).
-		Complete(reconcile.AsReconciler(manager.GetClient(), r))
+		})
+	if !r.NamespacesUnwatched {
+		controllerBuilder.WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfNamespace), builder.WithPredicates(labelsChanged))
+	}
+	return controllerBuilder.Complete(reconcile.AsReconciler(manager.GetClient(), r))
 }
 
 // requestChanged lets a changed reconcile annotation through.
