@@ -86,11 +86,16 @@ manifests: bin/controller-gen ## Generate the CRDs and the operator's role
 	bin/controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 	bin/controller-gen rbac:roleName=trail-operator $(PATHS) output:rbac:dir=config/rbac
 
+.PHONY: chart
+chart: ## Generate what the chart has from config: CRDs, rules, alerts
+	go run ./hack/chart
+
 .PHONY: docs
 docs: bin/crd-ref-docs ## Generate the API reference, docs/api.md
-	bin/crd-ref-docs --source-path=api --config=hack/tools/crd-ref-docs.yaml \
+	bin/crd-ref-docs --source-path=api --config=hack/tools/crd-ref-docs/config.yaml --templates-dir=hack/tools/crd-ref-docs \
 		--renderer=markdown --output-path=docs/api.md --log-level=WARN
 
+# Every Go module in the repository.
 MODULES = . hack/controlplane hack/tools hack/tools/lint hack/tools/helm
 
 .PHONY: tidy
