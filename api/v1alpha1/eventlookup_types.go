@@ -74,7 +74,7 @@ type EventLookupSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=24
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,4}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') && self.matches('[1-9]')",message="since must be a number of days, hours, minutes or seconds, such as 7d, 36h or 1d12h"
-	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,4}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') || duration(string((self.contains('d') ? int(self.split('d')[0]) : 0) * 24) + 'h') + duration((self.contains('d') ? self.split('d')[1] : self) + '0s') <= duration('2160h')",message="since must be at most 90d: CloudTrail's event history goes no further back"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || !self.matches('^([0-9]{1,4}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') || (self.contains('d') ? int(self.find('^[0-9]+')) * 86400 : 0) + (self.endsWith('d') ? 0 : duration(self.find('[0-9hms]+$')).getSeconds()) <= 7776000",message="since must be at most 90d: CloudTrail's event history goes no further back"
 	Since string `json:"since,omitempty"`
 
 	// maxResults is how many events to keep at most, the latest ones. 1 to 1000. Default: 100.

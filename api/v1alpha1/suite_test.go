@@ -9,20 +9,15 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-var (
-	cluster *rest.Config
-	// lenient drops unknown fields, as a controller's client does.
-	lenient client.Client
-	// strict refuses unknown and duplicate fields, as kubectl apply does.
-	strict client.Client
-)
+// apiserver speaks to a real API server that has the CRDs. It refuses unknown and duplicate
+// fields, as kubectl does.
+var apiserver client.Client
 
 func TestAPI(t *testing.T) {
 	RegisterFailHandler(Fail)
@@ -34,17 +29,20 @@ var _ = BeforeSuite(func() {
 		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
-	var err error
-	cluster, err = environment.Start()
-	Expect(err).NotTo(HaveOccurred(), "start a control plane and install the CRDs; `make test` sets KUBEBUILDER_ASSETS=%q", os.Getenv("KUBEBUILDER_ASSETS"))
+	config, err := environment.Start()
 	DeferCleanup(func() {
 		Expect(environment.Stop()).To(Succeed(), "stop the control plane")
 	})
+	Expect(err).NotTo(HaveOccurred(),
+		"start a control plane from KUBEBUILDER_ASSETS=%q (make test sets it) and install the CRDs",
+		os.Getenv("KUBEBUILDER_ASSETS"))
+	// The client's own limit of 20 requests a second would be most of the suite's time.
+	config.QPS = -1
 
 	scheme := runtime.NewScheme()
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	lenient, err = client.New(cluster, client.Options{Scheme: scheme})
+	lenient, err := client.New(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
-	strict = client.WithFieldValidation(lenient, "Strict")
+	apiserver = client.WithFieldValidation(lenient, "Strict")
 })

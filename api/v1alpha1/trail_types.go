@@ -40,7 +40,7 @@ type Trail struct {
 // operator handles the trail.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region is immutable: a trail cannot move; create a new Trail in the other region and delete this one",fieldPath=".region"
-// +kubebuilder:validation:XValidation:rule="(has(self.cloudWatchLogsLogGroupARN) && self.cloudWatchLogsLogGroupARN != '') == (has(self.cloudWatchLogsRoleARN) && self.cloudWatchLogsRoleARN != '')",message="cloudWatchLogsLogGroupARN and cloudWatchLogsRoleARN go together: set both, or neither",fieldPath=".cloudWatchLogsLogGroupARN"
+// +kubebuilder:validation:XValidation:rule="(has(self.cloudWatchLogsLogGroupARN) && size(self.cloudWatchLogsLogGroupARN) > 0) == (has(self.cloudWatchLogsRoleARN) && size(self.cloudWatchLogsRoleARN) > 0)",message="cloudWatchLogsLogGroupARN and cloudWatchLogsRoleARN go together: set both, or neither",fieldPath=".cloudWatchLogsLogGroupARN"
 // +kubebuilder:validation:XValidation:rule="!(has(self.isMultiRegionTrail) && self.isMultiRegionTrail && has(self.includeGlobalServiceEvents) && !self.includeGlobalServiceEvents)",message="a multi-region trail includes global service events: remove includeGlobalServiceEvents: false or isMultiRegionTrail: true",fieldPath=".includeGlobalServiceEvents"
 // +kubebuilder:validation:XValidation:rule="!(has(self.eventSelectors) && has(self.advancedEventSelectors))",message="eventSelectors and advancedEventSelectors exclude each other: keep one of them",fieldPath=".advancedEventSelectors"
 type TrailSpec struct {
@@ -50,7 +50,7 @@ type TrailSpec struct {
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._-]*$')",message="a trail name may contain A-Z a-z 0-9 . _ - only"
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9].*[A-Za-z0-9]$')",message="a trail name begins and ends with a letter or digit"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^[._-]|[._-]$')",message="a trail name begins and ends with a letter or digit"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[._-][._-]')",message="a trail name has no two of . _ - side by side"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+[.]){3}[0-9]+$')",message="a trail name must not look like an IP address"
 	Name string `json:"name,omitempty"`
@@ -71,7 +71,7 @@ type TrailSpec struct {
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9.-]*$')",message="a bucket name may contain a-z 0-9 . - only"
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9].*[a-z0-9]$')",message="a bucket name begins and ends with a letter or digit"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^[.-]|[.-]$')",message="a bucket name begins and ends with a letter or digit"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[.][.-]|-[.]')",message="a bucket name for CloudTrail has no two periods side by side and no dash next to a period"
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+[.]){3}[0-9]+$')",message="a bucket name must not look like an IP address"
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('xn--') && !self.startsWith('sthree-') && !self.endsWith('-s3alias') && !self.endsWith('--ol-s3') && !self.endsWith('.mrap') && !self.endsWith('--x-s3') && !self.endsWith('--table-s3')",message="a bucket name must not begin with xn-- or sthree-, nor end with -s3alias, --ol-s3, .mrap, --x-s3 or --table-s3: give the name of a general purpose bucket"
@@ -277,7 +277,7 @@ type DataResource struct {
 
 // AdvancedEventSelector chooses events by their fields; all of its field selectors must match.
 //
-// +kubebuilder:validation:XValidation:rule="self.fieldSelectors.exists(f, f.field == 'eventCategory')",message="every advanced event selector needs a field selector for eventCategory",fieldPath=".fieldSelectors"
+// +kubebuilder:validation:XValidation:rule="size(self.fieldSelectors) == 0 || self.fieldSelectors.exists(f, f.field == 'eventCategory')",message="every advanced event selector needs a field selector for eventCategory",fieldPath=".fieldSelectors"
 // +kubebuilder:validation:XValidation:rule="!self.fieldSelectors.exists(f, f.field == 'eventCategory' && has(f.equals) && 'Data' in f.equals) || self.fieldSelectors.exists(f, f.field == 'resources.type')",message="an advanced event selector for eventCategory Data needs a field selector for resources.type",fieldPath=".fieldSelectors"
 // +kubebuilder:validation:XValidation:rule="!self.fieldSelectors.exists(f, f.field == 'eventCategory' && has(f.equals) && 'NetworkActivity' in f.equals) || self.fieldSelectors.exists(f, f.field == 'eventSource')",message="an advanced event selector for eventCategory NetworkActivity needs a field selector for eventSource",fieldPath=".fieldSelectors"
 type AdvancedEventSelector struct {
