@@ -1,0 +1,5 @@
+package cloudtrailtest
+
+import "net/http"
+
+func (s *Server) adminHandler() http.Handler { return http.NewServeMux() }

@@ -1,0 +1,110 @@
+package cloudtrailtest
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// APIError is an error as AWS answers it.
+type APIError struct {
+	// Code is AWS's error code, such as TrailNotFoundException.
+	Code string
+	// Message is AWS's message.
+	Message string
+	// Status is the HTTP status, 400 for nearly everything.
+	Status int
+}
+
+// Error returns code and message.
+func (e *APIError) Error() string { return e.Code + ": " + e.Message }
+
+// ErrorCode returns the code, as smithy's APIError does.
+func (e *APIError) ErrorCode() string { return e.Code }
+
+// ErrorMessage returns the message, as smithy's APIError does.
+func (e *APIError) ErrorMessage() string { return e.Message }
+
+// fail returns an API error with the status that its code goes with.
+func fail(code, format string, args ...any) error {
+	message := format
+	if len(args) > 0 {
+		message = fmt.Sprintf(format, args...)
+	}
+	return &APIError{Code: code, Message: message, Status: statusOf(code)}
+}
+
+// statusOf returns the HTTP status of a CloudTrail error code: 400, but for what is the service's own fault.
+func statusOf(code string) int {
+	switch code {
+	case "InternalFailure", "InternalServerError", "InternalServiceError", "InternalFailureException":
+		return http.StatusInternalServerError
+	case "ServiceUnavailable", "ServiceUnavailableException":
+		return http.StatusServiceUnavailable
+	case "RequestEntityTooLarge":
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
+}
+
+// fromFramework says that the error comes from the front end which all AWS JSON services share, and not from CloudTrail.
+// These carry "message" where CloudTrail's own carry "Message".
+func fromFramework(code string) bool {
+	switch code {
+	case "UnknownOperationException", "SerializationException", "ValidationException", "AccessDeniedException",
+		"MissingAuthenticationTokenException", "IncompleteSignatureException", "InvalidSignatureException",
+		"UnrecognizedClientException", "ExpiredTokenException", "InternalFailure", "ServiceUnavailable":
+		return true
+	}
+	return false
+}
+
+// asAPIError turns whatever a handler returned into an API error.
+func asAPIError(err error) *APIError {
+	if err == nil {
+		return nil
+	}
+	if e, ok := err.(*APIError); ok {
+		return e
+	}
+	return &APIError{Code: "InternalFailure", Message: err.Error(), Status: http.StatusInternalServerError}
+}
+
+// unknownTrail is the answer to a trail that does not exist, or not for this caller.
+func unknownTrail(ident, account string) error {
+	return fail("TrailNotFoundException", "Unknown trail: %s for the user: %s", ident, account)
+}
+
+// notNull is how the front end rejects a missing required member.
+func notNull(member string) error {
+	return fail("ValidationException",
+		"1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", lowerFirst(member))
+}
+
+// defaultMessages are the messages of injected errors that name none.
+var defaultMessages = map[string]string{
+	"ThrottlingException":                 "Rate exceeded",
+	"ConflictException":                   "The specified resource is not ready for an operation. Wait a few minutes, and then try the operation again.",
+	"InternalFailure":                     "The request processing has failed because of an unknown error, exception or failure.",
+	"InternalServerError":                 "The request processing has failed because of an unknown error, exception or failure.",
+	"ServiceUnavailable":                  "The request has failed due to a temporary failure of the server.",
+	"ExpiredTokenException":               "The security token included in the request is expired",
+	"UnrecognizedClientException":         "The security token included in the request is invalid.",
+	"InsufficientSnsTopicPolicyException": "SNS Topic does not exist or the topic policy is incorrect!",
+}
+
+// defaultMessage returns what AWS says with a code when an injected fault does not.
+func defaultMessage(code, callerARN, operation string) string {
+	if m, ok := defaultMessages[code]; ok {
+		return m
+	}
+	if code == "AccessDeniedException" || code == "AccessDenied" {
+		service := "cloudtrail"
+		if _, ok := operations[operation]; !ok {
+			service = "sts"
+		}
+		return fmt.Sprintf("User: %s is not authorized to perform: %s:%s because no identity-based policy allows the %s:%s action",
+			callerARN, service, operation, service, operation)
+	}
+	return strings.TrimSuffix(code, "Exception")
+}

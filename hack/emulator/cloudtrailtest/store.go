@@ -1,0 +1,207 @@
+package cloudtrailtest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Trail is a trail with all its settings.
+type Trail struct {
+	ARN, Name string
+	// AccountID owns the trail; CreatedBy created it and differs for a delegated administrator.
+	AccountID, CreatedBy string
+	HomeRegion           string
+
+	S3BucketName, S3KeyPrefix                        string
+	SnsTopicName, SnsTopicARN                        string
+	KmsKeyARN                                        string
+	CloudWatchLogsLogGroupARN, CloudWatchLogsRoleARN string
+	IncludeGlobalServiceEvents                       bool
+	IsMultiRegionTrail                               bool
+	EnableLogFileValidation                          bool
+	IsOrganizationTrail                              bool
+
+	// EventSelectors and AdvancedEventSelectors are what was put; both are empty for the default selector.
+	EventSelectors            []EventSelector
+	AdvancedEventSelectors    []AdvancedEventSelector
+	InsightSelectors          []InsightSelector
+	AggregationConfigurations []AggregationConfiguration
+	Tags                      map[string]string
+
+	IsLogging bool
+	// Zero times: never.
+	CreatedTime, UpdatedTime, StartLoggingTime, StopLoggingTime time.Time
+	Delivery                                                    Delivery
+}
+
+// settings are what CreateTrail and UpdateTrail set.
+type settings struct {
+	bucket, prefix                                  string
+	topic, topicARN                                 string
+	keyARN                                          string
+	logGroupARN, logRoleARN                         string
+	globalEvents, multiRegion, validation, orgTrail bool
+}
+
+// trail is a trail as it is stored. Lists in it are replaced and never changed, so that answers may share them.
+type trail struct {
+	arn, name, home string
+	owner           string
+	createdBy       string
+	settings
+	basic        []EventSelector
+	advanced     []AdvancedEventSelector
+	insights     []InsightSelector
+	aggregations []AggregationConfiguration
+	tags         map[string]*string
+	logging      bool
+	created      time.Time
+	updated      time.Time
+	started      time.Time
+	stopped      time.Time
+	delivery     deliveries
+}
+
+// account is what an account owns.
+type account struct {
+	// home has the trails by home region and name.
+	home map[string]map[string]*trail
+	// multi has the multi-region trails by partition/name: names are unique across the regions in which a trail shows.
+	multi map[string]*trail
+	// org has the organization trails by ARN; only a management account has any.
+	org map[string]*trail
+}
+
+func (s *Server) account(id string) *account {
+	a := s.accounts[id]
+	if a == nil {
+		a = &account{map[string]map[string]*trail{}, map[string]*trail{}, map[string]*trail{}}
+		s.accounts[id] = a
+	}
+	return a
+}
+
+func shadowKey(region, name string) string { return partitionOf(region) + "/" + name }
+
+// index makes a trail findable.
+func (s *Server) index(t *trail) {
+	a := s.account(t.owner)
+	if a.home[t.home] == nil {
+		a.home[t.home] = map[string]*trail{}
+	}
+	a.home[t.home][t.name] = t
+	s.byARN[t.arn] = t
+	if t.multiRegion {
+		a.multi[shadowKey(t.home, t.name)] = t
+	}
+	if t.orgTrail {
+		a.org[t.arn] = t
+	}
+}
+
+// unindex is index undone.
+func (s *Server) unindex(t *trail) {
+	a := s.account(t.owner)
+	delete(a.home[t.home], t.name)
+	delete(s.byARN, t.arn)
+	if key := shadowKey(t.home, t.name); a.multi[key] == t {
+		delete(a.multi, key)
+	}
+	delete(a.org, t.arn)
+}
+
+// shows says whether a trail exists, or has a shadow, in a region.
+func (t *trail) shows(region string) bool {
+	return t.home == region || t.multiRegion && partitionOf(t.home) == partitionOf(region)
+}
+
+// visible returns the trails that show in a region of an account, by name: its own, shadows of its own multi-region trails,
+// and shadows of the organization's trails.
+func (s *Server) visible(account, region string) []*trail {
+	a := s.account(account)
+	out := slices.Collect(maps.Values(a.home[region]))
+	for _, t := range a.multi {
+		if t.home != region && t.shows(region) {
+			out = append(out, t)
+		}
+	}
+	out = append(out, s.orgShadows(account, region)...)
+	slices.SortFunc(out, func(x, y *trail) int {
+		if c := strings.Compare(x.name, y.name); c != 0 {
+			return c
+		}
+		return strings.Compare(x.arn, y.arn)
+	})
+	return out
+}
+
+// orgShadows returns the organization's trails that show in a region of a member account.
+func (s *Server) orgShadows(account, region string) []*trail {
+	if !s.org.isMember(account) {
+		return nil
+	}
+	var out []*trail
+	for _, t := range s.account(s.org.ManagementAccount).org {
+		if t.shows(region) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// fresh says whether reads do not show the trail yet.
+func (s *Server) fresh(t *trail, now time.Time) bool {
+	return now.Before(t.created.Add(s.opts.ConsistencyLag))
+}
+
+// Trail returns a copy of a trail by owner, home region and name.
+func (s *Server) Trail(account, region, name string) (Trail, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.accounts[account]
+	if a == nil || a.home[region][name] == nil {
+		return Trail{}, false
+	}
+	return a.home[region][name].snapshot(), true
+}
+
+// Trails returns copies of all trails, sorted by ARN.
+func (s *Server) Trails() []Trail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Trail, 0, len(s.byARN))
+	for _, t := range s.byARN {
+		out = append(out, t.snapshot())
+	}
+	slices.SortFunc(out, func(x, y Trail) int { return strings.Compare(x.ARN, y.ARN) })
+	return out
+}
+
+func (t *trail) snapshot() Trail {
+	tags := make(map[string]string, len(t.tags))
+	for k, v := range t.tags {
+		tags[k] = deref(v)
+	}
+	return Trail{
+		ARN: t.arn, Name: t.name, AccountID: t.owner, CreatedBy: t.createdBy, HomeRegion: t.home,
+		S3BucketName: t.bucket, S3KeyPrefix: t.prefix, SnsTopicName: t.topic, SnsTopicARN: t.topicARN, KmsKeyARN: t.keyARN,
+		CloudWatchLogsLogGroupARN: t.logGroupARN, CloudWatchLogsRoleARN: t.logRoleARN,
+		IncludeGlobalServiceEvents: t.globalEvents, IsMultiRegionTrail: t.multiRegion,
+		EnableLogFileValidation: t.validation, IsOrganizationTrail: t.orgTrail,
+		EventSelectors: copyBasic(t.basic), AdvancedEventSelectors: copyAdvanced(t.advanced),
+		InsightSelectors: copyInsights(t.insights), AggregationConfigurations: copyAggregations(t.aggregations),
+		Tags: tags, IsLogging: t.logging,
+		CreatedTime: t.created, UpdatedTime: t.updated, StartLoggingTime: t.started, StopLoggingTime: t.stopped,
+		Delivery: t.delivery.copy(),
+	}
+}
+
+func deref[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
