@@ -3,6 +3,7 @@ package trail_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -73,7 +75,7 @@ var _ = AfterSuite(func() {
 type world struct {
 	aws       *cloudtrailtest.Server
 	endpoint  string
-	client    client.Client
+	client    client.WithWatch
 	namespace string
 	identity  string
 	events    *events.FakeRecorder
@@ -81,6 +83,8 @@ type world struct {
 	now    time.Time
 	fleet  *cloudtrail.Fleet
 	reconc reconcile.Reconciler
+	// death makes the controller's process die at a call to AWS; nil: it lives.
+	death *death
 	// writes counts the controller's writes to the API server.
 	writes int
 }
@@ -92,7 +96,7 @@ func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	server := httptest.NewServer(w.aws)
 	DeferCleanup(server.Close)
 	w.endpoint = server.URL
-	plain, err := client.New(restConfig, client.Options{Scheme: scheme})
+	plain, err := client.NewWithWatch(restConfig, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	w.client = plain
 
@@ -115,6 +119,7 @@ func (w *world) restart() {
 			Region:       region,
 			BaseEndpoint: aws.String(w.endpoint),
 			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+			HTTPClient:   w,
 		},
 		ClusterID:  clusterID,
 		Version:    "test",
@@ -122,7 +127,7 @@ func (w *world) restart() {
 		Settle:     &settle,
 		Now:        func() time.Time { return w.now },
 	})
-	counting := interceptor.NewClient(w.client.(client.WithWatch), interceptor.Funcs{
+	counting := interceptor.NewClient(w.client, interceptor.Funcs{
 		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
 			w.writes++
 			return c.Patch(ctx, object, patch, options...)
@@ -188,7 +193,7 @@ func (w *world) held(name string) cloudtrailtest.Trail {
 }
 
 // intruder is somebody else in the same account.
-func (w *world) intruder() *cloudtrailtest.ActorHandle {
+func (w *world) intruder() cloudtrailtest.ActingAs {
 	return w.aws.As(cloudtrailtest.Actor{
 		ARN: fmt.Sprintf("arn:aws:iam::%s:user/intruder", account), AccountID: account,
 		SourceIPAddress: "198.51.100.7", UserAgent: "aws-cli/2.15.0", AccessKeyID: "AKIAINTRUDER",
@@ -203,4 +208,16 @@ func expectKstatus(object *v1alpha1.Trail, want status.Status) {
 	result, err := status.Compute(&unstructured.Unstructured{Object: content})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(result.Status).To(Equal(want), "kstatus says: %s", result.Message)
+}
+
+// expectGone checks that the object is gone.
+func (w *world) expectGone(ctx context.Context, name string) {
+	GinkgoHelper()
+	err := w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, &v1alpha1.Trail{})
+	Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the object is still there: %v", err)
+}
+
+// Do implements aws.HTTPClient: it sends the controller's calls to AWS, unless the process dies.
+func (w *world) Do(request *http.Request) (*http.Response, error) {
+	return w.death.send(request)
 }
