@@ -72,6 +72,30 @@ clean: ## Remove what make has built and downloaded
 	chmod -R u+w bin 2>/dev/null || true
 	rm -rf bin
 
+##@ Chart
+
+CHART = charts/trail-operator
+# The custom resources of others that the chart can make.
+PROMETHEUS_OPERATOR = github.com/prometheus-operator/prometheus-operator@v0.85.0
+
+.PHONY: helm-lint
+helm-lint: bin/helm bin/kubeconform ## Lint the chart, and check what it renders under each of its ci values against the schemas
+	go run ./hack/chart/schemas bin/schemas \
+		k8s.io/kubernetes@$$(GOWORK=off go -C hack/controlplane list -m -f '{{.Version}}' k8s.io/kubernetes):api/openapi-spec/swagger.json \
+		config/crd/bases $(PROMETHEUS_OPERATOR):example/prometheus-operator-crd
+	mkdir -p bin/rendered
+	for values in $(CHART)/ci/*.yaml; do \
+		echo "$$values"; \
+		bin/helm lint --strict --quiet $(CHART) --values "$$values"; \
+		bin/helm template release $(CHART) --namespace trail-operator --values "$$values" > bin/rendered/"$$(basename "$$values")"; \
+		bin/kubeconform -strict -summary -schema-location 'bin/schemas/{{.ResourceKind}}{{.KindSuffix}}.json' bin/rendered/"$$(basename "$$values")"; \
+	done
+
+.PHONY: helm-test
+helm-test: bin/helm bin/helm-unittest ## Test the chart
+	bin/helm-unittest --strict $(CHART)
+	go test ./hack/chart/...
+
 ##@ Generate
 
 # Where the markers are.
@@ -85,10 +109,12 @@ generate: bin/controller-gen ## Generate the DeepCopy methods
 manifests: bin/controller-gen ## Generate the CRDs and the operator's role
 	bin/controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 	bin/controller-gen rbac:roleName=trail-operator $(PATHS) output:rbac:dir=config/rbac
+	go run ./hack/chart
 
 .PHONY: chart
-chart: ## Generate what the chart has from config: CRDs, rules, alerts
+chart: bin/helm-docs ## Generate what the chart has from config (CRDs, rules, alerts, dashboard), and its README
 	go run ./hack/chart
+	bin/helm-docs --chart-search-root=$(CHART) --log-level=warning
 
 .PHONY: docs
 docs: bin/crd-ref-docs ## Generate the API reference, docs/api.md
