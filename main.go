@@ -30,6 +30,7 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/eventlookup"
 	"github.com/trail-operator/trail-operator/controllers/export"
 	"github.com/trail-operator/trail-operator/controllers/metrics"
 	"github.com/trail-operator/trail-operator/controllers/trail"
@@ -76,7 +77,7 @@ func parseFlags(set *flag.FlagSet, arguments []string) (flags, error) {
 	set.StringVar(&f.awsRegion, "aws-region", "", "Region of Trails without spec.region; empty: the AWS SDK's, such as AWS_REGION.")
 	set.Var(&f.rateLimits, "aws-rate-limits", "When to keep to CloudTrail's rate limits: on, off, or auto: at AWS from the start, at other endpoints once they throttle.")
 	set.StringVar(&f.watchNamespaces, "watch-namespaces", "", "Namespaces to work in, separated by commas; empty: all.")
-	set.StringVar(&f.watchLabelSelector, "watch-label-selector", "", "Work on Trails with matching labels only, such as shard=a. Several operators can so share a cluster.")
+	set.StringVar(&f.watchLabelSelector, "watch-label-selector", "", "Work on Trails and EventLookups with matching labels only, such as shard=a. Several operators can so share a cluster.")
 	set.BoolVar(&f.showVersion, "version", false, "Print the version and exit.")
 	f.log.BindFlags(set)
 	err := set.Parse(arguments)
@@ -221,7 +222,11 @@ func cacheOptions(f flags) (cache.Options, error) {
 	if err != nil {
 		return options, fmt.Errorf("--watch-label-selector: %w", err)
 	}
-	options.ByObject = map[client.Object]cache.ByObject{&v1alpha1.Trail{}: {Label: selector}}
+	options.ByObject = map[client.Object]cache.ByObject{
+		&v1alpha1.Trail{}: {Label: selector},
+		// What lookups have found is not worked on, and may be half a megabyte each.
+		&v1alpha1.EventLookup{}: {Label: selector, Transform: eventlookup.WithoutEvents},
+	}
 	return options, nil
 }
 
@@ -291,8 +296,17 @@ func addControllers(ctx context.Context, manager ctrl.Manager, fleet *cloudtrail
 	if err != nil {
 		return err
 	}
+	lookups, err := eventlookup.New(eventlookup.Options{
+		Client:   manager.GetClient(),
+		Recorder: manager.GetEventRecorder("trail-operator"),
+		Fleet:    fleet,
+	})
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		trails.SetupWithManager(ctx, manager, f.workers),
 		identities.SetupWithManager(manager),
+		lookups.SetupWithManager(manager),
 	)
 }

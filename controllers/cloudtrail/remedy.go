@@ -36,7 +36,7 @@ func Explain(e *Error, subject Subject) string {
 	case ok:
 		return said + " — " + remedy(subject)
 	case e.Class == Permission:
-		return said + " — " + permissionRemedy(e, subject)
+		return said + " — " + PermissionRemedy(e, subject.Trail.IdentityName(), subject.CallerARN)
 	case e.Class == FixSpec:
 		return said + " — change the spec; nothing is tried again until then"
 	default:
@@ -44,12 +44,13 @@ func Explain(e *Error, subject Subject) string {
 	}
 }
 
-func permissionRemedy(e *Error, s Subject) string {
+// PermissionRemedy says what an identity, known to AWS as callerARN, needs to be allowed to.
+func PermissionRemedy(e *Error, identity, callerARN string) string {
 	action := "cloudtrail:" + e.Operation
 	if e.Operation == "AssumeRole" || e.Operation == "GetCallerIdentity" {
 		action = "sts:" + e.Operation
 	}
-	return fmt.Sprintf("AWSIdentity %q (%s) needs permission for %s", s.Trail.IdentityName(), s.CallerARN, action)
+	return fmt.Sprintf("AWSIdentity %q (%s) needs permission for %s", identity, callerARN, action)
 }
 
 // remedies say what to do, by AWS's error code. The policies are those of

@@ -1,0 +1,256 @@
+package eventlookup
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/awsidentity"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+)
+
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=eventlookups,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=eventlookups/status,verbs=patch
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+const (
+	// workers is how many lookups are run at once. One of 1000 events waits ten seconds for CloudTrail's rate limit.
+	workers = 16
+	// firstRetry and lastRetry bound the wait after a passing fault, which doubles from try to try.
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+	// quickRetry is the wait after a refusal that something else may end, in the first minute of a lookup: policies and roles take
+	// seconds to be seen everywhere. After that the wait grows with the lookup's age, up to slowRetry.
+	quickRetry   = 5 * time.Second
+	quickRetries = time.Minute
+	slowRetry    = 5 * time.Minute
+	// hideFaults is how long passing faults are retried before the status shows them.
+	hideFaults = time.Minute
+)
+
+// Options are what a Reconciler needs. All but Now are required.
+type Options struct {
+	Client   client.Client
+	Recorder events.EventRecorder
+	Fleet    *cloudtrail.Fleet
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// Reconciler runs lookups.
+type Reconciler struct{ Options }
+
+// New returns a Reconciler. It refuses options that are not complete.
+func New(options Options) (*Reconciler, error) {
+	if options.Client == nil || options.Recorder == nil || options.Fleet == nil {
+		return nil, errors.New("eventlookup: Client, Recorder and Fleet are required")
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	return &Reconciler{Options: options}, nil
+}
+
+// SetupWithManager adds the controller to the manager.
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(manager).
+		Named("eventlookup").
+		For(&v1alpha1.EventLookup{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.AWSIdentity{}, handler.EnqueueRequestsFromMapFunc(r.lookupsOfIdentity), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: workers,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		}).
+		Complete(reconcile.AsReconciler(manager.GetClient(), r))
+}
+
+// WithoutEvents is a cache's transform: it leaves out of a lookup what nobody reads from the cache, the events that it found and
+// managedFields. A lookup that has events is finished, so its status is never written again.
+func WithoutEvents(object any) (any, error) {
+	if lookup, ok := object.(*v1alpha1.EventLookup); ok {
+		lookup.Status.Events, lookup.ManagedFields = nil, nil
+	}
+	return object, nil
+}
+
+// lookupsOfIdentity returns the lookups that wait for an identity to come or to change.
+func (r *Reconciler) lookupsOfIdentity(ctx context.Context, identity client.Object) []reconcile.Request {
+	var lookups v1alpha1.EventLookupList
+	if err := r.Client.List(ctx, &lookups, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing EventLookups")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range lookups.Items {
+		if lookup := &lookups.Items[i]; !lookup.Finished() && lookup.IdentityName() == identity.GetName() {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(lookup)})
+		}
+	}
+	return requests
+}
+
+// Reconcile runs a lookup that is not finished, and deletes one whose time is over.
+func (r *Reconciler) Reconcile(ctx context.Context, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
+	switch {
+	case !lookup.DeletionTimestamp.IsZero():
+		return reconcile.Result{}, nil
+	case lookup.Finished():
+		return r.expire(ctx, lookup)
+	default:
+		return r.run(ctx, lookup)
+	}
+}
+
+// run asks AWS and writes the answer into the status. A lookup that is interrupted is run again from its beginning: it asks for
+// the same time, and so is answered the same.
+func (r *Reconciler) run(ctx context.Context, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
+	// A Trail may have the same name; the two do not share their turns under the rate limit.
+	ctx = cloudtrail.WithActor(ctx, "EventLookup "+client.ObjectKeyFromObject(lookup).String())
+	region, callerARN, err := r.open(ctx, lookup)
+	if err != nil {
+		return r.refused(ctx, lookup, callerARN, err)
+	}
+	if err := r.begin(ctx, region, lookup); err != nil {
+		return again(err)
+	}
+	found, err := collect(ctx, region, lookup)
+	if err != nil {
+		return r.refused(ctx, lookup, callerARN, err)
+	}
+	before := lookup.DeepCopy()
+	setComplete(lookup, found, r.Now())
+	return r.finish(ctx, before, lookup)
+}
+
+// open returns CloudTrail in the lookup's region as the lookup's identity, and who that is. It returns an
+// *awsidentity.Refusal when the namespace may not ask; AWS is not called then.
+func (r *Reconciler) open(ctx context.Context, lookup *v1alpha1.EventLookup) (region *cloudtrail.Region, callerARN string, err error) {
+	identity, err := awsidentity.Access(ctx, r.Client, lookup.IdentityName(), lookup.Namespace)
+	if err != nil {
+		return nil, "", err
+	}
+	name := cmp.Or(lookup.Spec.Region, r.Fleet.DefaultRegion())
+	if name == "" {
+		return nil, "", &awsidentity.Refusal{
+			Reason:  v1alpha1.ReasonRegionUnknown,
+			Message: "no region: create the EventLookup anew with spec.region, or start the operator with --aws-region or AWS_REGION",
+		}
+	}
+	session, err := r.Fleet.Session(ctx, identity, name)
+	if err != nil {
+		return nil, cmp.Or(identity.Spec.RoleARN, "the operator's own credentials"), err
+	}
+	return session.Region(name), session.ARN, nil
+}
+
+// begin writes down what is asked, where and of when before it is asked: "now" is the same moment for every try.
+func (r *Reconciler) begin(ctx context.Context, region *cloudtrail.Region, lookup *v1alpha1.EventLookup) error {
+	before := lookup.DeepCopy()
+	if err := setRunning(lookup, region, r.Now()); err != nil {
+		return err
+	}
+	return r.writeStatus(ctx, before, lookup)
+}
+
+// refused says what to do after an error: a passing fault is tried again soon and shown when it lasts, what something else can end is
+// shown and tried again slowly, and a question that AWS rejects has failed.
+func (r *Reconciler) refused(ctx context.Context, lookup *v1alpha1.EventLookup, callerARN string, err error) (reconcile.Result, error) {
+	before := lookup.DeepCopy()
+	age := r.Now().Sub(lookup.CreationTimestamp.Time)
+	reason, message := explain(lookup, callerARN, err)
+	switch {
+	case reason == "":
+		return again(err)
+	case rejected(err):
+		setFailed(lookup, reason, message, r.Now())
+		return r.finish(ctx, before, lookup)
+	case cloudtrail.Is(err, cloudtrail.Transient) && age < hideFaults:
+		return reconcile.Result{}, err
+	}
+	setWaiting(lookup, reason, message)
+	if err := r.writeStatus(ctx, before, lookup); err != nil {
+		return again(err)
+	}
+	if cloudtrail.Is(err, cloudtrail.Transient) {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: retryAfter(age)}, nil
+}
+
+// retryAfter is the wait before the next try of a lookup of that age that something else than a fault keeps from running.
+func retryAfter(age time.Duration) time.Duration {
+	if age < quickRetries {
+		return quickRetry
+	}
+	return min(age/4, slowRetry)
+}
+
+// finish writes the last status of a lookup, and tells it.
+func (r *Reconciler) finish(ctx context.Context, before, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
+	if err := r.writeStatus(ctx, before, lookup); err != nil {
+		return again(err)
+	}
+	complete := meta.FindStatusCondition(lookup.Status.Conditions, v1alpha1.ConditionComplete)
+	kind := corev1.EventTypeNormal
+	if complete.Status != metav1.ConditionTrue {
+		kind = corev1.EventTypeWarning
+	}
+	ctrl.LoggerFrom(ctx).Info("lookup is finished", "complete", complete.Status, "reason", complete.Reason, "events", len(lookup.Status.Events))
+	r.Recorder.Eventf(lookup, nil, kind, complete.Reason, "LookUp", "%s", short(complete.Message, maxNote))
+	return r.expire(ctx, lookup)
+}
+
+// expire deletes a finished lookup when its time is over, and else says when that will be.
+func (r *Reconciler) expire(ctx context.Context, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
+	at, ok := lookup.ExpiresAt()
+	if !ok {
+		return reconcile.Result{}, nil
+	}
+	if wait := at.Sub(r.Now()); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	err := r.Client.Delete(ctx, lookup, client.Preconditions{UID: &lookup.UID, ResourceVersion: &lookup.ResourceVersion})
+	return again(client.IgnoreNotFound(err))
+}
+
+// writeStatus writes the status if it has changed.
+func (r *Reconciler) writeStatus(ctx context.Context, before, lookup *v1alpha1.EventLookup) error {
+	if equality.Semantic.DeepEqual(before.Status, lookup.Status) {
+		return nil
+	}
+	if err := r.Client.Status().Patch(ctx, lookup, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+// again returns an error of the Kubernetes API. A conflict is no error: the object has changed and is looked at again; and one that is
+// gone needs nothing more.
+func again(err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: firstRetry}, nil
+	}
+	return reconcile.Result{}, client.IgnoreNotFound(err)
+}
+
+var _ reconcile.ObjectReconciler[*v1alpha1.EventLookup] = (*Reconciler)(nil)

@@ -1,0 +1,110 @@
+package eventlookup
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/awsidentity"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+)
+
+// setRunning says where and of when AWS is being asked. The time is that of the first try.
+func setRunning(lookup *v1alpha1.EventLookup, region *cloudtrail.Region, now time.Time) error {
+	status := &lookup.Status
+	status.AccountID, status.Region = region.AccountID(), region.Name()
+	if status.EndTime == nil {
+		start, end, err := lookup.Spec.Range(now.Truncate(time.Second))
+		if err != nil {
+			return err
+		}
+		status.StartTime, status.EndTime = timeOrNil(start), timeOrNil(end)
+	}
+	if meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionComplete) == nil {
+		setWaiting(lookup, v1alpha1.ReasonRunning, "asking CloudTrail's event history")
+	}
+	return nil
+}
+
+// setWaiting says why there is no answer yet. The generation is not observed before there is one.
+func setWaiting(lookup *v1alpha1.EventLookup, reason, message string) {
+	set(lookup, v1alpha1.ConditionComplete, metav1.ConditionFalse, reason, message)
+	set(lookup, v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+}
+
+// setComplete takes the answer.
+func setComplete(lookup *v1alpha1.EventLookup, found answer, now time.Time) {
+	status := &lookup.Status
+	status.Events = found.events
+	count, refused := int32(len(found.events)), int32(found.refused) //nolint:gosec // At most 1000.
+	status.EventCount, status.ErrorCount, status.Truncated = &count, &refused, &found.truncated
+	reason := v1alpha1.ReasonLookedUp
+	if found.truncated {
+		reason = v1alpha1.ReasonTruncated
+	}
+	set(lookup, v1alpha1.ConditionComplete, metav1.ConditionTrue, reason, summary(found))
+	setFinished(lookup, now)
+}
+
+// setFailed says that AWS rejected the question for good.
+func setFailed(lookup *v1alpha1.EventLookup, reason, message string, now time.Time) {
+	set(lookup, v1alpha1.ConditionComplete, metav1.ConditionFalse, reason, message)
+	set(lookup, v1alpha1.ConditionFailed, metav1.ConditionTrue, reason, message)
+	set(lookup, v1alpha1.ConditionStalled, metav1.ConditionTrue, reason, message)
+	setFinished(lookup, now)
+}
+
+func setFinished(lookup *v1alpha1.EventLookup, now time.Time) {
+	lookup.Status.ObservedGeneration = lookup.Generation
+	lookup.Status.CompletionTime = timeOrNil(now.Truncate(time.Second))
+	meta.RemoveStatusCondition(&lookup.Status.Conditions, v1alpha1.ConditionReconciling)
+}
+
+func set(lookup *v1alpha1.EventLookup, conditionType string, status metav1.ConditionStatus, reason, message string) {
+	meta.SetStatusCondition(&lookup.Status.Conditions, metav1.Condition{
+		Type: conditionType, Status: status, Reason: reason, Message: message, ObservedGeneration: lookup.Generation,
+	})
+}
+
+// summary tells the answer in one line, as kubectl get shows it: the latest event, and how many there are.
+func summary(found answer) string {
+	if len(found.events) == 0 {
+		return "no events"
+	}
+	text := found.latest
+	if earlier := len(found.events) - 1; earlier > 0 {
+		text += fmt.Sprintf(", and %d earlier", earlier)
+	}
+	if found.truncated {
+		text += "; there are more, which are not kept: ask for a shorter time, or for more maxResults"
+	}
+	return text
+}
+
+// explain returns a reason and a message for an error, "" for one of the Kubernetes API.
+func explain(lookup *v1alpha1.EventLookup, callerARN string, err error) (reason, message string) {
+	var refusal *awsidentity.Refusal
+	var awsError *cloudtrail.Error
+	switch {
+	case errors.As(err, &refusal):
+		return refusal.Reason, refusal.Message
+	case errors.As(err, &awsError) && awsError.Class == cloudtrail.Permission:
+		return awsError.Code, awsError.Error() + " — " + cloudtrail.PermissionRemedy(awsError, lookup.IdentityName(), callerARN)
+	case errors.As(err, &awsError) && rejected(err):
+		return awsError.Code, awsError.Error() + " — create another EventLookup"
+	case errors.As(err, &awsError):
+		return awsError.Code, awsError.Error()
+	default:
+		return "", ""
+	}
+}
+
+// rejected tells whether AWS found fault with the question itself.
+func rejected(err error) bool {
+	var awsError *cloudtrail.Error
+	return errors.As(err, &awsError) && awsError.Class == cloudtrail.FixSpec && awsError.Operation == "LookupEvents"
+}
