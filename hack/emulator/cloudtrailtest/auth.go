@@ -40,6 +40,13 @@ func (s *Server) AddCredentials(c Credentials) {
 	s.credentials[c.AccessKeyID] = c
 }
 
+// DeleteCredentials makes an access key unknown.
+func (s *Server) DeleteCredentials(accessKeyID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.credentials, accessKeyID)
+}
+
 // caller is who signed a request, and from where.
 type caller struct {
 	accessKeyID string

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
 
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
@@ -143,3 +144,7 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 		t.Fatalf("%s: got %v, want %v", what, got, want)
 	}
 }
+
+func stsTag(k, v string) ststypes.Tag { return ststypes.Tag{Key: &k, Value: &v} }
+
+func stsTags(k, v string) []ststypes.Tag { return []ststypes.Tag{stsTag(k, v)} }

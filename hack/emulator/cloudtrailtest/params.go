@@ -203,3 +203,10 @@ func (t seconds) MarshalJSON() ([]byte, error) {
 	}
 	return fmt.Appendf(nil, "%d.%03d", ms/1000, ms%1000), nil
 }
+
+// decodeStrictly decodes JSON into v and rejects members that v does not have.
+func decodeStrictly(raw []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	return dec.Decode(v)
+}

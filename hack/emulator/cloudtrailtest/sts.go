@@ -323,7 +323,7 @@ func asSTSError(e *APIError) *APIError {
 	case "ExpiredTokenException":
 		out.Code, out.Message = "ExpiredToken", "The security token included in the request is expired"
 	}
-	if slices.Contains([]string{"MissingAuthenticationToken", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "AccessDenied", "RegionDisabledException"}, out.Code) {
+	if out.Status == http.StatusBadRequest && slices.Contains([]string{"MissingAuthenticationToken", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "AccessDenied", "RegionDisabledException"}, out.Code) {
 		out.Status = http.StatusForbidden
 	}
 	return &out

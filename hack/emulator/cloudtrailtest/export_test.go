@@ -1,0 +1,4 @@
+package cloudtrailtest
+
+// HexSum is the payload hash of a signature.
+var HexSum = hexSum
