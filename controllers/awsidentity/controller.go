@@ -68,7 +68,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).
 		Named("awsidentity").
 		For(&v1alpha1.AWSIdentity{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, requestChanged))).
-		Watches(&v1alpha1.Trail{}, handler.EnqueueRequestsFromMapFunc(identityOfTrail), builder.WithPredicates(trailDeleted)).
+		Watches(&v1alpha1.Trail{}, handler.EnqueueRequestsFromMapFunc(r.waitingIdentity), builder.WithPredicates(trailDeleted)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(manager.GetClient(), r))
 }
@@ -87,12 +87,24 @@ var trailDeleted = predicate.Funcs{
 	GenericFunc: func(event.GenericEvent) bool { return false },
 }
 
-func identityOfTrail(_ context.Context, object client.Object) []reconcile.Request {
+// waitingIdentity returns the identity of a Trail if it waits to be deleted.
+func (r *Reconciler) waitingIdentity(ctx context.Context, object client.Object) []reconcile.Request {
 	trail, ok := object.(*v1alpha1.Trail)
 	if !ok {
 		return nil
 	}
-	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: trail.IdentityName()}}}
+	identity := &v1alpha1.AWSIdentity{}
+	key := client.ObjectKey{Name: trail.IdentityName()}
+	if err := r.Client.Get(ctx, key, identity); err != nil {
+		if !apierrors.IsNotFound(err) {
+			ctrl.LoggerFrom(ctx).Error(err, "reading an AWSIdentity", "identity", key.Name)
+		}
+		return nil
+	}
+	if identity.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: key}}
 }
 
 // Reconcile checks an identity with GetCallerIdentity and writes what AWS says into its status.

@@ -47,7 +47,11 @@ func (r *Reconciler) release(ctx context.Context, trail *v1alpha1.Trail, v *verd
 	if err != nil {
 		return err
 	}
-	found, err := region.Find(ctx, trail.Status.TrailARN, trail.TrailName(), cloudtrail.FreshNow)
+	found, err := region.Find(ctx, trail.Status.TrailARN, trail.TrailName(), cloudtrail.FreshForChange)
+	if err == nil && found == nil {
+		// To let go of an object is final, so that there is no trail must be true now.
+		found, err = region.Find(ctx, trail.Status.TrailARN, trail.TrailName(), cloudtrail.FreshNow)
+	}
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@ package trail
 
 import (
 	"errors"
-	"math/rand/v2"
+	"hash/fnv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -31,8 +31,6 @@ const (
 	slowRetry    = 5 * time.Minute
 	// settleRetry is the wait when AWS accepted a change and does not show it yet.
 	settleRetry = 2 * time.Second
-	// jitter spreads regular looks by a tenth in either direction, so that a fleet's looks do not come all at once.
-	jitter = 0.1
 )
 
 // next says when to look again.
@@ -50,7 +48,7 @@ func (r *Reconciler) next(trail *v1alpha1.Trail, v verdict, now time.Time) (reco
 	case len(v.done) > 0 && len(v.open) > 0 && !isStalled(trail):
 		return poll(settleRetry), nil
 	default:
-		return poll(spread(interval)), nil
+		return poll(untilLook(now, interval, v.accountID+"/"+v.region)), nil
 	}
 }
 
@@ -60,8 +58,18 @@ func poll(after time.Duration) reconcile.Result {
 	return reconcile.Result{RequeueAfter: after, Priority: &priority}
 }
 
-func spread(interval time.Duration) time.Duration {
-	return interval + time.Duration((2*rand.Float64()-1)*jitter*float64(interval)) //nolint:gosec // Jitter needs no secrecy.
+// untilLook returns the time until the next regular look, half an interval to one and a half from now. All trails of an account and
+// region are looked at at one time, as they share what is read; accounts and regions are spread over the interval.
+func untilLook(now time.Time, interval time.Duration, place string) time.Duration {
+	phase := fnv.New32a()
+	phase.Write([]byte(place)) //nolint:errcheck,gosec // A hash's Write returns no error.
+	offset := time.Duration(float64(interval) * float64(phase.Sum32()) / (1 << 32))
+	since := time.Duration((now.UnixNano() - offset.Nanoseconds()) % interval.Nanoseconds())
+	until := interval - since
+	if until < interval/2 {
+		until += interval
+	}
+	return until
 }
 
 // sinceNotReady returns the wait before the next try of something that AWS refuses: short at first, longer the longer it lasts.

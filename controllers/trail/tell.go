@@ -54,11 +54,15 @@ func eventOf(v verdict) (reason, action string) {
 	}
 }
 
-// tellReady tells when Ready turns, or turns to another reason.
+// tellReady tells when Ready turns, or turns to another reason. That a new trail is ready follows from its creation, which is
+// told already.
 func (r *Reconciler) tellReady(ctx context.Context, before, after *v1alpha1.Trail) {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
 	if is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	if was == nil && is.Status == metav1.ConditionTrue {
 		return
 	}
 	kind := corev1.EventTypeNormal
@@ -71,7 +75,11 @@ func (r *Reconciler) tellReady(ctx context.Context, before, after *v1alpha1.Trai
 
 // truncate shortens a text to what an event's note may hold.
 func truncate(text string) string {
-	const limit = 1000 // bytes, of the API's 1024
+	return truncateTo(text, 1000) // bytes, of the API's 1024
+}
+
+// truncateTo shortens a text to that many bytes.
+func truncateTo(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+)
+
+const (
+	region    = "us-east-1"
+	namespace = "default"
+	// creators is how many objects the bench creates or deletes at once.
+	creators = 64
+)
+
+// fleet is a control plane, an emulated AWS, an operator's process and its trails.
+type fleet struct {
+	settings
+	count      int
+	dir        string
+	aws        *cloudtrailtest.Server
+	endpoint   string
+	rest       *rest.Config
+	client     client.Client
+	kubeconfig string
+	operator   *exec.Cmd
+	logFile    *os.File
+	cleanups   []func() error
+}
+
+func newFleet(ctx context.Context, s settings, count int) (_ *fleet, err error) {
+	f := &fleet{settings: s, count: count}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.close())
+		}
+	}()
+	if f.dir, err = os.MkdirTemp("", "trail-operator-bench-"); err != nil {
+		return nil, err
+	}
+	f.cleanups = append(f.cleanups, func() error { return os.RemoveAll(f.dir) })
+	environment := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	f.cleanups = append(f.cleanups, environment.Stop)
+	if f.rest, err = environment.Start(); err != nil {
+		return nil, err
+	}
+	f.rest.QPS = -1
+	user, err := environment.AddUser(envtest.User{Name: "operator", Groups: []string{"system:masters"}}, nil)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig, err := user.KubeConfig()
+	if err != nil {
+		return nil, err
+	}
+	f.kubeconfig = filepath.Join(f.dir, "kubeconfig")
+	if err := os.WriteFile(f.kubeconfig, kubeconfig, 0o600); err != nil {
+		return nil, err
+	}
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	if f.client, err = client.New(f.rest, client.Options{Scheme: scheme}); err != nil {
+		return nil, err
+	}
+	if err := f.serveAWS(ctx); err != nil {
+		return nil, err
+	}
+	return f, f.createIdentities(ctx)
+}
+
+func (f *fleet) close() error {
+	var err error
+	for i := len(f.cleanups) - 1; i >= 0; i-- {
+		err = errors.Join(err, f.cleanups[i]())
+	}
+	return err
+}
+
+func (f *fleet) serveAWS(ctx context.Context) error {
+	f.aws = cloudtrailtest.New(cloudtrailtest.Options{
+		OpenResources: true, NoTrailLimit: !f.limits, NoRateLimit: !f.limits, Latency: f.latency, NoCallLog: true, MaxHistory: 1,
+	})
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	f.endpoint = "http://" + listener.Addr().String()
+	server := &http.Server{Handler: f.aws, ReadHeaderTimeout: time.Minute}
+	go server.Serve(listener) //nolint:errcheck // It ends when it is closed.
+	f.cleanups = append(f.cleanups, server.Close)
+	return nil
+}
+
+// accounts is how many accounts the trails are spread over.
+func (f *fleet) accounts() int {
+	if f.perAccount == 0 {
+		return 1
+	}
+	return (f.count + f.perAccount - 1) / f.perAccount
+}
+
+// identityOf names the identity of a trail; the first account is the operator's own.
+func (f *fleet) identityOf(trail int) string {
+	if f.perAccount == 0 {
+		return v1alpha1.DefaultIdentityName
+	}
+	return fmt.Sprintf("account-%05d", trail/f.perAccount)
+}
+
+func (f *fleet) createIdentities(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(creators)
+	for account := range f.accounts() {
+		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: f.identityOf(account * max(f.perAccount, 1))}}
+		identity.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}
+		if f.perAccount > 0 {
+			identity.Spec.RoleARN = fmt.Sprintf("arn:aws:iam::%012d:role/trail-operator", 200000000000+account)
+		}
+		group.Go(func() error { return f.client.Create(ctx, identity) })
+	}
+	return group.Wait()
+}
+
+func (f *fleet) each(ctx context.Context, do func(context.Context, *v1alpha1.Trail) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(creators)
+	for i := range f.count {
+		trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("trail-%05d", i)}}
+		trail.Spec = v1alpha1.TrailSpec{S3BucketName: "trail-operator-bench", Region: region, IdentityRef: &v1alpha1.IdentityReference{Name: f.identityOf(i)}}
+		group.Go(func() error { return do(ctx, trail) })
+	}
+	return group.Wait()
+}
+
+func (f *fleet) startOperator(ctx context.Context) error {
+	var err error
+	if f.logFile, err = os.OpenFile(filepath.Join(f.dir, "operator.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return err
+	}
+	arguments := append([]string{"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0", "--resync-interval=" + f.interval.String()}, f.operatorArg...)
+	if f.limits {
+		arguments = append(arguments, "--aws-rate-limits=on")
+	}
+	f.operator = exec.CommandContext(ctx, f.settings.operator, arguments...)
+	f.operator.Env = append(os.Environ(), "KUBECONFIG="+f.kubeconfig, "AWS_ENDPOINT_URL="+f.endpoint, "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
+	f.operator.Stdout, f.operator.Stderr = f.logFile, f.logFile
+	f.operator.Cancel = func() error { return f.operator.Process.Signal(syscall.SIGTERM) }
+	return f.operator.Start()
+}
+
+func (f *fleet) stopOperator() error {
+	if err := f.operator.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	return errors.Join(f.operator.Wait(), f.logFile.Close())
+}
+
+// processFigures are what the kernel says of the operator's process.
+type processFigures struct {
+	peakMiB, restMiB float64
+	cpuSeconds       float64
+}
+
+// clockTicks is the kernel's USER_HZ, 100 on every Linux that Go runs on.
+const clockTicks = 100
+
+func (f *fleet) process() (processFigures, error) {
+	var p processFigures
+	dir := filepath.Join("/proc", strconv.Itoa(f.operator.Process.Pid))
+	status, err := os.ReadFile(filepath.Join(dir, "status"))
+	if err != nil {
+		return p, err
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib float64
+		if _, err := fmt.Sscanf(line, "VmHWM: %f kB", &kib); err == nil {
+			p.peakMiB = kib / 1024
+		}
+		if _, err := fmt.Sscanf(line, "VmRSS: %f kB", &kib); err == nil {
+			p.restMiB = kib / 1024
+		}
+	}
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return p, err
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	var ticks float64
+	for _, field := range fields[11:13] { // utime and stime
+		n, err := strconv.ParseFloat(field, 64)
+		if err != nil {
+			return p, err
+		}
+		ticks += n
+	}
+	p.cpuSeconds = ticks / clockTicks
+	return p, nil
+}
+
+// apiWrites counts the writes of Trails and of events, as the API server's own metrics tell. The bench itself creates and deletes
+// Trails, which the operator never does.
+func (f *fleet) apiWrites(ctx context.Context) (trails, events float64, err error) {
+	httpClient, err := rest.HTTPClientFor(f.rest)
+	if err != nil {
+		return 0, 0, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(f.rest.Host, "/")+"/metrics", nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	response, err := httpClient.Do(request)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer response.Body.Close() //nolint:errcheck // A body that was only read.
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, metric := range families["apiserver_request_total"].GetMetric() {
+		labels := map[string]string{}
+		for _, label := range metric.GetLabel() {
+			labels[label.GetName()] = label.GetValue()
+		}
+		write := labels["verb"] == "PATCH" || labels["verb"] == "APPLY" || labels["verb"] == "PUT" || labels["verb"] == "POST"
+		switch {
+		case labels["resource"] == "trails" && write && labels["verb"] != "POST":
+			trails += metric.GetCounter().GetValue()
+		case labels["resource"] == "events" && write:
+			events += metric.GetCounter().GetValue()
+		}
+	}
+	return trails, events, nil
+}
