@@ -1,0 +1,3 @@
+return {
+  ["reconcile"] = {["displayName"] = "Reconcile", ["iconClass"] = "fa fa-fw fa-refresh"},
+}

@@ -1,0 +1,51 @@
+-- Health of a Trail: Healthy when AWS holds what the spec says and CloudTrail delivers, Degraded when somebody has to
+-- do something, Progressing while the operator is at it.
+local function condition(type)
+  if obj.status ~= nil and obj.status.conditions ~= nil then
+    for _, c in ipairs(obj.status.conditions) do
+      if c.type == type then
+        return c
+      end
+    end
+  end
+  return nil
+end
+
+local function health(status, message)
+  return {status = status, message = message}
+end
+
+local function explained(c, fallback)
+  if c ~= nil and c.message ~= nil and c.message ~= "" then
+    return c.message
+  end
+  return fallback
+end
+
+local ready = condition("Ready")
+
+if obj.metadata.deletionTimestamp ~= nil then
+  return health("Progressing", explained(ready, "being deleted"))
+end
+if obj.spec ~= nil and obj.spec.suspend == true then
+  return health("Suspended", "suspended by spec.suspend: AWS is neither looked at nor changed")
+end
+if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then
+  return health("Progressing", "waiting for the operator to look at this generation")
+end
+
+local stalled = condition("Stalled")
+if stalled ~= nil and stalled.status == "True" then
+  return health("Degraded", explained(stalled, "only a change of the object can help"))
+end
+local reconciling = condition("Reconciling")
+if reconciling ~= nil and reconciling.status == "True" then
+  return health("Progressing", explained(reconciling, "the operator is at work"))
+end
+if ready ~= nil and ready.status == "True" then
+  return health("Healthy", explained(ready, "as the spec says"))
+end
+if ready ~= nil and ready.status == "False" then
+  return health("Degraded", explained(ready, "not as the spec says"))
+end
+return health("Progressing", explained(ready, "waiting for the operator"))

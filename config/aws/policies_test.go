@@ -1,0 +1,180 @@
+// Package aws_test checks the IAM policies in this folder against what the operator calls and says.
+package aws_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+)
+
+// stringList is a JSON string, or a list of them.
+type stringList []string
+
+func (l *stringList) UnmarshalJSON(text []byte) error {
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		*l = stringList{one}
+		return nil
+	}
+	var many []string
+	if err := json.Unmarshal(text, &many); err != nil {
+		return err
+	}
+	slices.Sort(many)
+	*l = many
+	return nil
+}
+
+type statement struct {
+	Sid       string
+	Effect    string
+	Principal map[string]string
+	Action    stringList
+	Resource  stringList
+	Condition map[string]map[string]string
+}
+
+func read(t *testing.T, name string) []statement {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var policy struct {
+		Version   string
+		Statement []statement
+	}
+	if err := json.Unmarshal(text, &policy); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if policy.Version != "2012-10-17" {
+		t.Errorf("%s: version %q", name, policy.Version)
+	}
+	return policy.Statement
+}
+
+// actions are the CloudTrail actions that the policies allow.
+func actions(t *testing.T, names ...string) []string {
+	t.Helper()
+	var allowed []string
+	for _, name := range names {
+		for _, s := range read(t, name) {
+			for _, action := range s.Action {
+				if strings.HasPrefix(action, "cloudtrail:") {
+					allowed = append(allowed, action)
+				}
+			}
+		}
+	}
+	slices.Sort(allowed)
+	return allowed
+}
+
+// calls are the CloudTrail operations that the operator can call at all.
+func calls(t *testing.T) []string {
+	t.Helper()
+	api := reflect.TypeFor[cloudtrail.API]()
+	var operations []string
+	for i := range api.NumMethod() {
+		operations = append(operations, "cloudtrail:"+api.Method(i).Name)
+	}
+	slices.Sort(operations)
+	return operations
+}
+
+func TestOperatorPolicyAllowsWhatTheOperatorCalls(t *testing.T) {
+	if difference := cmp.Diff(calls(t), actions(t, "operator-policy.json")); difference != "" {
+		t.Errorf("operator-policy.json allows something else than the operator calls (-calls +policy):\n%s", difference)
+	}
+}
+
+func TestObservePolicyAllowsReadsOnly(t *testing.T) {
+	reads := slices.DeleteFunc(calls(t), func(action string) bool {
+		operation := strings.TrimPrefix(action, "cloudtrail:")
+		return !strings.HasPrefix(operation, "Get") && !strings.HasPrefix(operation, "List") &&
+			!strings.HasPrefix(operation, "Describe") && !strings.HasPrefix(operation, "Lookup")
+	})
+	if difference := cmp.Diff(reads, actions(t, "operator-observe-policy.json")); difference != "" {
+		t.Errorf("operator-observe-policy.json allows something else than the operator's reads (-reads +policy):\n%s", difference)
+	}
+}
+
+func TestPoliciesAllowNoWildcardActions(t *testing.T) {
+	names, err := filepath.Glob("*.json")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no policies: %v", err)
+	}
+	for _, name := range names {
+		sids := map[string]bool{}
+		for _, s := range read(t, name) {
+			if s.Sid == "" || sids[s.Sid] || s.Effect != "Allow" {
+				t.Errorf("%s: statement %q: want a Sid of its own, and Allow", name, s.Sid)
+			}
+			sids[s.Sid] = true
+			for _, action := range s.Action {
+				if strings.HasSuffix(action, "*") && action != "kms:GenerateDataKey*" && s.Sid != "AccountAdministersKey" {
+					t.Errorf("%s: %s allows %s", name, s.Sid, action)
+				}
+			}
+			if service := s.Principal["Service"]; service == "cloudtrail.amazonaws.com" && s.Condition["StringEquals"]["aws:SourceArn"] == "" {
+				t.Errorf("%s: %s lets CloudTrail act for anybody's trail: aws:SourceArn is missing", name, s.Sid)
+			}
+		}
+	}
+}
+
+// TestResourcePoliciesAreWhatTheOperatorAsksFor compares the policies with the statements in the operator's own messages.
+func TestResourcePoliciesAreWhatTheOperatorAsksFor(t *testing.T) {
+	organization := true
+	for name, test := range map[string]struct {
+		code string
+		spec v1alpha1.TrailSpec
+		file string
+	}{
+		"bucket":                      {code: "InsufficientS3BucketPolicyException", file: "bucket-policy.json"},
+		"bucket of an organization":   {code: "InsufficientS3BucketPolicyException", file: "bucket-organization-policy.json", spec: v1alpha1.TrailSpec{IsOrganizationTrail: &organization}},
+		"topic":                       {code: "InsufficientSnsTopicPolicyException", file: "topic-policy.json"},
+		"key":                         {code: "InsufficientEncryptionPolicyException", file: "key-policy.json"},
+		"role that cannot be assumed": {code: "InvalidCloudWatchLogsRoleArnException", file: "log-role-policy.json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := test.spec
+			spec.S3BucketName, spec.S3KeyPrefix = "example-audit-logs", "prefix"
+			spec.SNSTopicName = "audit"
+			spec.CloudWatchLogsLogGroupARN = "arn:aws:logs:eu-central-1:111122223333:log-group:audit:*"
+			spec.CloudWatchLogsRoleARN = "arn:aws:iam::111122223333:role/trail-logs"
+			message := cloudtrail.Explain(&cloudtrail.Error{Operation: "CreateTrail", Code: test.code}, cloudtrail.Subject{
+				Trail:     &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}, Spec: spec},
+				AccountID: "111122223333", Region: "eu-central-1",
+			})
+			message = strings.ReplaceAll(message, "ORGANIZATION-ID", "o-exampleorgid")
+			start := strings.Index(message, "[")
+			if start < 0 {
+				t.Fatalf("the message holds no statements: %s", message)
+			}
+			var wanted []statement
+			if err := json.NewDecoder(strings.NewReader(message[start:])).Decode(&wanted); err != nil {
+				t.Fatalf("%v: %s", err, message)
+			}
+			offered := read(t, test.file)
+			for i := range offered {
+				offered[i].Sid = ""
+			}
+			for _, s := range wanted {
+				if !slices.ContainsFunc(offered, func(o statement) bool { return cmp.Equal(s, o) }) {
+					t.Errorf("%s lacks the statement that the operator asks for: %+v", test.file, s)
+				}
+			}
+		})
+	}
+}
