@@ -575,22 +575,6 @@ type TrailStatus struct {
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
 }
 
-// Drift is a difference that somebody made in AWS.
-type Drift struct {
-	// detectedTime is when the difference was found.
-	// +required
-	DetectedTime metav1.Time `json:"detectedTime"`
-
-	// fields are the fields of the spec that AWS differed from, or "trail" when the trail was gone.
-	// +optional
-	// +listType=set
-	Fields []string `json:"fields,omitempty"`
-
-	// repairedTime is when AWS held again what the spec says; absent while it does not.
-	// +optional
-	RepairedTime *metav1.Time `json:"repairedTime,omitempty"`
-}
-
 // TrailList is a list of Trail.
 //
 // +kubebuilder:object:root=true

@@ -246,6 +246,10 @@ func (in *DataResource) DeepCopy() *DataResource {
 func (in *Drift) DeepCopyInto(out *Drift) {
 	*out = *in
 	in.DetectedTime.DeepCopyInto(&out.DetectedTime)
+	if in.LastInSyncTime != nil {
+		in, out := &in.LastInSyncTime, &out.LastInSyncTime
+		*out = (*in).DeepCopy()
+	}
 	if in.Fields != nil {
 		in, out := &in.Fields, &out.Fields
 		*out = make([]string, len(*in))
@@ -253,6 +257,10 @@ func (in *Drift) DeepCopyInto(out *Drift) {
 	}
 	if in.RepairedTime != nil {
 		in, out := &in.RepairedTime, &out.RepairedTime
+		*out = (*in).DeepCopy()
+	}
+	if in.EventTime != nil {
+		in, out := &in.EventTime, &out.EventTime
 		*out = (*in).DeepCopy()
 	}
 }

@@ -164,3 +164,18 @@ func parseRecord(document string) record {
 func (r *record) trail() string {
 	return cmp.Or(r.RequestParameters.Name, r.RequestParameters.TrailName, r.RequestParameters.ResourceID)
 }
+
+// By tells whether the operator made the call on behalf of an object, as the identity that AWS knows as callerARN. Both must
+// fit: anybody can send any user agent, and a person may share the operator's role.
+func (e *Event) By(namespacedName, callerARN string) bool {
+	return strings.Contains(e.UserAgent, userAgentProduct+"/") && strings.Contains(e.UserAgent, "("+namespacedName+")") &&
+		principal(e.IdentityARN) == principal(callerARN)
+}
+
+// principal returns the ARN of a caller without the name of the role session, which differs from process to process.
+func principal(callerARN string) string {
+	if i := strings.LastIndex(callerARN, "/"); i >= 0 && strings.Contains(callerARN, ":assumed-role/") {
+		return callerARN[:i]
+	}
+	return callerARN
+}

@@ -56,6 +56,7 @@ type Options struct {
 type Reconciler struct {
 	Options
 	faults faults
+	inSync inSync
 }
 
 // New returns a Reconciler. It refuses options that are not complete.
@@ -95,7 +96,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 	if !r.NamespacesUnwatched {
 		controllerBuilder.WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfNamespace), builder.WithPredicates(labelsChanged))
 	}
-	return controllerBuilder.Complete(reconcile.AsReconciler(manager.GetClient(), r))
+	return errors.Join(controllerBuilder.Complete(reconcile.AsReconciler(manager.GetClient(), r)), r.setUpAttribution(manager))
 }
 
 // requestChanged lets a changed reconcile annotation through.
@@ -173,6 +174,8 @@ type verdict struct {
 	// held says that the open steps are those that AWS refused before.
 	held      bool
 	suspended bool
+	// lastInSync is when AWS was last known to hold what the spec says, before this look.
+	lastInSync time.Time
 	// gone says that the object has no finalizer any more.
 	gone bool
 }
@@ -336,6 +339,7 @@ func (r *Reconciler) report(ctx context.Context, before, trail *v1alpha1.Trail, 
 	key := client.ObjectKeyFromObject(trail)
 	if v.gone {
 		r.faults.end(key)
+		r.inSync.forget(key)
 		r.tell(ctx, before, trail, v)
 		return reconcile.Result{}, nil
 	}
@@ -343,6 +347,8 @@ func (r *Reconciler) report(ctx context.Context, before, trail *v1alpha1.Trail, 
 		return r.again(v.err)
 	}
 	now := r.Now()
+	v.lastInSync = r.inSync.last(trail)
+	r.inSync.note(key, v, now)
 	switch {
 	case !isTransient(v.err):
 		r.faults.end(key)

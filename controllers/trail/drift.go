@@ -2,9 +2,13 @@ package trail
 
 import (
 	"slices"
+	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
@@ -24,12 +28,20 @@ func detectDrift(trail *v1alpha1.Trail, v verdict, now time.Time) {
 	if v.state != stateDrifted {
 		return
 	}
-	drift := &v1alpha1.Drift{DetectedTime: metav1.NewTime(now.Truncate(time.Second)), Fields: v.drifted()}
+	drift := &v1alpha1.Drift{
+		DetectedTime:   metav1.NewTime(now.Truncate(time.Second)),
+		LastInSyncTime: timeOrNil(v.lastInSync),
+		Fields:         v.drifted(),
+		Attribution:    v1alpha1.DriftAttributionPending,
+	}
 	if last := trail.Status.LastDrift; last != nil && last.RepairedTime == nil {
-		drift.DetectedTime = last.DetectedTime
-		drift.Fields = append(drift.Fields, last.Fields...)
+		drift = last.DeepCopy()
+		drift.Fields = append(drift.Fields, v.drifted()...)
 		slices.Sort(drift.Fields)
 		drift.Fields = slices.Compact(drift.Fields)
+		if len(drift.Fields) > len(last.Fields) {
+			drift.Attribution = v1alpha1.DriftAttributionPending
+		}
 	}
 	trail.Status.LastDrift = drift
 }
@@ -37,4 +49,55 @@ func detectDrift(trail *v1alpha1.Trail, v verdict, now time.Time) {
 // drifted returns the fields of the spec that were found to differ: those that were repaired and those that still differ.
 func (v verdict) drifted() []string {
 	return fieldsOf(append(append([]step{}, v.done...), v.open...))
+}
+
+// readLag is how far what was read of AWS may lie back: shared reads are up to a minute old, and AWS's answers are eventually
+// consistent.
+const readLag = 2 * time.Minute
+
+// inSync remembers when AWS was last known to hold what each spec says, as the status does not tell the time of a look that found
+// nothing. It is lost with the process; the status tells an earlier time then.
+type inSync struct {
+	mu sync.Mutex
+	at map[types.NamespacedName]time.Time
+}
+
+// note takes a look that left nothing open. After a write of ours the time is exact.
+func (s *inSync) note(key types.NamespacedName, v verdict, now time.Time) {
+	if v.err != nil || !v.visible() || len(v.open) > 0 {
+		return
+	}
+	if len(v.done) == 0 {
+		now = now.Add(-readLag)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == nil {
+		s.at = map[types.NamespacedName]time.Time{}
+	}
+	if now.After(s.at[key]) {
+		s.at[key] = now
+	}
+}
+
+// last returns when AWS was last known to hold what the spec says; zero when it never was.
+func (s *inSync) last(trail *v1alpha1.Trail) time.Time {
+	s.mu.Lock()
+	at := s.at[client.ObjectKeyFromObject(trail)]
+	s.mu.Unlock()
+	if drift := trail.Status.LastDrift; drift != nil && drift.RepairedTime != nil && drift.RepairedTime.After(at) {
+		at = drift.RepairedTime.Time
+	}
+	synced := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionSynced)
+	if synced != nil && synced.Status == metav1.ConditionTrue && synced.LastTransitionTime.After(at) {
+		at = synced.LastTransitionTime.Time
+	}
+	return at
+}
+
+// forget forgets an object that is gone.
+func (s *inSync) forget(key types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.at, key)
 }

@@ -24,6 +24,9 @@ const (
 	deleteTrail           = "DeleteTrail"
 )
 
+// fieldTrail stands among the fields for a trail that is not there at all.
+const fieldTrail = "trail"
+
 // step is one call to AWS.
 type step struct {
 	operation string
@@ -87,7 +90,7 @@ func plan(trail *v1alpha1.Trail, o *observation, accountID, region, owner string
 }
 
 func planCreate(trail *v1alpha1.Trail, owner string) []step {
-	steps := []step{{operation: createTrail, fields: []string{"trail"}, tags: wantedTags(trail, owner)}}
+	steps := []step{{operation: createTrail, fields: []string{fieldTrail}, tags: wantedTags(trail, owner)}}
 	steps = append(steps, planSelectors(trail, &observation{})...)
 	return append(steps, planLogging(trail, false)...)
 }
