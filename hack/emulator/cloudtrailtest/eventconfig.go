@@ -47,7 +47,7 @@ func (s *Server) putEventConfiguration(c *call) (map[string]any, error) {
 }
 
 func (t *trail) configurationFields() map[string]any {
-	return map[string]any{"TrailARN": t.arn, "AggregationConfigurations": slices.Concat([]AggregationConfiguration{}, t.aggregations)}
+	return map[string]any{"TrailARN": t.arn, "AggregationConfigurations": append([]AggregationConfiguration{}, t.aggregations...)}
 }
 
 func readAggregations(in []members) []AggregationConfiguration {

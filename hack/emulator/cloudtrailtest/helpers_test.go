@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
@@ -115,7 +116,7 @@ func code(err error) string {
 	if err == nil {
 		return ""
 	}
-	var api smithy.APIError
+	var api interface{ ErrorCode() string }
 	if errors.As(err, &api) {
 		return api.ErrorCode()
 	}
@@ -148,3 +149,12 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 func stsTag(k, v string) ststypes.Tag { return ststypes.Tag{Key: &k, Value: &v} }
 
 func stsTags(k, v string) []ststypes.Tag { return []ststypes.Tag{stsTag(k, v)} }
+
+// tagsOf makes tags from keys and values in turn.
+func tagsOf(pairs ...string) []types.Tag {
+	var out []types.Tag
+	for i := 0; i+1 < len(pairs); i += 2 {
+		out = append(out, types.Tag{Key: &pairs[i], Value: &pairs[i+1]})
+	}
+	return out
+}

@@ -207,10 +207,8 @@ func readAdvanced(in []members) []AdvancedEventSelector {
 		for _, f := range fields {
 			one := FieldSelector{Field: f.text("Field")}
 			for name, values := range one.operators() {
-				if given, ok := f.texts(name); ok {
-					// Empty but present is an error that validation has to see.
-					*values = slices.Concat([]string{}, given)
-				}
+				// Empty but present is an error that validation has to see.
+				*values, _ = f.texts(name)
 			}
 			e.FieldSelectors = append(e.FieldSelectors, one)
 		}
