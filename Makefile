@@ -117,9 +117,10 @@ chart: bin/helm-docs ## Generate what the chart has from config (CRDs, rules, al
 	bin/helm-docs --chart-search-root=$(CHART) --log-level=warning
 
 .PHONY: docs
-docs: bin/crd-ref-docs ## Generate the API reference, docs/api.md
+docs: bin/crd-ref-docs ## Generate docs/api.md, the API reference, and docs/metrics.md
 	bin/crd-ref-docs --source-path=api --config=hack/tools/crd-ref-docs/config.yaml --templates-dir=hack/tools/crd-ref-docs \
 		--renderer=markdown --output-path=docs/api.md --log-level=WARN
+	go run ./hack/observability/docs
 
 # Every Go module in the repository.
 MODULES = . hack/controlplane hack/tools hack/tools/lint hack/tools/helm
