@@ -123,7 +123,7 @@ docs: bin/crd-ref-docs ## Generate docs/api.md, the API reference, and docs/metr
 	go run ./hack/observability/docs
 
 # Every Go module in the repository.
-MODULES = . hack/controlplane hack/tools hack/tools/lint hack/tools/helm
+MODULES = . hack/controlplane hack/image hack/tools hack/tools/lint hack/tools/helm
 
 .PHONY: tidy
 tidy: ## Tidy every go.mod
@@ -155,6 +155,15 @@ undeploy: bin/kustomize ## Remove the operator from the current cluster
 .PHONY: docker-build
 docker-build: ## Build the image (IMG=...)
 	docker build --build-arg VERSION=$(VERSION) -t $(IMG) .
+
+.PHONY: image
+image: ## Write the image for amd64 and arm64 as an OCI archive, bin/image.tar, without a container engine, and inspect it
+	for arch in amd64 arm64; do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" \
+			-o bin/image/linux-$$arch/trail-operator .; \
+	done
+	GOWORK=off go -C hack/image run . -binaries $(CURDIR)/bin/image -version $(VERSION) -output $(CURDIR)/bin/image.tar
+	IMAGE=$(CURDIR)/bin/image.tar GOWORK=off go -C hack/image test ./...
 
 ##@ Tools
 
