@@ -44,13 +44,23 @@ func Explain(e *Error, subject Subject) string {
 	}
 }
 
-// PermissionRemedy says what an identity, known to AWS as callerARN, needs to be allowed to.
+// PermissionRemedy says what an identity, known to AWS as callerARN, needs to be allowed to, or what else is wrong with it.
 func PermissionRemedy(e *Error, identity, callerARN string) string {
+	who := fmt.Sprintf("AWSIdentity %q (%s)", identity, callerARN)
+	switch e.Code {
+	case noCredentials:
+		return who + " cannot be used without them"
+	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidIdentityToken", "InvalidSignatureException",
+		"MissingAuthenticationToken", "MissingAuthenticationTokenException", "SignatureDoesNotMatch", "UnrecognizedClientException", "AuthFailure", "IncompleteSignature":
+		return "AWS does not accept the credentials of " + who + ": renew them, and check the clock of the operator's machine"
+	case "RegionDisabledException", "OptInRequired":
+		return "enable the region for the account of " + who
+	}
 	action := "cloudtrail:" + e.Operation
 	if e.Operation == "AssumeRole" || e.Operation == "GetCallerIdentity" {
 		action = "sts:" + e.Operation
 	}
-	return fmt.Sprintf("AWSIdentity %q (%s) needs permission for %s", identity, callerARN, action)
+	return who + " needs permission for " + action
 }
 
 // remedies say what to do, by AWS's error code. The policies are those of
@@ -186,6 +196,8 @@ func DeliveryRemedy(channel DeliveryChannel, code string, s Subject) string {
 		switch {
 		case code == "NoSuchBucket":
 			return fmt.Sprintf("the bucket %s is gone: create it again, with this policy: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
+		case (strings.Contains(code, "KMS") || strings.Contains(code, "Kms")) && s.Trail.Spec.KMSKeyID == "":
+			return fmt.Sprintf("check the key of the default encryption of bucket %s, and that its policy holds: %s", s.Trail.Spec.S3BucketName, keyPolicy(s))
 		case strings.Contains(code, "KMS") || strings.Contains(code, "Kms"):
 			return fmt.Sprintf("check that key %s is enabled and that its policy holds: %s", s.Trail.Spec.KMSKeyID, keyPolicy(s))
 		case strings.HasPrefix(code, "AccessDenied"):
