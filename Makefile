@@ -137,20 +137,31 @@ verify: ## Fail if anything generated, tidied or formatted is out of date
 
 .PHONY: install
 install: bin/kustomize ## Install the CRDs into the current cluster
-	bin/kustomize build config/crd | kubectl apply -f -
+	bin/kustomize build config/crd | kubectl apply --server-side -f -
+	kubectl wait --for=condition=Established --timeout=60s \
+		crd/trails.trail-operator.dev crd/awsidentities.trail-operator.dev crd/eventlookups.trail-operator.dev
 
 .PHONY: uninstall
-uninstall: bin/kustomize ## Remove the CRDs, and with them every Trail, from the current cluster
+uninstall: bin/kustomize no-trails ## Remove the CRDs from the current cluster
 	bin/kustomize build config/crd | kubectl delete --ignore-not-found -f -
 
 .PHONY: deploy
-deploy: bin/kustomize ## Deploy the operator to the current cluster (IMG=...)
+deploy: install ## Deploy the operator to the current cluster (IMG=...)
 	cd config/manager && ../../bin/kustomize edit set image trail-operator=$(IMG)
-	bin/kustomize build config/default | kubectl apply -f -
+	bin/kustomize build config/default | kubectl apply --server-side -f -
 
 .PHONY: undeploy
-undeploy: bin/kustomize ## Remove the operator from the current cluster
+undeploy: bin/kustomize no-trails ## Remove the operator from the current cluster
+	kubectl delete awsidentities.trail-operator.dev --all --ignore-not-found
 	bin/kustomize build config/default | kubectl delete --ignore-not-found -f -
+
+# Only a running operator can let a Trail go, so the Trails go before it.
+.PHONY: no-trails
+no-trails:
+	@trails=$$(kubectl get trails.trail-operator.dev --all-namespaces --no-headers 2>/dev/null || true); \
+	if [[ -n $$trails ]]; then \
+		echo "Delete these Trails first (deletionPolicy: Retain keeps the trail in AWS):"; echo "$$trails"; exit 1; \
+	fi
 
 .PHONY: docker-build
 docker-build: ## Build the image (IMG=...)
