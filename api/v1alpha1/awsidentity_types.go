@@ -71,15 +71,17 @@ type AWSIdentitySpec struct {
 
 // SessionTag is an STS session tag.
 type SessionTag struct {
-	// key of the tag, 1 to 128 characters.
+	// key of the tag: 1 to 128 of letters, digits, spaces and _ . : / = + - @.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\\\p{L}\\\\p{Z}\\\\p{N}_.:/=+@-]*$')",message="a tag key may contain letters, digits, spaces and _ . : / = + - @ only"
 	// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().startsWith('aws:')",message="tag keys that begin with aws: are reserved by AWS; choose another key"
 	Key string `json:"key"`
-	// value of the tag, up to 256 characters.
+	// value of the tag: up to 256 of letters, digits, spaces and _ . : / = + - @.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\\\p{L}\\\\p{Z}\\\\p{N}_.:/=+@-]*$')",message="a tag value may contain letters, digits, spaces and _ . : / = + - @ only"
 	Value string `json:"value"`
 }
 

@@ -156,26 +156,32 @@ func expectUntouched(ctx context.Context, object, manifest *unstructured.Unstruc
 	Expect(result.Status).To(Equal(status.InProgressStatus), "kstatus: %s", result.Message)
 }
 
-// expectTyped reads the object into its Go type and writes it back without a change.
+// expectTyped reads the object into its Go type, which has all of its fields.
 func expectTyped(ctx context.Context, object *unstructured.Unstructured) {
 	GinkgoHelper()
-	typed := map[string]client.Object{"Trail": &v1alpha1.Trail{}, "AWSIdentity": &v1alpha1.AWSIdentity{}}[object.GetKind()]
+	typed := map[string]client.Object{
+		"Trail": &v1alpha1.Trail{}, "AWSIdentity": &v1alpha1.AWSIdentity{}, "EventLookup": &v1alpha1.EventLookup{},
+	}[object.GetKind()]
 	Expect(apiserver.Get(ctx, client.ObjectKeyFromObject(object), typed)).To(Succeed())
 	Expect(typed.GetGeneration()).To(Equal(object.GetGeneration()))
 	data, err := yaml.Marshal(object.Object["spec"])
 	Expect(err).NotTo(HaveOccurred())
 	switch typed := typed.(type) {
 	case *v1alpha1.Trail:
-		var spec v1alpha1.TrailSpec
-		Expect(yaml.UnmarshalStrict(data, &spec)).To(Succeed(), "a field that the Go type does not have")
-		Expect(typed.Spec).To(Equal(spec))
-		Expect(typed.Status.ObservedGeneration).To(BeEquivalentTo(-1))
+		expectSpec(data, typed.Spec, typed.Status.ObservedGeneration)
 	case *v1alpha1.AWSIdentity:
-		var spec v1alpha1.AWSIdentitySpec
-		Expect(yaml.UnmarshalStrict(data, &spec)).To(Succeed(), "a field that the Go type does not have")
-		Expect(typed.Spec).To(Equal(spec))
-		Expect(typed.Status.ObservedGeneration).To(BeEquivalentTo(-1))
+		expectSpec(data, typed.Spec, typed.Status.ObservedGeneration)
+	case *v1alpha1.EventLookup:
+		expectSpec(data, typed.Spec, typed.Status.ObservedGeneration)
 	}
+}
+
+func expectSpec[S any](manifest []byte, spec S, observedGeneration int64) {
+	GinkgoHelper()
+	var want S
+	Expect(yaml.UnmarshalStrict(manifest, &want)).To(Succeed(), "a field that the Go type does not have")
+	Expect(spec).To(Equal(want))
+	Expect(observedGeneration).To(BeEquivalentTo(-1))
 }
 
 // withoutServersFields is a manifest again after the API server's answer was written into it.

@@ -1,8 +1,11 @@
 package v1alpha1_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -18,6 +21,33 @@ import (
 // apiserver speaks to a real API server that has the CRDs. It refuses unknown and duplicate
 // fields, as kubectl does.
 var apiserver client.Client
+
+// warnings are what the API server has warned of, such as a pod that Pod Security would not admit.
+var warnings warningList
+
+type warningList struct {
+	mutex sync.Mutex
+	list  []string
+}
+
+// HandleWarningHeaderWithContext takes a warning of the API server.
+func (w *warningList) HandleWarningHeaderWithContext(_ context.Context, _ int, _, text string) {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.list = append(w.list, text)
+}
+
+func (w *warningList) clear() {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.list = nil
+}
+
+func (w *warningList) all() []string {
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	return slices.Clone(w.list)
+}
 
 func TestAPI(t *testing.T) {
 	RegisterFailHandler(Fail)
@@ -38,6 +68,7 @@ var _ = BeforeSuite(func() {
 		os.Getenv("KUBEBUILDER_ASSETS"))
 	// The client's own limit of 20 requests a second would be most of the suite's time.
 	config.QPS = -1
+	config.WarningHandlerWithContext = &warnings
 
 	scheme := runtime.NewScheme()
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())

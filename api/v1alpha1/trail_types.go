@@ -371,7 +371,7 @@ type AdvancedFieldSelector struct {
 // +kubebuilder:validation:Enum=ApiCallRateInsight;ApiErrorRateInsight
 type InsightType string
 
-// InsightEventCategory is a category of events that Insights analyses.
+// InsightEventCategory is a category of events that Insights analyzes.
 //
 // +kubebuilder:validation:Enum=Management;Data
 type InsightEventCategory string
@@ -385,7 +385,7 @@ type InsightSelector struct {
 	// +required
 	InsightType InsightType `json:"insightType"`
 
-	// eventCategories are the events to analyse: Management, Data. Default: Management.
+	// eventCategories are the events to analyze: Management, Data. Default: Management.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
