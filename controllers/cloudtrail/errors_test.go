@@ -6,6 +6,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -211,7 +213,9 @@ func TestUnansweredCalls(t *testing.T) {
 	cancel()
 	late, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	t.Cleanup(cancel)
-	tls := httptest.NewTLSServer(http.NotFoundHandler())
+	tls := httptest.NewUnstartedServer(http.NotFoundHandler())
+	tls.Config.ErrorLog = log.New(io.Discard, "", 0) // The handshake fails on purpose.
+	tls.StartTLS()
 	t.Cleanup(tls.Close)
 	describe := func(ctx context.Context, endpoint string) error {
 		_, err := testClient(endpoint).DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{})

@@ -69,6 +69,13 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, body) //nolint:errcheck // The client will tell.
 }
 
+// RoundTrip implements http.RoundTripper, for those who want no network.
+func (f *fakeAWS) RoundTrip(r *http.Request) (*http.Response, error) {
+	recorder := httptest.NewRecorder()
+	f.ServeHTTP(recorder, r)
+	return recorder.Result(), nil
+}
+
 // made returns the calls so far.
 func (f *fakeAWS) made() []fakeCall {
 	f.mu.Lock()

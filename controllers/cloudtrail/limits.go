@@ -79,7 +79,7 @@ type limits struct {
 	never   bool
 
 	mu      sync.Mutex
-	buckets map[regionKey]*[operationClasses]rate.Limiter
+	buckets map[regionKey]*[operationClasses]*rate.Limiter
 	// turns are the tokens of those who were told to come back, with the time from which they are good.
 	turns map[turnKey]time.Time
 	swept time.Time
@@ -97,7 +97,7 @@ type turnKey struct {
 const turnLost = 30 * time.Second
 
 func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
-	l := &limits{never: mode == RateLimitOff, buckets: map[regionKey]*[operationClasses]rate.Limiter{}, turns: map[turnKey]time.Time{}}
+	l := &limits{never: mode == RateLimitOff, buckets: map[regionKey]*[operationClasses]*rate.Limiter{}, turns: map[turnKey]time.Time{}}
 	l.engaged.Store(mode == RateLimitOn || mode == RateLimitAuto && awsEndpoint)
 	return l
 }
@@ -106,14 +106,13 @@ func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
 func (l *limits) bucket(key regionKey, class operationClass) *rate.Limiter {
 	buckets, ok := l.buckets[key]
 	if !ok {
-		buckets = &[operationClasses]rate.Limiter{}
+		buckets = &[operationClasses]*rate.Limiter{}
 		for c, limit := range perSecond {
-			buckets[c].SetLimit(limit)
-			buckets[c].SetBurst(int(limit))
+			buckets[c] = rate.NewLimiter(limit, int(limit))
 		}
 		l.buckets[key] = buckets
 	}
-	return &buckets[class]
+	return buckets[class]
 }
 
 // patienceKey holds how long a caller is ready to wait for a token.
