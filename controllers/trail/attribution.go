@@ -29,6 +29,8 @@ import (
 const (
 	// attributionEnds is how long after a drift was found its actor is looked for. Events take 5 minutes as a rule, 15 at times.
 	attributionEnds = 30 * time.Minute
+	// historyLag is after what time the history may be trusted to be complete.
+	historyLag = 15 * time.Minute
 	// The wait before the next look grows with the age of the drift within these bounds.
 	attributionQuick = 15 * time.Second
 	attributionSlow  = 2 * time.Minute
@@ -88,10 +90,12 @@ func (r *Reconciler) Attribute(ctx context.Context, trail *v1alpha1.Trail) (reco
 	if !isUnattributed(trail) {
 		return reconcile.Result{}, nil
 	}
+	age := r.Now().Sub(trail.Status.LastDrift.DetectedTime.Time)
+	if wait := historyLag - age; wait > 0 && isVague(trail.Status.LastDrift) {
+		return poll(wait), nil
+	}
 	before := trail.DeepCopy()
 	i, err := r.investigate(ctx, trail)
-	now := r.Now()
-	age := now.Sub(trail.Status.LastDrift.DetectedTime.Time)
 	switch {
 	case !tellable(err):
 		return r.again(err)
@@ -107,6 +111,13 @@ func (r *Reconciler) Attribute(ctx context.Context, trail *v1alpha1.Trail) (reco
 		return reconcile.Result{}, nil
 	}
 	return poll(min(max(age/2, attributionQuick), attributionSlow, attributionEnds-age)), nil
+}
+
+// isVague tells whether the time in which a drift was made is so long that a call which the history shows already may have
+// nothing to do with it: the later one that has may not be there yet. It is so after a restart, and with a long interval.
+func isVague(drift *v1alpha1.Drift) bool {
+	start, end := timeOfDrift(drift)
+	return end.Sub(start) > historyLag
 }
 
 // investigation is what the event history tells of a drift.

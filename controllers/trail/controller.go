@@ -347,7 +347,7 @@ func (r *Reconciler) report(ctx context.Context, before, trail *v1alpha1.Trail, 
 		return r.again(v.err)
 	}
 	now := r.Now()
-	v.lastInSync = r.inSync.last(trail)
+	v.lastInSync = r.inSync.last(trail, now)
 	r.inSync.note(key, v, now)
 	switch {
 	case !isTransient(v.err):

@@ -80,19 +80,47 @@ func (s *inSync) note(key types.NamespacedName, v verdict, now time.Time) {
 	}
 }
 
-// last returns when AWS was last known to hold what the spec says; zero when it never was.
-func (s *inSync) last(trail *v1alpha1.Trail) time.Time {
+// last returns when AWS was last known to hold what the spec says, before now; zero when it never was.
+func (s *inSync) last(trail *v1alpha1.Trail, now time.Time) time.Time {
 	s.mu.Lock()
 	at := s.at[client.ObjectKeyFromObject(trail)]
 	s.mu.Unlock()
-	if drift := trail.Status.LastDrift; drift != nil && drift.RepairedTime != nil && drift.RepairedTime.After(at) {
-		at = drift.RepairedTime.Time
-	}
-	synced := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionSynced)
-	if synced != nil && synced.Status == metav1.ConditionTrue && synced.LastTransitionTime.After(at) {
-		at = synced.LastTransitionTime.Time
+	if at = latest(at, lastInStatus(&trail.Status)); at.After(now) {
+		return now
 	}
 	return at
+}
+
+// lastInStatus returns the latest time of a look that the status gives evidence of, when AWS held what the spec says at that look.
+func lastInStatus(status *v1alpha1.TrailStatus) time.Time {
+	var at time.Time
+	if status.LastDrift != nil {
+		at = timeOf(status.LastDrift.RepairedTime)
+	}
+	if !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionSynced) {
+		return at
+	}
+	for _, condition := range status.Conditions {
+		at = latest(at, condition.LastTransitionTime.Time)
+	}
+	// A delivery that was reported was followed by the look that it was reported at.
+	return latest(at, timeOf(status.LatestDeliveryTime), timeOf(status.LatestDigestDeliveryTime), timeOf(status.LatestCloudWatchLogsDeliveryTime), timeOf(status.LatestNotificationTime))
+}
+
+func latest(first time.Time, others ...time.Time) time.Time {
+	for _, other := range others {
+		if other.After(first) {
+			first = other
+		}
+	}
+	return first
+}
+
+func timeOf(t *metav1.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.Time
 }
 
 // forget forgets an object that is gone.

@@ -1,0 +1,360 @@
+package trail_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/trail"
+	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+)
+
+// lag is how long the history of these tests hides an event.
+const lag = 10 * time.Minute
+
+// newHistory returns a world whose AWS shares the controller's clock, with a history that lags.
+func newHistory(ctx context.Context, options cloudtrailtest.Options) *world {
+	GinkgoHelper()
+	var w *world
+	start := time.Now()
+	options.OpenResources = true
+	options.Now = func() time.Time {
+		if w == nil {
+			return start
+		}
+		return w.clock()
+	}
+	w = newWorld(ctx, options)
+	return w
+}
+
+// attribute asks the history once who made the last drift. Each time it is another process that asks.
+func (w *world) attribute(ctx context.Context, name string) time.Duration {
+	GinkgoHelper()
+	reconciler, err := trail.New(trail.Options{Client: w.client, Recorder: w.events, Fleet: w.fleet, ClusterID: clusterID, Interval: interval, Now: w.clock})
+	Expect(err).NotTo(HaveOccurred())
+	result, err := reconciler.Attribute(ctx, w.get(ctx, name))
+	Expect(err).NotTo(HaveOccurred())
+	return result.RequeueAfter
+}
+
+// conclude asks the history as often as the controller wants to, for as long as it wants to.
+func (w *world) conclude(ctx context.Context, name string) *v1alpha1.Drift {
+	GinkgoHelper()
+	for range 40 {
+		wait := w.attribute(ctx, name)
+		if drift := w.get(ctx, name).Status.LastDrift; drift.Attribution != v1alpha1.DriftAttributionPending {
+			Expect(wait).To(BeZero(), "what is concluded is not looked into again")
+			return drift
+		}
+		Expect(wait).To(BeNumerically(">", 0), "what is not concluded is looked into again")
+		w.now = w.now.Add(wait)
+	}
+	Fail("the attribution does not end")
+	return nil
+}
+
+// told returns the events of a reason that were told since it was last called.
+func (w *world) told(reason string) []string {
+	var told []string
+	for {
+		select {
+		case event := <-w.events.Events:
+			if prefix := "Warning " + reason + " "; len(event) > len(prefix) && event[:len(prefix)] == prefix {
+				told = append(told, event[len(prefix):])
+			}
+		default:
+			return told
+		}
+	}
+}
+
+func (w *world) do(actor cloudtrailtest.ActingAs, operation string, params map[string]any) {
+	GinkgoHelper()
+	_, err := actor.Do(region, operation, params)
+	Expect(err).NotTo(HaveOccurred())
+}
+
+func (w *world) user(name, address string) cloudtrailtest.ActingAs {
+	return w.aws.As(cloudtrailtest.Actor{ARN: fmt.Sprintf("arn:aws:iam::%s:user/%s", account, name), SourceIPAddress: address, UserAgent: "aws-cli/2.15.0"})
+}
+
+func trailARN(name string) string { return cloudtrail.TrailARN(region, account, name) }
+
+var _ = Describe("Who made a drift", func() {
+	const auditName = "audit"
+	var w *world
+	BeforeEach(func(ctx context.Context) {
+		w = newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true, HistoryLag: lag})
+	})
+
+	no := false
+	dataEvents := []v1alpha1.EventSelector{{DataResources: []v1alpha1.DataResource{{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3"}}}}}
+	tagged := v1alpha1.TrailSpec{S3BucketName: "trail-logs", Tags: []v1alpha1.Tag{{Key: "team", Value: "audit"}}}
+	DescribeTable("is told of every kind of drift, when the history has caught up",
+		func(ctx context.Context, spec v1alpha1.TrailSpec, operation string, params map[string]any) {
+			w.apply(ctx, auditName, spec)
+			w.settle(ctx, auditName)
+			made := w.now.Add(56 * time.Second)
+			w.now = made
+			w.do(w.intruder(), operation, params)
+			w.now = w.now.Add(-56 * time.Second) // The next look is a minute after the last one, and so 4 seconds later.
+
+			found := w.settle(ctx, auditName)
+			Expect(found.Status.LastDrift).NotTo(BeNil())
+			Expect(found.Status.LastDrift.RepairedTime).NotTo(BeNil(), "the repair does not wait for the history")
+			Expect(found.Status.LastDrift.Attribution).To(Equal(v1alpha1.DriftAttributionPending))
+			written := found.ResourceVersion
+			w.attribute(ctx, auditName)
+			Expect(w.get(ctx, auditName).ResourceVersion).To(Equal(written), "a look that finds nothing writes nothing")
+			w.told("")
+
+			drift := w.conclude(ctx, auditName)
+			Expect(w.now).To(BeTemporally("~", made.Add(lag), 3*time.Minute), "it is found soon after the history tells")
+			Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
+			Expect(drift.AttributionMessage).To(BeEmpty())
+			Expect(drift.Actor).To(Equal("arn:aws:iam::111122223333:user/intruder"))
+			Expect(drift.EventName).To(Equal(operation))
+			Expect(drift.EventID).NotTo(BeEmpty())
+			Expect(drift.EventTime.Time).To(BeTemporally("==", made.Truncate(time.Second)))
+			Expect(drift.SourceIPAddress).To(Equal("198.51.100.7"))
+			Expect(drift.UserAgent).To(Equal("aws-cli/2.15.0"))
+			Expect(w.told("DriftAttributed")).To(ConsistOf(fmt.Sprintf("%s by arn:aws:iam::111122223333:user/intruder from 198.51.100.7 at %s; repaired after 4s",
+				operation, made.UTC().Format("2006-01-02T15:04:05Z"))))
+			Expect(found.Status.Conditions).To(Equal(w.get(ctx, auditName).Status.Conditions), "nothing else is written")
+		},
+		Entry("logging stopped", v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, "StopLogging", map[string]any{"Name": auditName}),
+		Entry("logging started", v1alpha1.TrailSpec{S3BucketName: "trail-logs", Logging: &no}, "StartLogging", map[string]any{"Name": trailARN(auditName)}),
+		Entry("a setting", v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, "UpdateTrail", map[string]any{"Name": trailARN(auditName), "S3BucketName": "elsewhere"}),
+		Entry("a flag", v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, "UpdateTrail", map[string]any{"Name": auditName, "IncludeGlobalServiceEvents": false}),
+		Entry("event selectors", v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, "PutEventSelectors", map[string]any{
+			"TrailName": auditName, "EventSelectors": []any{map[string]any{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": true}},
+		}),
+		Entry("insights", v1alpha1.TrailSpec{S3BucketName: "trail-logs", InsightSelectors: []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}}}, "PutInsightSelectors",
+			map[string]any{"TrailName": trailARN(auditName), "InsightSelectors": []any{}}),
+		Entry("aggregation", v1alpha1.TrailSpec{
+			S3BucketName: "trail-logs", EventSelectors: dataEvents,
+			AggregationConfigurations: []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}}},
+		}, "PutEventConfiguration", map[string]any{"TrailName": trailARN(auditName), "AggregationConfigurations": []any{}}),
+		Entry("a tag changed", tagged, "AddTags", map[string]any{"ResourceId": trailARN(auditName), "TagsList": []any{map[string]any{"Key": "team", "Value": "mallory"}}}),
+		Entry("a tag removed", tagged, "RemoveTags", map[string]any{"ResourceId": trailARN(auditName), "TagsList": []any{map[string]any{"Key": "team"}}}),
+		Entry("the owner tag removed", v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned}, "RemoveTags",
+			map[string]any{"ResourceId": trailARN(auditName), "TagsList": []any{map[string]any{"Key": v1alpha1.OwnerTagKey}}}),
+		Entry("the trail deleted", v1alpha1.TrailSpec{S3BucketName: "trail-logs", EventSelectors: dataEvents}, "DeleteTrail", map[string]any{"Name": auditName}),
+	)
+
+	It("blames neither the operator, nor who failed, nor who changed other trails, nor who came earlier or later", func(ctx context.Context) {
+		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
+		w.apply(ctx, auditName, spec)
+		w.apply(ctx, "other", spec)
+		w.settle(ctx, auditName)
+		w.settle(ctx, "other")
+		update := map[string]any{"Name": auditName, "S3KeyPrefix": "elsewhere"}
+
+		w.do(w.user("earlier", "203.0.113.1"), "UpdateTrail", update)
+		spec.S3KeyPrefix = "elsewhere"
+		w.apply(ctx, auditName, spec)
+		w.settle(ctx, auditName)
+		spec.S3KeyPrefix = "ours" // The operator's own UpdateTrail.
+		w.apply(ctx, auditName, spec)
+		w.settle(ctx, auditName)
+		w.now = w.now.Add(10 * time.Second)
+		w.do(w.intruder(), "UpdateTrail", update)
+		w.now = w.now.Add(10 * time.Second)
+		w.do(w.user("neighbour", "203.0.113.2"), "UpdateTrail", map[string]any{"Name": "other", "S3KeyPrefix": "elsewhere"})
+		_, err := w.user("clumsy", "203.0.113.3").Do(region, "UpdateTrail", map[string]any{"Name": auditName, "S3BucketName": "Not A Bucket"})
+		Expect(err).To(HaveOccurred())
+		Expect(w.settle(ctx, auditName).Status.LastDrift.Fields).To(ConsistOf("s3KeyPrefix"))
+		w.now = w.now.Add(10 * time.Second)
+		w.do(w.user("later", "203.0.113.4"), "UpdateTrail", update)
+
+		drift := w.conclude(ctx, auditName)
+		Expect(drift.Actor).To(HaveSuffix("user/intruder"))
+		Expect(drift.EventName).To(Equal("UpdateTrail"))
+	})
+
+	It("blames nobody who came earlier when a restart has forgotten the last look", func(ctx context.Context) {
+		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+		w.settle(ctx, auditName)
+		w.do(w.user("earlier", "203.0.113.1"), "UpdateTrail", map[string]any{"Name": auditName, "S3BucketName": "trail-logs"})
+		w.now = w.now.Add(time.Hour)
+		Expect(w.settle(ctx, auditName).Status.LastDrift).To(BeNil(), "nothing was changed")
+		w.restart()
+		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": auditName, "S3BucketName": "elsewhere"})
+		w.settle(ctx, auditName)
+		Expect(w.conclude(ctx, auditName).Actor).To(HaveSuffix("user/intruder"))
+	})
+
+	It("begins where the status shows that AWS was in sync", func(ctx context.Context) {
+		w = newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true, HistoryLag: lag, DeliveryInterval: 5 * time.Minute})
+		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+		w.settle(ctx, auditName)
+		w.now = w.now.Add(time.Hour)
+		delivered := w.settle(ctx, auditName).Status.LatestDeliveryTime
+		w.restart()
+		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
+		Expect(w.settle(ctx, auditName).Status.LastDrift.LastInSyncTime).To(Equal(delivered))
+	})
+
+	It("is not known when the history does not tell, and the object says so", func(ctx context.Context) {
+		w = newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true, HistoryLag: 24 * time.Hour})
+		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+		w.settle(ctx, auditName)
+		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
+		detected := w.settle(ctx, auditName).Status.LastDrift.DetectedTime
+		w.aws.ResetCalls()
+
+		drift := w.conclude(ctx, auditName)
+		Expect(w.now).To(BeTemporally("~", detected.Add(30*time.Minute), 2*time.Second))
+		Expect(w.aws.CallCounts()["LookupEvents"]).To(BeNumerically("<", 25), "it is looked for ever less often")
+		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionNotFound))
+		Expect(drift.Actor).To(BeEmpty())
+		Expect(drift.AttributionMessage).To(MatchRegexp("^CloudTrail's event history shows no call of StopLogging on this trail from .*Z until .*Z by anybody else that succeeded$"))
+		Expect(w.told("DriftNotAttributed")).To(ConsistOf("who changed the trail is not known: " + drift.AttributionMessage))
+	})
+
+	It("is told of the gravest change first, and of all when all are known", func(ctx context.Context) {
+		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+		w.settle(ctx, auditName)
+		w.do(w.user("first", "203.0.113.1"), "UpdateTrail", map[string]any{"Name": auditName, "S3KeyPrefix": "elsewhere"})
+		w.now = w.now.Add(5 * time.Minute)
+		w.do(w.user("second", "203.0.113.2"), "StopLogging", map[string]any{"Name": auditName})
+		w.settle(ctx, auditName)
+		w.now = w.now.Add(5 * time.Minute)
+		w.told("")
+
+		w.attribute(ctx, auditName)
+		drift := w.get(ctx, auditName).Status.LastDrift
+		Expect(drift.Actor).To(HaveSuffix("user/first"), "what is known is told")
+		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionPending))
+		Expect(w.told("DriftAttributed")).To(ConsistOf(HavePrefix("UpdateTrail by arn:aws:iam::111122223333:user/first")))
+		drift = w.conclude(ctx, auditName)
+		Expect(drift.Actor).To(HaveSuffix("user/second"), "to stop a trail is graver")
+		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
+		Expect(w.told("DriftAttributed")).To(ContainElement(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/second")))
+	})
+
+	It("says which permission is missing, and goes on when it is there", func(ctx context.Context) {
+		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+		w.settle(ctx, auditName)
+		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
+		w.settle(ctx, auditName)
+		w.now = w.now.Add(lag)
+		fault := w.aws.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Code: "AccessDeniedException", Message: "not authorized"})
+
+		Expect(w.attribute(ctx, auditName)).To(BeNumerically(">", 0))
+		drift := w.get(ctx, auditName).Status.LastDrift
+		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionPending))
+		Expect(drift.AttributionMessage).To(And(ContainSubstring("not authorized"), ContainSubstring("needs permission for cloudtrail:LookupEvents")))
+		Expect(w.aws.ClearFault(fault)).To(BeTrue())
+		drift = w.conclude(ctx, auditName)
+		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
+		Expect(drift.AttributionMessage).To(BeEmpty())
+	})
+
+	It("is not looked into while the Trail is suspended", func(ctx context.Context) {
+		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
+		w.apply(ctx, auditName, spec)
+		w.settle(ctx, auditName)
+		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
+		w.settle(ctx, auditName)
+		yes := true
+		spec.Suspend = &yes
+		w.apply(ctx, auditName, spec)
+		w.aws.ResetCalls()
+		Expect(w.attribute(ctx, auditName)).To(BeZero())
+		Expect(w.aws.CallCounts()).To(BeEmpty())
+	})
+
+	It("is found for twenty trails that drift at once without a lookup too many", func(ctx context.Context) {
+		const trails = 20
+		var w *world
+		var running time.Time
+		now := func() time.Time {
+			switch {
+			case w == nil:
+				return time.Now()
+			case running.IsZero():
+				return w.now
+			default: // Time passes by itself, as the rate limit needs it to.
+				return w.now.Add(time.Since(running))
+			}
+		}
+		w = newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoTrailLimit: true, Now: now})
+		look := func(name string) {
+			GinkgoHelper()
+			w.now = w.now.Add(time.Second)
+			_, err := w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}})
+			Expect(err).NotTo(HaveOccurred())
+		}
+		var names []string
+		for i := range trails {
+			// Not logging, so that each look makes one write, as one is allowed.
+			names = append(names, fmt.Sprintf("audit-%d", i))
+			w.apply(ctx, names[i], v1alpha1.TrailSpec{S3BucketName: "trail-logs", Logging: &no})
+			look(names[i])
+		}
+		for _, name := range names {
+			w.do(w.intruder(), "StartLogging", map[string]any{"Name": name})
+		}
+		for _, name := range names {
+			look(name)
+			Expect(w.get(ctx, name).Status.LastDrift.Attribution).To(Equal(v1alpha1.DriftAttributionPending))
+		}
+
+		running = time.Now()
+		w.aws.ResetCalls()
+		w.startLimited(context.WithoutCancel(ctx), now)
+		for _, name := range names {
+			Eventually(func() string { return w.get(ctx, name).Status.LastDrift.Actor }).WithContext(ctx).WithTimeout(30*time.Second).
+				Should(HaveSuffix("user/intruder"), name)
+		}
+		Expect(w.aws.Throttled()).To(BeZero())
+		Expect(w.aws.CallCounts()["LookupEvents"]).To(BeNumerically("<", 2*trails), "one each, but where two writes of a status met")
+	})
+})
+
+// startLimited runs the controller as the operator does, for this world's namespace, within CloudTrail's rate limits.
+func (w *world) startLimited(ctx context.Context, now func() time.Time) {
+	GinkgoHelper()
+	fleet := cloudtrail.NewFleet(cloudtrail.Options{
+		Config:     aws.Config{Region: region, BaseEndpoint: aws.String(w.endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")},
+		ClusterID:  clusterID,
+		Version:    "test",
+		RateLimits: cloudtrail.RateLimitOn,
+	})
+	skip := true
+	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme:     scheme,
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Controller: ctrlconfig.Controller{SkipNameValidation: &skip},
+		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.namespace: {}}},
+		Client:     client.Options{Cache: &client.CacheOptions{}},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	reconciler, err := trail.New(trail.Options{
+		Client: manager.GetClient(), Recorder: manager.GetEventRecorder("trail-operator"), Fleet: fleet, ClusterID: clusterID, Interval: interval, Now: now,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(reconciler.SetupWithManager(ctx, manager, 4)).To(Succeed())
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- manager.Start(running) }()
+	DeferCleanup(func() {
+		stop()
+		Eventually(ended).WithTimeout(soon).Should(Receive(BeNil()), "the manager stops when it is told to")
+	})
+}
