@@ -79,7 +79,7 @@ type world struct {
 	namespace string
 	identity  string
 	events    *events.FakeRecorder
-	// now is the controller's clock.
+	// now is the controller's clock; zero: the wall clock.
 	now    time.Time
 	fleet  *cloudtrail.Fleet
 	reconc reconcile.Reconciler
@@ -125,7 +125,7 @@ func (w *world) restart() {
 		Version:    "test",
 		RateLimits: cloudtrail.RateLimitOff,
 		Settle:     &settle,
-		Now:        func() time.Time { return w.now },
+		Now:        w.clock,
 	})
 	counting := interceptor.NewClient(w.client, interceptor.Funcs{
 		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
@@ -139,10 +139,18 @@ func (w *world) restart() {
 	})
 	reconciler, err := trail.New(trail.Options{
 		Client: counting, Recorder: w.events, Fleet: w.fleet, ClusterID: clusterID, Interval: interval,
-		Now: func() time.Time { return w.now },
+		Now: w.clock,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	w.reconc = reconcile.AsReconciler(counting, reconciler)
+}
+
+// clock tells the controller the time.
+func (w *world) clock() time.Time {
+	if w.now.IsZero() {
+		return time.Now()
+	}
+	return w.now
 }
 
 // apply creates a Trail with this spec, or changes its spec.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -39,9 +40,8 @@ func main() {
 	interrupted := ctx.Err() != nil
 	stop()
 	switch {
-	case interrupted:
+	case interrupted && (err == nil || errors.Is(err, context.Canceled)):
 		say("Interrupted; everything that was started has been stopped.")
-		os.Exit(130)
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
@@ -52,7 +52,7 @@ func main() {
 type stage struct {
 	aws        *cloudtrailtest.Server
 	client     client.WithWatch
-	rest       *rest.Config
+	tables     rest.Interface
 	kubeconfig string
 	endpoint   string
 	log        string
@@ -86,7 +86,9 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, stopOperator()) }()
 
-	if err := s.play(ctx); err != nil {
+	if err := s.play(ctx); err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	} else if err != nil {
 		return errors.Join(err, s.showLog())
 	}
 	if keep {
@@ -100,7 +102,11 @@ func (s *stage) startCluster(environment *envtest.Environment) error {
 	if err != nil {
 		return fmt.Errorf("starting the control plane: %w", err)
 	}
-	s.rest = config
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	s.tables = clients.RESTClient()
 	user, err := environment.AddUser(envtest.User{Name: "demo", Groups: []string{"system:masters"}}, nil)
 	if err != nil {
 		return fmt.Errorf("creating a user: %w", err)
@@ -123,6 +129,7 @@ func (s *stage) startCluster(environment *envtest.Environment) error {
 // startAWS serves the emulated AWS on a loopback address.
 func (s *stage) startAWS(ctx context.Context) (func() error, error) {
 	s.aws = cloudtrailtest.New(cloudtrailtest.Options{OpenResources: true})
+	s.aws.SetOrganization(cloudtrailtest.Organization{ManagementAccount: account, ID: "o-demo123456"})
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

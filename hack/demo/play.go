@@ -127,7 +127,9 @@ func (s *stage) intrude(ctx context.Context) error {
 	}
 	err = s.until(ctx, "", func(trails []v1alpha1.Trail) bool {
 		return slices.ContainsFunc(trails, func(t v1alpha1.Trail) bool {
-			return t.Name == target.Name && t.Namespace == target.Namespace && t.Status.LastDrift != nil && t.Status.LastDrift.RepairedTime != nil
+			held, ok := s.aws.Trail(account, region, target.TrailName())
+			return ok && held.IsLogging && held.S3KeyPrefix == target.Spec.S3KeyPrefix &&
+				t.Name == target.Name && t.Status.LastDrift != nil && t.Status.LastDrift.RepairedTime != nil
 		})
 	})
 	if err != nil {

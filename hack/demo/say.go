@@ -2,15 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
@@ -26,26 +26,22 @@ func say(format string, arguments ...any) {
 	fmt.Printf(format+"\n", arguments...)
 }
 
-// columns are those of `kubectl get trails` that the demo shows, and how wide they may be.
+// columns are those of `kubectl get trails` that the demo shows, and how narrow and wide they may be.
 var columns = []struct {
-	name  string
-	width int
-}{{"Name", 32}, {"Ready", 8}, {"Logging", 8}, {"Region", 16}, {"Status", 70}}
+	name         string
+	least, width int
+}{{"Name", 24, 32}, {"Ready", 7, 8}, {"Logging", 7, 8}, {"Region", 12, 16}, {"Status", 0, 70}}
 
 // table returns the Trails as the API server's own printer columns show them.
 func (s *stage) table(ctx context.Context) (string, error) {
-	config := rest.CopyConfig(s.rest)
-	config.GroupVersion = &v1alpha1.GroupVersion
-	config.APIPath = "/apis"
-	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	client, err := rest.RESTClientFor(config)
-	if err != nil {
-		return "", err
-	}
-	var rows metav1.Table
-	err = client.Get().Resource("trails").SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Do(ctx).Into(&rows)
+	raw, err := s.tables.Get().AbsPath("/apis", v1alpha1.GroupVersion.String(), "trails").
+		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Do(ctx).Raw()
 	if err != nil {
 		return "", fmt.Errorf("listing trails: %w", err)
+	}
+	var rows metav1.Table
+	if err := json.Unmarshal(raw, &rows); err != nil {
+		return "", fmt.Errorf("reading a table of trails: %w", err)
 	}
 	index := map[string]int{}
 	for i, column := range rows.ColumnDefinitions {
@@ -54,7 +50,7 @@ func (s *stage) table(ctx context.Context) (string, error) {
 	var text strings.Builder
 	writer := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, column := range columns {
-		fmt.Fprintf(writer, "%s\t", strings.ToUpper(column.name))
+		fmt.Fprintf(writer, "%-*s\t", column.least, strings.ToUpper(column.name))
 	}
 	fmt.Fprintln(writer)
 	for _, row := range rows.Rows {
@@ -63,7 +59,8 @@ func (s *stage) table(ctx context.Context) (string, error) {
 		}
 		fmt.Fprintln(writer)
 	}
-	return text.String(), writer.Flush()
+	err = writer.Flush()
+	return text.String(), err
 }
 
 func cell(value any) string {
@@ -81,23 +78,26 @@ func shorten(text string, width int) string {
 	return string(runes[:width-1]) + "…"
 }
 
-// screen shows a table that refreshes: in place on a terminal, elsewhere anew whenever it has changed.
-type screen struct {
-	last  string
-	lines int
-}
+// screen shows a table that refreshes: in place on a terminal; elsewhere just the rows that have changed.
+type screen struct{ last []string }
 
-func (s *screen) show(text string) {
-	if text == s.last {
+func (s *screen) show(table string) {
+	var rows []string
+	for row := range strings.Lines(table) {
+		rows = append(rows, strings.TrimRight(row, " \n"))
+	}
+	if slices.Equal(rows, s.last) {
 		return
 	}
-	if terminal() && s.lines > 0 {
-		fmt.Printf("\x1b[%dA\x1b[J", s.lines)
-	} else if s.lines > 0 {
-		fmt.Println()
+	if terminal() && len(s.last) > 0 {
+		fmt.Printf("\x1b[%dA\x1b[J", len(s.last))
 	}
-	fmt.Print(text)
-	s.last, s.lines = text, strings.Count(text, "\n")
+	for _, row := range rows {
+		if terminal() || !slices.Contains(s.last, row) {
+			fmt.Println(row)
+		}
+	}
+	s.last = rows
 }
 
 func terminal() bool {
