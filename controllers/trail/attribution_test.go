@@ -206,7 +206,7 @@ var _ = Describe("Who made a drift", func() {
 		delivered := w.settle(ctx, auditName).Status.LatestDeliveryTime
 		w.restart()
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
-		Expect(w.settle(ctx, auditName).Status.LastDrift.LastInSyncTime).To(Equal(delivered))
+		Expect(w.settle(ctx, auditName).Status.LastDrift.LastInSyncTime.Time).To(BeTemporally("==", delivered.Add(-2*time.Minute)), "less what a shared read may be old")
 	})
 
 	It("is not known when the history does not tell, and the object says so", func(ctx context.Context) {

@@ -100,20 +100,19 @@ func lastInStatus(status *v1alpha1.TrailStatus) time.Time {
 	if !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionSynced) {
 		return at
 	}
-	for _, condition := range status.Conditions {
-		at = latest(at, condition.LastTransitionTime.Time)
+	at = latest(at, meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionSynced).LastTransitionTime.Time)
+	// A delivery was before the look that it was reported at.
+	for _, delivery := range []*metav1.Time{status.LatestDeliveryTime, status.LatestDigestDeliveryTime, status.LatestCloudWatchLogsDeliveryTime, status.LatestNotificationTime} {
+		at = latest(at, timeOf(delivery).Add(-readLag))
 	}
-	// A delivery that was reported was followed by the look that it was reported at.
-	return latest(at, timeOf(status.LatestDeliveryTime), timeOf(status.LatestDigestDeliveryTime), timeOf(status.LatestCloudWatchLogsDeliveryTime), timeOf(status.LatestNotificationTime))
+	return at
 }
 
-func latest(first time.Time, others ...time.Time) time.Time {
-	for _, other := range others {
-		if other.After(first) {
-			first = other
-		}
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	return first
+	return b
 }
 
 func timeOf(t *metav1.Time) time.Time {
