@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -88,8 +89,8 @@ var (
 		Help: "How often a trail was found changed in AWS, counted by the leader."}
 	trailLastDrift = Definition{Name: "trail_last_drift_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
 		Help: "When a trail was last found changed in AWS, in seconds since 1970; absent if never."}
-	trailLastDriftInfo = Definition{Name: "trail_last_drift_info", Type: Gauge, ByObject: true, Labels: ofTrail("fields", "repaired"),
-		Help: "1 for the last drift of a Trail: what differed, and whether it is repaired (true, false)."}
+	trailLastDriftInfo = Definition{Name: "trail_last_drift_info", Type: Gauge, ByObject: true, Labels: ofTrail("fields", "repaired", "actor", "event_name"),
+		Help: "1 for the last drift of a Trail: what differed, whether it is repaired (true, false), and the ARN of who did it by which call, once CloudTrail's history tells."}
 	trailDeleting = Definition{Name: "trail_deletion_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
 		Help: "When the deletion of a Trail was asked for, in seconds since 1970; absent unless it is being deleted."}
 	trailDeletion = Definition{Name: "trail_deletion_duration_seconds", Type: Histogram, Labels: nil,
@@ -356,7 +357,7 @@ func (m *Metrics) collectTrail(series chan<- prometheus.Metric, trail *v1alpha1.
 	series <- prometheus.MustNewConstMetric(m.descs[trailDrifts.Name], prometheus.CounterValue, m.driftsOf(trail), labels...)
 	if drift := status.LastDrift; drift != nil {
 		tellTime(trailLastDrift, &drift.DetectedTime)
-		tell(trailLastDriftInfo, 1, strings.Join(drift.Fields, ","), fmt.Sprint(drift.RepairedTime != nil))
+		tell(trailLastDriftInfo, 1, strings.Join(drift.Fields, ","), strconv.FormatBool(drift.RepairedTime != nil), drift.Actor, drift.EventName)
 	}
 	tellTime(trailDeleting, trail.DeletionTimestamp)
 }

@@ -185,7 +185,7 @@ var _ = Describe("Metrics", Ordered, func() {
 				condition(v1alpha1.ConditionDelivering, metav1.ConditionFalse, "NotificationFailed"),
 			},
 			StartLoggingTime: &start, LatestDeliveryTime: &delivered, LatestDigestDeliveryTime: &delivered, LatestNotificationError: "NotFound",
-			LastDrift: &v1alpha1.Drift{DetectedTime: detected, Fields: []string{"logging", "tags"}},
+			LastDrift: &v1alpha1.Drift{DetectedTime: detected, Fields: []string{"logging", "tags"}, Actor: "arn:aws:iam::111122223333:user/eve", EventName: "StopLogging"},
 		}
 		Expect(cluster.Status().Update(ctx, trail)).To(Succeed())
 		Expect(cluster.Delete(ctx, trail)).To(Succeed(), "it stays until its finalizer is gone")
@@ -203,7 +203,7 @@ var _ = Describe("Metrics", Ordered, func() {
 			`logging_desired{} 0`, `logging{} 1`, `logging_started_timestamp_seconds{} 1.7672256e+09`,
 			`last_delivery_timestamp_seconds{channel="s3"} 1.76722561e+09`, `last_delivery_timestamp_seconds{channel="digest"} 1.76722561e+09`,
 			`delivery_error{channel="sns",code="NotFound"} 1`,
-			`drifts_total{} 0`, `last_drift_timestamp_seconds{} 1.76722562e+09`, `last_drift_info{fields="logging,tags",repaired="false"} 1`,
+			`drifts_total{} 0`, `last_drift_timestamp_seconds{} 1.76722562e+09`, `last_drift_info{actor="arn:aws:iam::111122223333:user/eve",event_name="StopLogging",fields="logging,tags",repaired="false"} 1`,
 			HavePrefix(`deletion_timestamp_seconds{} 1.`),
 		)
 		// The drift came with an update, so the leader has counted it.
