@@ -1,0 +1,192 @@
+package cloudtrail
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+	. "github.com/onsi/gomega"
+)
+
+const fullDocument = `{
+	"eventVersion": "1.11", "eventTime": "2026-03-15T12:00:00Z", "awsRegion": "eu-central-1",
+	"userIdentity": {"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/admin/mallory", "accountId": "111122223333", "accessKeyId": "ASIAMALLORY",
+		"sessionContext": {"sessionIssuer": {"type": "Role", "arn": "arn:aws:iam::111122223333:role/admin"}}},
+	"sourceIPAddress": "198.51.100.7", "userAgent": "aws-cli/2.15.0",
+	"requestParameters": {"name": "audit", "s3BucketName": "elsewhere"}, "responseElements": null,
+	"errorCode": "AccessDenied", "errorMessage": "not allowed", "readOnly": false}`
+
+func TestFromEvent(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC)
+	answer := types.Event{
+		EventId: aws.String("e-1"), EventName: aws.String("UpdateTrail"), EventSource: aws.String("cloudtrail.amazonaws.com"), EventTime: &at,
+		ReadOnly: aws.String("false"), Username: aws.String("mallory"), AccessKeyId: aws.String("ASIAMALLORY"),
+		Resources: []types.Resource{{ResourceType: aws.String("AWS::CloudTrail::Trail"), ResourceName: aws.String("audit")}, {ResourceName: aws.String("untyped")}},
+	}
+	bare := Event{
+		ID: "e-1", Name: "UpdateTrail", Source: "cloudtrail.amazonaws.com", Time: at, ReadOnly: aws.Bool(false), Username: "mallory", AccessKeyID: "ASIAMALLORY",
+		Resources: []Resource{{"AWS::CloudTrail::Trail", "audit"}, {"", "untyped"}},
+	}
+	with := func(edit func(*Event)) Event {
+		event := bare
+		edit(&event)
+		return event
+	}
+	for name, c := range map[string]struct {
+		document *string
+		want     Event
+	}{
+		"a full document": {aws.String(fullDocument), with(func(e *Event) {
+			e.IdentityARN, e.SourceIPAddress, e.UserAgent = "arn:aws:sts::111122223333:assumed-role/admin/mallory", "198.51.100.7", "aws-cli/2.15.0"
+			e.ErrorCode, e.ErrorMessage, e.Trail = "AccessDenied", "not allowed", "audit"
+		})},
+		"a service":                   {aws.String(`{"userIdentity": {"type": "AWSService", "invokedBy": "config.amazonaws.com"}}`), with(func(e *Event) { e.InvokedBy = "config.amazonaws.com" })},
+		"a trail by trailName":        {aws.String(`{"requestParameters": {"trailName": "audit"}}`), with(func(e *Event) { e.Trail = "audit" })},
+		"a trail by resourceId":       {aws.String(`{"requestParameters": {"resourceId": "arn:x", "tagsList": [{"key": "name", "value": "audit"}]}}`), with(func(e *Event) { e.Trail = "arn:x" })},
+		"no document":                 {nil, bare},
+		"an empty document":           {aws.String(""), bare},
+		"no JSON":                     {aws.String("<xml/>"), bare},
+		"a JSON list":                 {aws.String("[1]"), bare},
+		"nulls":                       {aws.String(`{"userIdentity": null, "requestParameters": null, "userAgent": null}`), bare},
+		"a part of another form":      {aws.String(`{"userIdentity": "root", "requestParameters": [1], "sourceIPAddress": 7, "userAgent": "curl"}`), with(func(e *Event) { e.UserAgent = "curl" })},
+		"a parameter of another form": {aws.String(`{"requestParameters": {"name": {"a": 1}, "trailName": "audit"}}`), with(func(e *Event) { e.Trail = "audit" })},
+		"half a document":             {aws.String(fullDocument[:len(fullDocument)/2]), bare},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			answer := answer
+			answer.CloudTrailEvent = c.document
+			g.Expect(fromEvent(answer)).To(Equal(c.want))
+		})
+	}
+	t.Run("nothing at all", func(t *testing.T) {
+		t.Parallel()
+		event := fromEvent(types.Event{})
+		g := NewWithT(t)
+		g.Expect(event).To(Equal(Event{}))
+		g.Expect(event.String()).To(Equal(" by somebody unknown"))
+	})
+	t.Run("another service's name parameter names no trail", func(t *testing.T) {
+		t.Parallel()
+		answer := answer
+		answer.EventSource, answer.CloudTrailEvent = aws.String("s3.amazonaws.com"), aws.String(fullDocument)
+		NewWithT(t).Expect(fromEvent(answer).Trail).To(BeEmpty())
+	})
+}
+
+func TestEventText(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	event := Event{Name: "StopLogging", IdentityARN: "arn:aws:iam::111122223333:user/mallory", SourceIPAddress: "198.51.100.7", Time: time.Date(2026, 3, 15, 13, 0, 0, 0, time.FixedZone("", 3600))}
+	g.Expect(event.String()).To(Equal("StopLogging by arn:aws:iam::111122223333:user/mallory from 198.51.100.7 at 2026-03-15T12:00:00Z"))
+	g.Expect((&Event{InvokedBy: "config.amazonaws.com", Username: "x"}).Caller()).To(Equal("config.amazonaws.com"))
+	g.Expect((&Event{Username: "x"}).Caller()).To(Equal("x"))
+}
+
+func TestEventByOperator(t *testing.T) {
+	t.Parallel()
+	const (
+		agent = "aws-sdk-go-v2/1.47.6 os/linux trail-operator/v1 (team/audit)"
+		role  = "arn:aws:sts::111122223333:assumed-role/operator/"
+	)
+	for name, c := range map[string]struct {
+		agent, identity, caller string
+		want                    bool
+	}{
+		"our own call":                          {agent, role + "pod-1", role + "pod-1", true},
+		"our own, of another process":           {agent, role + "pod-2", role + "pod-1", true},
+		"our own, as a user":                    {agent, "arn:aws:iam::111122223333:user/operator", "arn:aws:iam::111122223333:user/operator", true},
+		"our own, as CloudTrail may bracket it": {"[" + agent + "]", role + "pod-1", role + "pod-1", true},
+		"somebody who feigns our user agent":    {agent, "arn:aws:iam::111122223333:user/mallory", role + "pod-1", false},
+		"another role":                          {agent, "arn:aws:sts::111122223333:assumed-role/admin/pod-1", role + "pod-1", false},
+		"a person with our role":                {"aws-cli/2.15.0", role + "pod-1", role + "pod-1", false},
+		"our call for another object":           {strings.ReplaceAll(agent, "team/audit", "team/other"), role + "pod-1", role + "pod-1", false},
+		"nobody known":                          {agent, "", role + "pod-1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			event := Event{UserAgent: c.agent, IdentityARN: c.identity}
+			NewWithT(t).Expect(event.By("team/audit", c.caller)).To(Equal(c.want))
+		})
+	}
+}
+
+// eventPages answers LookupEvents with so many pages of two events each.
+func eventPages(pages int) func(fakeCall) (int, string) {
+	return func(call fakeCall) (int, string) {
+		page := 0
+		if token, ok := call.body["NextToken"].(string); ok {
+			if _, err := fmt.Sscanf(token, "page-%d", &page); err != nil {
+				return http.StatusBadRequest, refusal("InvalidNextTokenException", err.Error())
+			}
+		}
+		next := ""
+		if page+1 < pages {
+			next = fmt.Sprintf(`, "NextToken": "page-%d"`, page+1)
+		}
+		return http.StatusOK, fmt.Sprintf(`{"Events": [{"EventId": "%d-a"}, {"EventId": "%d-b"}]%s}`, page, page, next)
+	}
+}
+
+func TestEventsPageByPage(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	server := newFakeAWS(t, eventPages(3))
+	region := testRegionAt(server)
+	start, end := time.Unix(1_700_000_000, 0), time.Unix(1_700_000_600, 0)
+
+	var ids []string
+	for event, err := range region.Events(t.Context(), Query{Attribute: AttributeEventName, Value: "StopLogging", Start: start, End: end}) {
+		g.Expect(err).NotTo(HaveOccurred())
+		ids = append(ids, event.ID)
+	}
+	g.Expect(ids).To(Equal([]string{"0-a", "0-b", "1-a", "1-b", "2-a", "2-b"}))
+	calls := server.made()
+	g.Expect(calls).To(HaveLen(3))
+	for i, call := range calls {
+		want := map[string]any{
+			"LookupAttributes": []any{map[string]any{"AttributeKey": "EventName", "AttributeValue": "StopLogging"}},
+			"StartTime":        float64(1_700_000_000), "EndTime": float64(1_700_000_600),
+		}
+		if i > 0 {
+			want["NextToken"] = fmt.Sprintf("page-%d", i)
+		}
+		g.Expect(call.body).To(Equal(want), "the query goes with every page")
+	}
+}
+
+func TestEventsStopAndFail(t *testing.T) {
+	t.Parallel()
+	t.Run("who has seen enough stops the calls", func(t *testing.T) {
+		t.Parallel()
+		g := NewWithT(t)
+		server := newFakeAWS(t, eventPages(3))
+		for event := range testRegionAt(server).Events(t.Context(), Query{}) {
+			if event.ID == "1-a" {
+				break
+			}
+		}
+		g.Expect(server.made()).To(HaveLen(2))
+		g.Expect(server.made()[0].body).To(BeEmpty(), "an empty query asks for everything")
+	})
+	t.Run("an error ends them", func(t *testing.T) {
+		t.Parallel()
+		g := NewWithT(t)
+		server := newFakeAWS(t, func(fakeCall) (int, string) {
+			return http.StatusBadRequest, refusal("InvalidLookupAttributesException", "no such attribute")
+		})
+		var errs []error
+		for _, err := range testRegionAt(server).Events(t.Context(), Query{}) {
+			errs = append(errs, err)
+		}
+		g.Expect(errs).To(HaveLen(1))
+		g.Expect(Is(errs[0], FixSpec)).To(BeTrue())
+		g.Expect(errs[0]).To(MatchError("LookupEvents: InvalidLookupAttributesException: no such attribute"))
+	})
+}
