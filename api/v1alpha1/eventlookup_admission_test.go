@@ -113,7 +113,7 @@ var _ = Describe("Admission of an EventLookup", func() {
 	)
 
 	It("lets metadata change", func(ctx context.Context) {
-		object := lookup("labelled", `startTime: "2026-01-01T00:00:00Z"`)
+		object := lookup("with-labels", `startTime: "2026-01-01T00:00:00Z"`)
 		Expect(apiserver.Create(ctx, object)).To(Succeed())
 		DeferCleanup(func(ctx context.Context) { Expect(apiserver.Delete(ctx, object)).To(Succeed()) })
 		object.SetLabels(map[string]string{"case": "4711"})
