@@ -1,0 +1,135 @@
+package eventlookup_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/eventlookup"
+	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+)
+
+// soon is how long anything may take that a watch brings about.
+const soon = 20 * time.Second
+
+// start runs the controller as the operator does, in the world's namespace. From then on time passes by itself.
+func (w *world) start(ctx context.Context) {
+	GinkgoHelper()
+	since := time.Now()
+	w.elapsed = func() time.Duration { return time.Since(since) }
+	skip, consistent := true, true
+	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme:     scheme,
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Controller: ctrlconfig.Controller{SkipNameValidation: &skip},
+		Cache: cache.Options{
+			DefaultNamespaces: map[string]cache.Config{w.namespace: {}},
+			ByObject:          map[client.Object]cache.ByObject{&v1alpha1.EventLookup{}: {Transform: eventlookup.WithoutEvents}},
+		},
+		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	reconciler, err := eventlookup.New(eventlookup.Options{
+		Client: manager.GetClient(), Recorder: manager.GetEventRecorder("trail-operator"), Fleet: w.fleet, Now: w.clock,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(reconciler.SetupWithManager(manager)).To(Succeed())
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- manager.Start(running) }()
+	DeferCleanup(func() {
+		stop()
+		Eventually(ended).WithTimeout(soon).Should(Receive(BeNil()), "the manager stops when it is told to")
+	})
+}
+
+// table is what kubectl get shows of the world's lookups: the names of the columns and the cells.
+func (w *world) table(ctx context.Context) (columns []string, rows [][]any) {
+	GinkgoHelper()
+	config := rest.CopyConfig(restConfig)
+	config.GroupVersion, config.APIPath = &v1alpha1.GroupVersion, "/apis"
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	rester, err := rest.RESTClientFor(config)
+	Expect(err).NotTo(HaveOccurred())
+	data, err := rester.Get().Namespace(w.namespace).Resource("eventlookups").SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Do(ctx).Raw()
+	Expect(err).NotTo(HaveOccurred())
+	var table metav1.Table
+	Expect(json.Unmarshal(data, &table)).To(Succeed())
+	for _, column := range table.ColumnDefinitions {
+		if column.Priority == 0 {
+			columns = append(columns, column.Name)
+		}
+	}
+	for _, row := range table.Rows {
+		rows = append(rows, row.Cells[:len(columns)])
+	}
+	return columns, rows
+}
+
+var _ = Describe("The running controller", func() {
+	It("answers many questions at once without a call too many", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.do(w.user("alice"), "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "trail-logs"})
+		for range 120 {
+			w.do(w.user("alice"), "StartLogging", map[string]any{"Name": "audit"})
+		}
+		w.restart(cloudtrail.RateLimitOn)
+		w.start(context.WithoutCancel(ctx))
+		var lookups []*v1alpha1.EventLookup
+		for range 4 {
+			lookups = append(lookups, w.ask(ctx, v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000)}))
+		}
+		for _, lookup := range lookups {
+			Eventually(func() bool { return w.get(ctx, lookup).Finished() }).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "a lookup is run when it is created")
+			found := w.get(ctx, lookup)
+			expectComplete(found)
+			Expect(found.Status.Events).To(HaveLen(121))
+		}
+		Expect(w.aws.Throttled()).To(BeZero())
+		Expect(w.aws.CallCounts()["LookupEvents"]).To(Equal(len(lookups) * 3))
+	})
+
+	It("goes on when the identity comes, and deletes what is over", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{NoRateLimit: true})
+		w.start(context.WithoutCancel(ctx))
+		name := w.namespace + "-late"
+		lookup := w.ask(ctx, v1alpha1.EventLookupSpec{IdentityRef: &v1alpha1.IdentityReference{Name: name}, TTLSecondsAfterFinished: aws.Int32(1)})
+		Eventually(func() []metav1.Condition { return w.get(ctx, lookup).Status.Conditions }).WithContext(ctx).WithTimeout(soon).
+			Should(ContainElement(HaveField("Reason", "IdentityNotFound")))
+		w.createIdentity(name, v1alpha1.NamespacesFromAll)
+		Eventually(func() bool {
+			return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKeyFromObject(lookup), &v1alpha1.EventLookup{}))
+		}).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "it is answered, and deleted a second later")
+		Expect(w.aws.CallCounts()["LookupEvents"]).To(Equal(1))
+	})
+
+	It("shows in kubectl get what came of a lookup", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{NoRateLimit: true})
+		w.do(w.user("alice"), "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "trail-logs"})
+		w.do(w.user("mallory"), "StopLogging", map[string]any{"Name": "audit"})
+		lookup, _, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{Attribute: attribute("EventName", "StopLogging"), Since: "7d"}))
+		Expect(err).NotTo(HaveOccurred())
+		columns, rows := w.table(ctx)
+		Expect(columns).To(Equal([]string{"Name", "Complete", "Attribute", "Value", "Events", "Truncated", "Status", "Age"}))
+		Expect(rows).To(HaveLen(1))
+		Expect(strings.TrimSpace(fmt.Sprint(rows[0][:7]...))).To(Equal(fmt.Sprint(lookup.Name, "True", "EventName", "StopLogging", 1, false, complete(lookup).Message)))
+		Expect(complete(lookup).Message).To(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/mallory from 198.51.100.7 at 20"))
+	})
+})
