@@ -10,7 +10,8 @@ import (
 
 // apply makes the calls of a plan and keeps the observation up to date with AWS's answers, so that nothing need be read
 // again but the status. It returns the steps that AWS accepted and the first error. One refusal does not stop the
-// other steps, which do not depend on it: a trail with a broken bucket policy still starts logging.
+// other steps, which do not depend on it: a trail with a broken bucket policy still starts logging. But a trail that could not be
+// made ours is left alone.
 func apply(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail, o *observation, steps []step) ([]step, error) {
 	var done []step
 	var first error
@@ -23,7 +24,7 @@ func apply(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail
 		if first == nil {
 			first = err
 		}
-		if o.trail == nil || cloudtrail.Is(err, cloudtrail.Transient) || cloudtrail.Is(err, cloudtrail.NotFound) {
+		if o.trail == nil || s.claims() || cloudtrail.Is(err, cloudtrail.Transient) || cloudtrail.Is(err, cloudtrail.NotFound) {
 			break
 		}
 	}

@@ -174,6 +174,8 @@ type verdict struct {
 	// held says that the open steps are those that AWS refused before.
 	held      bool
 	suspended bool
+	// takenFrom is the owner that the trail was taken from, "" for nobody.
+	takenFrom string
 	// lastInSync is when AWS was last known to hold what the spec says, before this look.
 	lastInSync time.Time
 	// gone says that the object has no finalizer any more.
@@ -216,7 +218,17 @@ func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail) verdict 
 	if v.err = r.prepare(ctx, trail); v.err != nil {
 		return v
 	}
+	var before string
+	if v.observed.trail != nil {
+		before = v.observed.trail.Tags[v1alpha1.OwnerTagKey]
+	}
 	v.done, v.err = apply(ctx, region, trail, v.observed, v.open)
+	if before != owner && slices.ContainsFunc(v.done, step.claims) {
+		v.takenFrom = before
+	}
+	if cloudtrail.Is(v.err, cloudtrail.AlreadyExists) {
+		v.state = stateAbsent // The reads did not show the trail: nobody has deleted it.
+	}
 	rememberKey(trail, v.observed, v.done)
 	v.open = plan(trail, v.observed, v.accountID, v.region, owner)
 	return v

@@ -30,7 +30,7 @@ const fieldTrail = "trail"
 // step is one call to AWS.
 type step struct {
 	operation string
-	// fields are the fields of the spec that differ; of the owner tag alone none.
+	// fields are the fields of the spec that differ; the owner tag is one of the tags.
 	fields []string
 	// change is UpdateTrail's.
 	change cloudtrail.Change
@@ -41,6 +41,9 @@ type step struct {
 	// aggregations are PutEventConfiguration's.
 	aggregations []v1alpha1.AggregationConfiguration
 }
+
+// claims tells whether the step makes a trail ours.
+func (s step) claims() bool { return s.operation == addTags && s.tags[v1alpha1.OwnerTagKey] != "" }
 
 // String returns the step as events and logs show it, such as UpdateTrail{s3KeyPrefix}.
 func (s step) String() string {
@@ -115,13 +118,9 @@ func planTags(trail *v1alpha1.Trail, found *cloudtrail.Trail, owner string) []st
 		delete(wanted, v1alpha1.OwnerTagKey)
 	}
 	missing := map[string]string{}
-	var fields []string
 	for key, value := range wanted {
 		if has, ok := found.Tags[key]; !ok || has != value {
 			missing[key] = value
-			if key != v1alpha1.OwnerTagKey {
-				fields = []string{"tags"}
-			}
 		}
 	}
 	var dropped []string
@@ -138,7 +137,10 @@ func planTags(trail *v1alpha1.Trail, found *cloudtrail.Trail, owner string) []st
 		steps = append(steps, step{operation: removeTags, fields: []string{"tags"}, keys: dropped})
 	}
 	if len(missing) > 0 {
-		steps = append(steps, step{operation: addTags, fields: fields, tags: missing})
+		steps = append(steps, step{operation: addTags, fields: []string{"tags"}, tags: missing})
+	}
+	if _, claims := missing[v1alpha1.OwnerTagKey]; claims {
+		slices.Reverse(steps) // Nothing is removed from a trail before it is ours.
 	}
 	return steps
 }

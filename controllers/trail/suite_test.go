@@ -87,6 +87,10 @@ type world struct {
 	death *death
 	// writes counts the controller's writes to the API server.
 	writes int
+	// sending is told of each of the controller's calls to AWS before it is sent; nil: nobody is.
+	sending func(*http.Request)
+	// writing stands around each of the controller's writes to the API server, which it is told the number of, from 0; nil: nothing does.
+	writing func(number int, write func() error) error
 }
 
 // newWorld returns a world in which AWS has everything that a trail needs.
@@ -113,13 +117,19 @@ func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 // restart starts the controller anew: what it had in memory is lost.
 func (w *world) restart() {
 	GinkgoHelper()
+	w.fleet, w.reconc = w.process(clusterID, w)
+}
+
+// process returns a controller with a memory of its own, which works for the cluster of this id and sends its calls to AWS by the sender.
+func (w *world) process(clusterID string, sender aws.HTTPClient) (*cloudtrail.Fleet, reconcile.Reconciler) {
+	GinkgoHelper()
 	settle := time.Duration(0)
-	w.fleet = cloudtrail.NewFleet(cloudtrail.Options{
+	fleet := cloudtrail.NewFleet(cloudtrail.Options{
 		Config: aws.Config{
 			Region:       region,
 			BaseEndpoint: aws.String(w.endpoint),
 			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-			HTTPClient:   w,
+			HTTPClient:   sender,
 		},
 		ClusterID:  clusterID,
 		Version:    "test",
@@ -129,20 +139,28 @@ func (w *world) restart() {
 	})
 	counting := interceptor.NewClient(w.client, interceptor.Funcs{
 		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
-			w.writes++
-			return c.Patch(ctx, object, patch, options...)
+			return w.write(func() error { return c.Patch(ctx, object, patch, options...) })
 		},
 		SubResourcePatch: func(ctx context.Context, c client.Client, subresource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-			w.writes++
-			return c.SubResource(subresource).Patch(ctx, object, patch, options...)
+			return w.write(func() error { return c.SubResource(subresource).Patch(ctx, object, patch, options...) })
 		},
 	})
 	reconciler, err := trail.New(trail.Options{
-		Client: counting, Recorder: w.events, Fleet: w.fleet, ClusterID: clusterID, Interval: interval,
+		Client: counting, Recorder: w.events, Fleet: fleet, ClusterID: clusterID, Interval: interval,
 		Now: w.clock,
 	})
 	Expect(err).NotTo(HaveOccurred())
-	w.reconc = reconcile.AsReconciler(counting, reconciler)
+	return fleet, reconcile.AsReconciler(counting, reconciler)
+}
+
+// write makes one of the controller's writes to the API server.
+func (w *world) write(write func() error) error {
+	number := w.writes
+	w.writes++
+	if w.writing != nil {
+		return w.writing(number, write)
+	}
+	return write()
 }
 
 // clock tells the controller the time.
@@ -227,5 +245,8 @@ func (w *world) expectGone(ctx context.Context, name string) {
 
 // Do implements aws.HTTPClient: it sends the controller's calls to AWS, unless the process dies.
 func (w *world) Do(request *http.Request) (*http.Response, error) {
+	if w.sending != nil {
+		w.sending(request)
+	}
 	return w.death.send(request)
 }

@@ -20,6 +20,7 @@ const (
 	eventUpdated  = "Updated"
 	eventDeleted  = "Deleted"
 	eventReleased = "Released"
+	eventTaken    = "TakenOver"
 	actionLook    = "Look"
 	actionSync    = "Sync"
 	actionDelete  = "Delete"
@@ -30,6 +31,9 @@ func (r *Reconciler) tell(ctx context.Context, before, after *v1alpha1.Trail, v 
 	if v.state == stateDrifted {
 		fields := strings.Join(v.drifted(), ", ")
 		r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, eventDrift, actionLook, "AWS was changed in: %s", fields)
+	}
+	if v.takenFrom != "" {
+		r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, eventTaken, actionSync, "the trail was taken from %s, as adoptionPolicy is Always", v.takenFrom)
 	}
 	if len(v.done) > 0 {
 		ctrl.LoggerFrom(ctx).Info("changed AWS", "steps", describe(v.done), "trail", after.TrailName(), "region", v.region, "account", v.accountID)
