@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	. "github.com/onsi/gomega"
 )
 
@@ -39,7 +40,7 @@ func memoryRegion(mode RateLimitMode, endpoint string, meter Meter, server *fake
 	if endpoint == "" {
 		config.BaseEndpoint = nil
 	}
-	config.Retryer = newRetryer
+	config.Retryer = func() aws.Retryer { return newRetryer(aws.RetryModeStandard) }
 	config.HTTPClient = &http.Client{Transport: server}
 	fleet := NewFleet(Options{Config: config, RateLimits: mode, Meter: meter, Version: "v1.2.3"})
 	session := &Session{AccountID: testAccount, fleet: fleet, config: config, regions: map[string]*Region{}}

@@ -59,7 +59,6 @@ func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
 	}).WithTimeout(callTimeout)
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(client),
-		config.WithRetryer(newRetryer),
 	}
 	if region != "" {
 		options = append(options, config.WithRegion(region))
@@ -68,13 +67,19 @@ func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
+	// Not an option of the above, which would keep it from reading AWS_MAX_ATTEMPTS and AWS_RETRY_MODE.
+	cfg.Retryer = func() aws.Retryer { return newRetryer(cfg.RetryMode) }
 	return cfg, nil
 }
 
-// newRetryer retries what the SDK's standard mode retries, and CloudTrail's ConflictException, which means that
-// another change of the same trail is under way.
-func newRetryer() aws.Retryer {
-	return retry.AddWithErrorCodes(retry.NewStandard(), "ConflictException")
+// newRetryer retries what the SDK's mode retries, and CloudTrail's ConflictException, which means that another change of the
+// same trail is under way.
+func newRetryer(mode aws.RetryMode) aws.Retryer {
+	var retryer aws.Retryer = retry.NewStandard()
+	if mode == aws.RetryModeAdaptive {
+		retryer = retry.NewAdaptiveMode()
+	}
+	return retry.AddWithErrorCodes(retryer, "ConflictException")
 }
 
 // Fleet opens Sessions, one for each AWSIdentity, and keeps what they share: the rate limits of each account and region.
@@ -130,7 +135,7 @@ func isAWSEndpoint(endpoint string) bool {
 		return true
 	}
 	for _, domain := range []string{"amazonaws.com", "amazonaws.com.cn", "api.aws", "api.amazonwebservices.com.cn", "c2s.ic.gov", "sc2s.sgov.gov", "amazonaws.eu"} {
-		if strings.HasSuffix("."+parsed.Hostname(), "."+domain) {
+		if strings.HasSuffix("."+strings.ToLower(parsed.Hostname()), "."+domain) {
 			return true
 		}
 	}

@@ -1,0 +1,575 @@
+package cloudtrail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+)
+
+// fakeSTS answers AssumeRole and GetCallerIdentity: an access key is of the account of its role, or else of testAccount.
+// CloudTrail's calls succeed.
+type fakeSTS struct {
+	*httptest.Server
+
+	mu sync.Mutex
+	// account and code are what GetCallerIdentity answers: an account, or an error.
+	account, code string
+	// lifetime is how long a role's credentials last.
+	lifetime time.Duration
+	// hold is what calls wait for.
+	hold  chan struct{}
+	calls []stsCall
+}
+
+type stsCall struct {
+	action, AccessKey, UserAgent string
+	form                         map[string]string
+}
+
+func newFakeSTS(t *testing.T, start func(*httptest.Server)) *fakeSTS {
+	t.Helper()
+	f := &fakeSTS{account: testAccount, lifetime: time.Hour}
+	f.Server = httptest.NewUnstartedServer(f)
+	f.Config.ErrorLog = log.New(io.Discard, "", 0) // Some handshakes fail on purpose.
+	start(f.Server)
+	t.Cleanup(f.Close)
+	return f
+}
+
+// ServeHTTP implements http.Handler.
+func (f *fakeSTS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	accessKey, _, _ := strings.Cut(credential, "/")
+	call := stsCall{action: r.PostForm.Get("Action"), AccessKey: accessKey, UserAgent: r.UserAgent(), form: map[string]string{}}
+	for key, values := range r.PostForm {
+		call.form[key] = values[0]
+	}
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		call.action = target[strings.LastIndex(target, ".")+1:]
+	}
+	f.mu.Lock()
+	f.calls = append(f.calls, call)
+	account, code, lifetime, hold := f.account, f.code, f.lifetime, f.hold
+	f.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
+	switch {
+	case call.action == "GetCallerIdentity" && code != "" || call.action == "AssumeRole" && code == "AccessDenied":
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>no</Message></Error><RequestId>7a62c49f</RequestId></ErrorResponse>`, code)
+	case call.action == "GetCallerIdentity":
+		fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:sts::%s:assumed-role/r/s</Arn><UserId>AROA:s</UserId><Account>%s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, account, account)
+	case call.action == "AssumeRole":
+		fmt.Fprintf(w, `<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/r/s</Arn><AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser>
+			<Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+			time.Now().Add(lifetime).UTC().Format(time.RFC3339))
+	default:
+		fmt.Fprint(w, "{}")
+	}
+}
+
+func (f *fakeSTS) made(action string) []stsCall {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var calls []stsCall
+	for _, call := range f.calls {
+		if call.action == action {
+			calls = append(calls, call)
+		}
+	}
+	return calls
+}
+
+func (f *fakeSTS) set(edit func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	edit()
+}
+
+func testFleet(endpoint string) *Fleet {
+	return NewFleet(Options{Config: testConfig(endpoint), ClusterID: "cluster/1", Version: "v1.2.3"})
+}
+
+func testIdentity(edit func(*v1alpha1.AWSIdentity)) *v1alpha1.AWSIdentity {
+	identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "default", UID: "uid-1", Generation: 1}}
+	if edit != nil {
+		edit(identity)
+	}
+	return identity
+}
+
+// cleanEnvironment leaves nothing of the machine's AWS and proxy settings but what is given.
+func cleanEnvironment(t *testing.T, environment map[string]string) {
+	t.Helper()
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "AWS_") || strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
+			t.Setenv(name, "") // Restores it afterwards.
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	none := filepath.Join(t.TempDir(), "none")
+	for name, value := range map[string]string{"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none, "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"} {
+		t.Setenv(name, value)
+	}
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
+}
+
+func withKeys(environment map[string]string) map[string]string {
+	environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"] = "AKIAENV", "secret"
+	return environment
+}
+
+// TestEndpoints loads the configuration from the environment and looks where CloudTrail and STS are called.
+func TestEndpoints(t *testing.T) {
+	for name, c := range map[string]struct {
+		environment  []string // Names of variables that point to servers of the same name.
+		identity     string   // The server of the identity's endpointURL.
+		cloudTrail   string
+		sts          string
+		spareByLimit bool // Whether the endpoint is not taken for AWS's.
+	}{
+		"one endpoint for all":              {[]string{"AWS_ENDPOINT_URL"}, "", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL", true},
+		"CloudTrail's own":                  {[]string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDTRAIL"}, "", "AWS_ENDPOINT_URL_CLOUDTRAIL", "AWS_ENDPOINT_URL", true},
+		"CloudTrail's own and STS's own":    {[]string{"AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_CLOUDTRAIL"}, "", "AWS_ENDPOINT_URL_CLOUDTRAIL", "AWS_ENDPOINT_URL_STS", true},
+		"the identity's before all others":  {[]string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDTRAIL"}, "identity", "identity", "AWS_ENDPOINT_URL", true},
+		"the identity's, STS in its region": {[]string{"AWS_ENDPOINT_URL_STS"}, "identity", "identity", "AWS_ENDPOINT_URL_STS", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			servers, environment := map[string]*fakeSTS{}, map[string]string{}
+			for _, variable := range append(c.environment, "identity") {
+				servers[variable] = newFakeSTS(t, (*httptest.Server).Start)
+				environment[variable] = servers[variable].URL
+			}
+			cleanEnvironment(t, withKeys(environment))
+			config, err := LoadConfig(t.Context(), testRegion)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(isAWSEndpoint(endpointOf(config))).NotTo(Equal(c.spareByLimit))
+			identity := testIdentity(func(identity *v1alpha1.AWSIdentity) {
+				if c.identity != "" {
+					identity.Spec.EndpointURL = servers[c.identity].URL
+				}
+			})
+			session, err := NewFleet(Options{Config: config}).Session(t.Context(), identity, "us-east-1")
+			g.Expect(err).NotTo(HaveOccurred())
+			_, err = session.Region(testRegion).Status(t.Context(), "arn")
+			g.Expect(err).NotTo(HaveOccurred())
+			for server, f := range servers {
+				g.Expect(f.made("GetTrailStatus")).To(HaveLen(map[bool]int{true: 1}[server == c.cloudTrail]), server)
+				g.Expect(f.made("GetCallerIdentity")).To(HaveLen(map[bool]int{true: 1}[server == c.sts]), server)
+			}
+		})
+	}
+}
+
+func TestCABundle(t *testing.T) {
+	server := newFakeSTS(t, (*httptest.Server).StartTLS)
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(bundle, pemOf(server.Server), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		bundle string
+		works  bool
+	}{"with": {bundle, true}, "without": {"", false}} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			environment := map[string]string{"AWS_ENDPOINT_URL": server.URL}
+			if c.bundle != "" {
+				environment["AWS_CA_BUNDLE"] = c.bundle
+			}
+			cleanEnvironment(t, withKeys(environment))
+			config, err := LoadConfig(t.Context(), testRegion)
+			g.Expect(err).NotTo(HaveOccurred())
+			session, err := NewFleet(Options{Config: config}).Session(t.Context(), testIdentity(nil), "")
+			if !c.works {
+				g.Expect(err).To(MatchError(ContainSubstring("set AWS_CA_BUNDLE")))
+				g.Expect(Is(err, Transient)).To(BeTrue())
+				return
+			}
+			g.Expect(err).NotTo(HaveOccurred())
+			_, err = session.Region(testRegion).Status(t.Context(), "arn")
+			g.Expect(err).NotTo(HaveOccurred(), "CloudTrail's client trusts it, too")
+		})
+	}
+	t.Run("a bundle that is none is told", func(t *testing.T) {
+		cleanEnvironment(t, withKeys(map[string]string{"AWS_CA_BUNDLE": bundle + ".gone"}))
+		_, err := LoadConfig(t.Context(), testRegion)
+		NewWithT(t).Expect(err).To(MatchError(ContainSubstring("loading the AWS configuration")))
+	})
+}
+
+// TestProxy runs this test in a process of its own, as Go reads the proxy variables once in a process.
+func TestProxy(t *testing.T) {
+	const child = "TEST_PROXY_CHILD"
+	if os.Getenv(child) != "" {
+		config, err := LoadConfig(t.Context(), testRegion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = NewFleet(Options{Config: config}).Session(t.Context(), testIdentity(nil), "")
+		NewWithT(t).Expect(Is(err, Transient)).To(BeTrue(), "the proxy lets nobody through: %v", err)
+		return
+	}
+	g := NewWithT(t)
+	asked := make(chan string, 10)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.Host
+		http.Error(w, "no", http.StatusBadGateway)
+	}))
+	t.Cleanup(proxy.Close)
+	cleanEnvironment(t, withKeys(map[string]string{"HTTPS_PROXY": proxy.URL, child: "1"}))
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxy$") //nolint:gosec // This very program.
+	out, err := command.CombinedOutput()
+	g.Expect(err).NotTo(HaveOccurred(), string(out))
+	g.Expect(asked).To(Receive(Equal("CONNECT sts.eu-central-1.amazonaws.com:443")))
+}
+
+func TestNoCredentials(t *testing.T) {
+	server := newFakeSTS(t, (*httptest.Server).Start)
+	for name, edit := range map[string]func(*v1alpha1.AWSIdentity){
+		"for the operator itself": nil,
+		"for a role":              func(identity *v1alpha1.AWSIdentity) { identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			cleanEnvironment(t, map[string]string{"AWS_ENDPOINT_URL": server.URL})
+			config, err := LoadConfig(t.Context(), testRegion)
+			g.Expect(err).NotTo(HaveOccurred())
+			_, err = NewFleet(Options{Config: config}).Session(t.Context(), testIdentity(edit), "")
+			g.Expect(Is(err, Permission)).To(BeTrue(), "%v", err)
+			g.Expect(err).To(MatchError(ContainSubstring("NoCredentials: no AWS credentials: give")))
+		})
+	}
+}
+
+func TestRegionOfTheConfiguration(t *testing.T) {
+	for name, c := range map[string]struct{ environment, flag, region string }{
+		"from the environment":       {"us-east-1", "", "us-east-1"},
+		"the flag before the others": {"us-east-1", testRegion, testRegion},
+		"none":                       {"", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			environment := map[string]string{}
+			if c.environment != "" {
+				environment["AWS_REGION"] = c.environment
+			}
+			cleanEnvironment(t, environment)
+			config, err := LoadConfig(t.Context(), c.flag)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(NewFleet(Options{Config: config}).DefaultRegion()).To(Equal(c.region))
+		})
+	}
+}
+
+func TestRetryer(t *testing.T) {
+	t.Parallel()
+	for code, again := range map[string]bool{
+		"ConflictException": true, "ThrottlingException": true, "RequestTimeout": true,
+		"AccessDeniedException": false, "TrailNotFoundException": false, "InsufficientS3BucketPolicyException": false,
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			for _, mode := range []aws.RetryMode{"", aws.RetryModeStandard, aws.RetryModeAdaptive} {
+				g.Expect(newRetryer(mode).IsErrorRetryable(&smithy.GenericAPIError{Code: code})).To(Equal(again))
+			}
+		})
+	}
+}
+
+// TestRetriesOfTheConfiguration counts the tries that the environment allows.
+func TestRetriesOfTheConfiguration(t *testing.T) {
+	server := newFakeSTS(t, (*httptest.Server).Start)
+	for name, c := range map[string]struct {
+		environment map[string]string
+		adaptive    bool
+	}{
+		"standard": {map[string]string{}, false},
+		"adaptive": {map[string]string{"AWS_RETRY_MODE": "adaptive"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			c.environment["AWS_ENDPOINT_URL"] = server.URL
+			cleanEnvironment(t, withKeys(c.environment)) // AWS_MAX_ATTEMPTS=1
+			config, err := LoadConfig(t.Context(), testRegion)
+			g.Expect(err).NotTo(HaveOccurred())
+			before := len(server.made("GetCallerIdentity"))
+			server.set(func() { server.code = "Throttling" })
+			_, err = NewFleet(Options{Config: config}).Session(t.Context(), testIdentity(nil), "")
+			g.Expect(Is(err, Transient)).To(BeTrue(), "%v", err)
+			g.Expect(server.made("GetCallerIdentity")).To(HaveLen(before + 1))
+			g.Expect(config.RetryMode == aws.RetryModeAdaptive).To(Equal(c.adaptive))
+		})
+	}
+}
+
+func TestSessionNames(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ clusterID, want string }{
+		"a UID":                 {"0b6f2e7a-1111-4222-8333-444455556666", "trail-operator-0b6f2e7a-1111-4222-8333-444455556666"},
+		"all that AWS allows":   {"A_z+=,.@-9", "trail-operator-A_z+=,.@-9"},
+		"what AWS does not":     {"prod/eu west:1", "trail-operator-prod-eu-west-1"},
+		"not ASCII":             {"prüfung", "trail-operator-pr-fung"},
+		"longer than AWS takes": {strings.Repeat("x", 100), "trail-operator-" + strings.Repeat("x", 49)},
+		"long and not ASCII":    {strings.Repeat("é", 100), "trail-operator--"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			g.Expect(sessionName(c.clusterID)).To(Equal(c.want))
+			g.Expect(sessionName(c.clusterID)).To(MatchRegexp(`^[\w+=,.@-]{2,64}$`))
+		})
+	}
+}
+
+// TestAssumeRole goes from the operator's own key to the role's.
+func TestAssumeRole(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	server := newFakeSTS(t, (*httptest.Server).Start)
+	server.account = "444455556666"
+	identity := testIdentity(func(identity *v1alpha1.AWSIdentity) {
+		identity.Spec.RoleARN, identity.Spec.ExternalID = "arn:aws:iam::444455556666:role/r", "external/1"
+		identity.Spec.SessionTags = []v1alpha1.SessionTag{{Key: "team", Value: "security"}, {Key: "empty"}}
+	})
+	fleet := testFleet(server.URL)
+	session, err := fleet.Session(t.Context(), identity, "")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(session.AccountID).To(Equal("444455556666"))
+	g.Expect(session.ARN).To(Equal("arn:aws:sts::444455556666:assumed-role/r/s"))
+	g.Expect(session.Partition()).To(Equal("aws"))
+	_, err = session.Region(testRegion).Status(t.Context(), "arn")
+	g.Expect(err).NotTo(HaveOccurred())
+
+	assumed := server.made("AssumeRole")
+	g.Expect(assumed).To(HaveLen(1), "credentials are kept")
+	g.Expect(assumed[0].AccessKey).To(Equal("AKIDTEST"))
+	g.Expect(assumed[0].UserAgent).To(HaveSuffix(" trail-operator/v1.2.3"))
+	g.Expect(assumed[0].form).To(And(
+		HaveKeyWithValue("RoleArn", "arn:aws:iam::444455556666:role/r"),
+		HaveKeyWithValue("RoleSessionName", "trail-operator-cluster-1"),
+		HaveKeyWithValue("ExternalId", "external/1"),
+		HaveKeyWithValue("Tags.member.1.Key", "team"), HaveKeyWithValue("Tags.member.1.Value", "security"),
+		HaveKeyWithValue("Tags.member.2.Key", "empty"), HaveKeyWithValue("Tags.member.2.Value", ""),
+	))
+	g.Expect(server.made("GetCallerIdentity")).To(ConsistOf(HaveField("AccessKey", "ASIAROLE")))
+	g.Expect(server.made("GetTrailStatus")).To(ConsistOf(HaveField("AccessKey", "ASIAROLE")))
+
+	plain := testIdentity(func(identity *v1alpha1.AWSIdentity) {
+		identity.UID, identity.Spec.RoleARN = "uid-2", "arn:aws:iam::444455556666:role/r"
+	})
+	_, err = fleet.Session(t.Context(), plain, "")
+	g.Expect(err).NotTo(HaveOccurred())
+	for key := range server.made("AssumeRole")[1].form {
+		g.Expect(key).NotTo(Or(HavePrefix("Tags"), Equal("ExternalId")), "session tags need a trust policy of their own")
+	}
+}
+
+func TestRoleCredentialsAreRenewed(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	server := newFakeSTS(t, (*httptest.Server).Start)
+	server.lifetime = credentialsExpiry / 2
+	session, err := testFleet(server.URL).Session(t.Context(), testIdentity(func(identity *v1alpha1.AWSIdentity) {
+		identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r"
+	}), "")
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = session.Region(testRegion).Status(t.Context(), "arn")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(server.made("AssumeRole")).To(HaveLen(2), "what ends within a minute is not used any more")
+}
+
+func TestSessionsAreShared(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	server := newFakeSTS(t, (*httptest.Server).Start)
+	server.hold = make(chan struct{})
+	fleet := testFleet(server.URL)
+	impatient, cancel := context.WithCancel(t.Context())
+	var gaveUp error
+	var first, others sync.WaitGroup
+	first.Go(func() { _, gaveUp = fleet.Session(impatient, testIdentity(nil), "") })
+	g.Eventually(func() []stsCall { return server.made("GetCallerIdentity") }).Should(HaveLen(1), "the first caller opens the session")
+	sessions := make([]*Session, 50)
+	for i := range sessions {
+		others.Go(func() {
+			var err error
+			if sessions[i], err = fleet.Session(t.Context(), testIdentity(nil), ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	cancel()
+	first.Wait()
+	g.Expect(gaveUp).To(MatchError(ContainSubstring("Canceled")))
+	close(server.hold)
+	others.Wait()
+	for _, session := range sessions {
+		g.Expect(session).To(BeIdenticalTo(sessions[0]))
+	}
+	g.Expect(server.made("GetCallerIdentity")).To(HaveLen(1), "one call for all, and who gives up does not end it")
+	g.Expect(sessions[0].Region(testRegion)).To(BeIdenticalTo(sessions[0].Region(testRegion)))
+	g.Expect(sessions[0].Region(testRegion)).NotTo(BeIdenticalTo(sessions[0].Region("us-east-1")))
+}
+
+// TestSessionsAreReopened holds when a session is opened anew.
+func TestSessionsAreReopened(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		then  func(*Fleet, *fakeSTS, *v1alpha1.AWSIdentity)
+		calls int
+	}{
+		"not for another look": {func(*Fleet, *fakeSTS, *v1alpha1.AWSIdentity) {}, 1},
+		"not for its status": {func(_ *Fleet, _ *fakeSTS, identity *v1alpha1.AWSIdentity) {
+			identity.ResourceVersion, identity.Status.AccountID = "2", testAccount
+		}, 1},
+		"for a changed spec":    {func(_ *Fleet, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { identity.Generation++ }, 2},
+		"for a new object":      {func(_ *Fleet, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { identity.UID = "uid-2" }, 2},
+		"when it was forgotten": {func(fleet *Fleet, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { fleet.Forget(identity.UID) }, 2},
+		"others are not forgotten": {func(fleet *Fleet, _ *fakeSTS, _ *v1alpha1.AWSIdentity) {
+			fleet.Forget(types.UID("uid-2"))
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			server := newFakeSTS(t, (*httptest.Server).Start)
+			fleet, identity := testFleet(server.URL), testIdentity(nil)
+			_, err := fleet.Session(t.Context(), identity, "")
+			g.Expect(err).NotTo(HaveOccurred())
+			c.then(fleet, server, identity)
+			_, err = fleet.Session(t.Context(), identity, "")
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(server.made("GetCallerIdentity")).To(HaveLen(c.calls))
+		})
+	}
+	t.Run("after a failure", func(t *testing.T) {
+		t.Parallel()
+		g := NewWithT(t)
+		server := newFakeSTS(t, (*httptest.Server).Start)
+		server.code = "ExpiredToken"
+		fleet := testFleet(server.URL)
+		_, err := fleet.Session(t.Context(), testIdentity(nil), "")
+		g.Expect(Is(err, Permission)).To(BeTrue(), "%v", err)
+		g.Expect(err).To(MatchError("GetCallerIdentity: ExpiredToken: no"))
+		server.set(func() { server.code = "" })
+		_, err = fleet.Session(t.Context(), testIdentity(nil), "")
+		g.Expect(err).NotTo(HaveOccurred())
+	})
+	t.Run("after a role was refused", func(t *testing.T) {
+		t.Parallel()
+		g := NewWithT(t)
+		server := newFakeSTS(t, (*httptest.Server).Start)
+		server.code = "AccessDenied"
+		fleet := testFleet(server.URL)
+		identity := testIdentity(func(identity *v1alpha1.AWSIdentity) { identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r" })
+		_, err := fleet.Session(t.Context(), identity, "")
+		var known *Error
+		g.Expect(errors.As(err, &known)).To(BeTrue())
+		g.Expect(known.Operation).To(Equal("AssumeRole"))
+		g.Expect(known.Class).To(Equal(Permission))
+		g.Expect(server.made("GetCallerIdentity")).To(BeEmpty())
+		server.set(func() { server.code = "" })
+		_, err = fleet.Session(t.Context(), identity, "")
+		g.Expect(err).NotTo(HaveOccurred())
+	})
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	server := newFakeSTS(t, (*httptest.Server).Start)
+	fleet, identity := testFleet(server.URL), testIdentity(nil)
+	calls := func() int { return len(server.made("GetCallerIdentity")) }
+
+	first, err := fleet.Check(t.Context(), identity, "")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(calls()).To(Equal(1), "a session that was just opened was checked by that")
+	second, err := fleet.Check(t.Context(), identity, "")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(calls()).To(Equal(2))
+	g.Expect(second).To(BeIdenticalTo(first))
+
+	server.set(func() { server.code = "InvalidClientTokenId" })
+	_, err = fleet.Check(t.Context(), identity, "")
+	g.Expect(Is(err, Permission)).To(BeTrue(), "%v", err)
+
+	server.set(func() { server.code, server.account = "", "444455556666" })
+	third, err := fleet.Check(t.Context(), identity, "")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(third.AccountID).To(Equal("444455556666"))
+	g.Expect(first.AccountID).To(Equal(testAccount), "what others hold does not change under them")
+	g.Expect(third.Region(testRegion).AccountID()).To(Equal("444455556666"))
+}
+
+func TestAWSEndpoints(t *testing.T) {
+	t.Parallel()
+	for endpoint, is := range map[string]bool{
+		"": true,
+		"https://cloudtrail.eu-central-1.amazonaws.com":                    true,
+		"https://cloudtrail-fips.us-east-1.amazonaws.com":                  true,
+		"https://vpce-0123.cloudtrail.us-east-1.vpce.amazonaws.com":        true,
+		"https://cloudtrail.cn-north-1.amazonaws.com.cn":                   true,
+		"https://cloudtrail.us-east-1.api.aws":                             true,
+		"https://cloudtrail.us-iso-east-1.c2s.ic.gov":                      true,
+		"https://CloudTrail.US-East-1.AmazonAWS.com:443":                   true,
+		"http://localhost:4566":                                            false,
+		"http://127.0.0.1:4566":                                            false,
+		"http://localstack.default.svc:4566":                               false,
+		"https://notamazonaws.com":                                         false,
+		"https://amazonaws.com.example.org":                                false,
+		"https://example.org/cloudtrail.us-east-1.amazonaws.com":           false,
+		"http://emulator.trail-operator.svc.cluster.local/amazonaws.com.x": false,
+		":not a url": true,
+	} {
+		t.Run(endpoint, func(t *testing.T) {
+			t.Parallel()
+			NewWithT(t).Expect(isAWSEndpoint(endpoint)).To(Equal(is))
+		})
+	}
+}
+
+func TestPartitionOfASession(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ arn, region, partition string }{
+		"of its ARN":          {"arn:aws-us-gov:sts::111122223333:assumed-role/r/s", testRegion, "aws-us-gov"},
+		"else of its region":  {"", "cn-north-1", "aws-cn"},
+		"else of the default": {"not an ARN", "", "aws"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			NewWithT(t).Expect((&Session{ARN: c.arn, config: aws.Config{Region: c.region}}).Partition()).To(Equal(c.partition))
+		})
+	}
+}
