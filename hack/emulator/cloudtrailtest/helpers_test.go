@@ -3,6 +3,7 @@ package cloudtrailtest_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -56,6 +57,7 @@ type emulator struct {
 	*cloudtrailtest.Server
 	url   string
 	clock *clock
+	http  *http.Client
 }
 
 // start runs an emulator. Request rates are off unless asked for by withRates.
@@ -69,7 +71,9 @@ func start(t *testing.T, change ...func(*cloudtrailtest.Options)) *emulator {
 	srv := cloudtrailtest.New(opts)
 	ts := httptest.NewServer(srv)
 	t.Cleanup(ts.Close)
-	return &emulator{srv, ts.URL, c}
+	client := cloudtrailtest.NewHTTPClient()
+	t.Cleanup(client.CloseIdleConnections)
+	return &emulator{srv, ts.URL, c, client}
 }
 
 // in returns a client of a region with the default credentials, which does not retry.
@@ -77,14 +81,14 @@ func (e *emulator) in(region string) *cloudtrail.Client { return e.as("test", "t
 
 func (e *emulator) as(id, secret, token, region string) *cloudtrail.Client {
 	return cloudtrail.New(cloudtrail.Options{
-		Region: region, BaseEndpoint: aws.String(e.url), RetryMaxAttempts: 1,
+		Region: region, BaseEndpoint: aws.String(e.url), RetryMaxAttempts: 1, HTTPClient: e.http,
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, token),
 	})
 }
 
 func (e *emulator) sts(id, secret, token string) *sts.Client {
 	return sts.New(sts.Options{
-		Region: region, BaseEndpoint: aws.String(e.url), RetryMaxAttempts: 1,
+		Region: region, BaseEndpoint: aws.String(e.url), RetryMaxAttempts: 1, HTTPClient: e.http,
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, token),
 	})
 }

@@ -191,7 +191,12 @@ func (x *exchange) serveCloudTrail() {
 		writeJSONError(x.w, x.requestID, asAPIError(err))
 		return
 	}
-	writeJSON(x.w, x.requestID, out)
+	raw, failed := json.Marshal(out)
+	if failed != nil {
+		writeJSONError(x.w, x.requestID, asAPIError(failed))
+		return
+	}
+	writeRaw(x.w, x.requestID, http.StatusOK, raw)
 }
 
 // cloudTrail does what the request asks for. reset says to cut the connection instead of answering.
@@ -289,15 +294,6 @@ func (x *exchange) targetOperation() (string, error) {
 		return op, unknown
 	}
 	return op, nil
-}
-
-func writeJSON(w http.ResponseWriter, requestID string, out map[string]any) {
-	raw, err := json.Marshal(out)
-	if err != nil {
-		writeJSONError(w, requestID, &APIError{Code: "InternalFailure", Message: err.Error(), Status: http.StatusInternalServerError})
-		return
-	}
-	writeRaw(w, requestID, http.StatusOK, raw)
 }
 
 func writeJSONError(w http.ResponseWriter, requestID string, e *APIError) {
