@@ -7,6 +7,8 @@ IMG     ?= trail-operator:$(VERSION)
 TEST_ARGS ?=
 # What to test.
 PKG ?= ./...
+# More arguments for `make bench`; bin/bench -h lists them.
+BENCH_ARGS ?=
 # More arguments for the operator under `make run`.
 RUN_ARGS ?=
 
@@ -48,8 +50,9 @@ cover: ## Run all tests and show what they cover, in bin/coverage.html
 	go tool cover -func=bin/coverage.out | tail -1
 
 .PHONY: bench
-bench: ## Run the benchmarks
-	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" go test -run '^$$' -bench . -benchmem $(PKG)
+bench: build ## Measure time, calls, writes and memory of a fleet (BENCH_ARGS="-trails=500,2000")
+	go build -o bin/bench ./hack/bench
+	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" bin/bench $(BENCH_ARGS)
 
 .PHONY: lint
 lint: bin/golangci-lint ## Check the code's style and habits
@@ -193,7 +196,7 @@ tools: bin/helm bin/helm-docs bin/helm-unittest bin/kubeconform
 # build-tool MODULE,PACKAGE[,LDFLAGS]: builds a tool at the version that MODULE's go.mod pins.
 # touch, because go leaves a binary that is up to date as old as it is.
 define build-tool
-	GOWORK=off go -C $(1) build -trimpath -ldflags "-s -w $(3)" -o $(CURDIR)/$@ $(2)
+	GOWORK=off CGO_ENABLED=0 go -C $(1) build -trimpath -ldflags "-s -w $(3)" -o $(CURDIR)/$@ $(2)
 	@touch $@
 endef
 
