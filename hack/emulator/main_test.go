@@ -64,7 +64,7 @@ func TestRun(t *testing.T) {
 	if err != nil || *created.TrailARN != "arn:aws:cloudtrail:eu-west-1:222233334444:trail/audit" {
 		t.Fatal(created, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, match[1]+"/_emulator/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, match[1]+"/_emulator/healthz", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

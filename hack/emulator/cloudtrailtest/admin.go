@@ -70,11 +70,11 @@ func collection[T any](handle func(string, func(*http.Request) (any, error)), na
 	handle("GET"+path, func(*http.Request) (any, error) { return list(), nil })
 	handle("PUT"+path, func(r *http.Request) (any, error) {
 		raw := map[string]any{}
-		v, err := decode[T](r, &raw)
+		v, err := decode[T](r, raw)
 		if err != nil {
 			return nil, err
 		}
-		if text, _ := raw[id].(string); text == "" {
+		if text, ok := raw[id].(string); !ok || text == "" {
 			return nil, fmt.Errorf("%w: %s is required", errUsage, id)
 		}
 		put(v)
@@ -91,14 +91,14 @@ func collection[T any](handle func(string, func(*http.Request) (any, error)), na
 }
 
 // decode reads a request's JSON body strictly; raw, if given, gets the same as it came.
-func decode[T any](r *http.Request, raw *map[string]any) (T, error) {
+func decode[T any](r *http.Request, raw map[string]any) (T, error) {
 	var v T
 	var body json.RawMessage
 	if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody)).Decode(&body); err != nil {
 		return v, fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if raw != nil {
-		if err := json.Unmarshal(body, raw); err != nil {
+		if err := json.Unmarshal(body, &raw); err != nil {
 			return v, fmt.Errorf("%w: %w", errUsage, err)
 		}
 	}

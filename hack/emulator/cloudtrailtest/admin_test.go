@@ -41,7 +41,7 @@ func TestAdminAPI(t *testing.T) {
 		{"DELETE", "buckets?name=other-logs", "", 200, ok},
 		{"DELETE", "buckets", "", 400, `{"message":"badrequest:?name=isrequired"}`},
 		{"PUT", "buckets", `{}`, 400, `{"message":"badrequest:nameisrequired"}`},
-		{"PUT", "buckets", `{"name":"x","colour":"red"}`, 400, `{"message":"badrequest:json:unknownfield\"colour\""}`},
+		{"PUT", "buckets", `{"name":"x","depth":"red"}`, 400, `{"message":"badrequest:json:unknownfield\"depth\""}`},
 		{"PUT", "buckets", `[`, 400, `{"message":"badrequest:unexpectedEOF"}`},
 		{"PUT", "buckets", `[]`, 400, `{"message":"badrequest:json:cannotunmarshalarrayintoGovalueoftypemap[string]interface{}"}`},
 		{"GET", "buckets", "", 200, `[{"name":"trail-logs","allowedPrefixes":["","x"]}]`},

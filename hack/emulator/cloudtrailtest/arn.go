@@ -61,20 +61,15 @@ func trailARN(region, account, name string) string {
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
-// parseTrailARN reads a trail's ARN and returns it with the trail's name.
-func parseTrailARN(s, partition string) (arn, string, error) {
-	invalid := func() (arn, string, error) {
-		return arn{}, "", fail("CloudTrailARNInvalidException", "The provided ARN is not valid: %s. The following is the format of a trail ARN: arn:%s:cloudtrail:us-east-2:123456789012:trail/MyTrail", s, partition)
-	}
+// validTrailARN checks a trail's ARN.
+func validTrailARN(s, partition string) error {
 	a, ok := parseARN(s)
-	if !ok || a.service != "cloudtrail" || a.partition != partition || a.region == "" || !accountID.MatchString(a.account) {
-		return invalid()
-	}
 	name, isTrail := strings.CutPrefix(a.resource, "trail/")
-	if !isTrail || validTrailName(name) != nil {
-		return invalid()
+	if !ok || a.service != "cloudtrail" || a.partition != partition || a.region == "" || !accountID.MatchString(a.account) ||
+		!isTrail || validTrailName(name) != nil {
+		return fail("CloudTrailARNInvalidException", "The provided ARN is not valid: %s. The following is the format of a trail ARN: arn:%s:cloudtrail:us-east-2:123456789012:trail/MyTrail", s, partition)
 	}
-	return a, name, nil
+	return nil
 }
 
 func lowerFirst(s string) string {

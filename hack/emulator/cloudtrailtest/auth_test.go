@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -42,7 +42,7 @@ func TestWhoSigned(t *testing.T) {
 }
 
 // post sends a request by hand, signed unless sign is nil.
-func (e *emulator) post(t *testing.T, body string, change func(*http.Request), sign func(*http.Request)) (int, map[string]string, http.Header) {
+func (e *emulator) post(t *testing.T, body string, change, sign func(*http.Request)) (int, map[string]string, http.Header) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+"/", strings.NewReader(body))
 	wants(t, err, "")
@@ -72,6 +72,7 @@ func (e *emulator) post(t *testing.T, body string, change func(*http.Request), s
 
 // signed signs as the SDK does, as service and at the time given.
 func signed(t *testing.T, body, service string, at time.Time) func(*http.Request) {
+	t.Helper()
 	return func(r *http.Request) {
 		t.Helper()
 		creds := aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}

@@ -1,6 +1,7 @@
 package cloudtrailtest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -64,7 +65,7 @@ func asAPIError(err error) *APIError {
 	if err == nil {
 		return nil
 	}
-	if e, ok := err.(*APIError); ok {
+	if e, ok := errors.AsType[*APIError](err); ok {
 		return e
 	}
 	return &APIError{Code: "InternalFailure", Message: err.Error(), Status: http.StatusInternalServerError}

@@ -44,7 +44,7 @@ func (s *Server) findByName(c *call, name string, want access) (*trail, error) {
 
 // findByARN finds a trail of the caller's account, or one of its organization.
 func (s *Server) findByARN(c *call, ident string, want access) (*trail, error) {
-	if _, _, err := parseTrailARN(ident, c.partition); err != nil {
+	if err := validTrailARN(ident, c.partition); err != nil {
 		return nil, err
 	}
 	t := s.byARN[ident]

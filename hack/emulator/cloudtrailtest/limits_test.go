@@ -76,7 +76,7 @@ func TestRates(t *testing.T) {
 				equal(t, op+" a second later", passes(func() error { return do(shared.in(region)) }), class.rate)
 				shared.clock.add(time.Hour)
 				equal(t, op+" saves nothing up", passes(func() error { return do(shared.in(region)) }), class.rate)
-				break //nolint:staticcheck // one of them is enough
+				break // One of them is enough.
 			}
 		})
 	}

@@ -12,13 +12,13 @@ import (
 const (
 	management = "111122223333"
 	delegated  = "222233334444"
-	member     = "333344445555"
+	ordinary   = "333344445555"
 	outsider   = "444455556666"
 )
 
 func organization(change ...func(*cloudtrailtest.Organization)) cloudtrailtest.Organization {
 	o := cloudtrailtest.Organization{
-		ID: "o-exampleorgid", ManagementAccount: management, DelegatedAdministrators: []string{delegated}, Members: []string{member},
+		ID: "o-exampleorgid", ManagementAccount: management, DelegatedAdministrators: []string{delegated}, Members: []string{ordinary},
 	}
 	for _, f := range change {
 		f(&o)
@@ -36,7 +36,7 @@ func TestWhoMayCreateOrganizationTrails(t *testing.T) {
 	}{
 		"management":                {nil, management, ""},
 		"delegated administrator":   {nil, delegated, ""},
-		"member":                    {nil, member, "NotOrganizationMasterAccountException"},
+		"member":                    {nil, ordinary, "NotOrganizationMasterAccountException"},
 		"outsider":                  {nil, outsider, "OrganizationsNotInUseException"},
 		"billing only":              {func(o *cloudtrailtest.Organization) { o.ConsolidatedBillingOnly = true }, management, "OrganizationNotInAllFeaturesModeException"},
 		"no trusted access":         {func(o *cloudtrailtest.Organization) { o.TrustedAccessDisabled = true }, management, "CloudTrailAccessNotEnabledException"},
@@ -77,8 +77,8 @@ func TestOrganizationTrailSeenFromOutside(t *testing.T) {
 		"management elsewhere": {management, "us-east-1", seen{"TrailNotFoundException", "", "InvalidHomeRegionException", "CloudTrailARNInvalidException", "org"}},
 		"delegated":            {delegated, region, seen{"TrailNotFoundException", "", "", "", "org"}},
 		"delegated elsewhere":  {delegated, "us-east-1", seen{"TrailNotFoundException", "", "InvalidHomeRegionException", "CloudTrailARNInvalidException", "org"}},
-		"member":               {member, region, seen{"TrailNotFoundException", "", "NotOrganizationMasterAccountException", "CloudTrailARNInvalidException", "org"}},
-		"member elsewhere":     {member, "us-east-1", seen{"TrailNotFoundException", "", "NotOrganizationMasterAccountException", "CloudTrailARNInvalidException", "org"}},
+		"member":               {ordinary, region, seen{"TrailNotFoundException", "", "NotOrganizationMasterAccountException", "CloudTrailARNInvalidException", "org"}},
+		"member elsewhere":     {ordinary, "us-east-1", seen{"TrailNotFoundException", "", "NotOrganizationMasterAccountException", "CloudTrailARNInvalidException", "org"}},
 		"outsider":             {outsider, region, seen{"TrailNotFoundException", "TrailNotFoundException", "TrailNotFoundException", "CloudTrailARNInvalidException", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,12 +116,12 @@ func TestOrganizationTrailSeenFromOutside(t *testing.T) {
 	_, err = e.account(delegated, region).StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: aws.String("org")})
 	wants(t, err, "TrailNotFoundException")
 	// A shadow's name is taken.
-	wants(t, tryCreate(e.account(member, region), "org"), "TrailAlreadyExistsException")
+	wants(t, tryCreate(e.account(ordinary, region), "org"), "TrailAlreadyExistsException")
 	wants(t, tryCreate(e.account(outsider, region), "org"), "")
 	// The delegated administrator may delete it.
 	_, err = e.account(delegated, region).DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: &arn})
 	wants(t, err, "")
-	same(t, "left in the member", names(t, e.account(member, region), nil))
+	same(t, "left in the member", names(t, e.account(ordinary, region), nil))
 }
 
 func TestConversion(t *testing.T) {
@@ -132,16 +132,16 @@ func TestConversion(t *testing.T) {
 		_, err := e.account(account, region).UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: arn, IsOrganizationTrail: &to})
 		return err
 	}
-	same(t, "not the member's yet", names(t, e.account(member, region), nil))
+	same(t, "not the member's yet", names(t, e.account(ordinary, region), nil))
 	wants(t, convert(management, true), "")
-	same(t, "the member's", names(t, e.account(member, region), nil), "org")
+	same(t, "the member's", names(t, e.account(ordinary, region), nil), "org")
 	wants(t, convert(delegated, true), "") // That is no conversion.
 	wants(t, convert(delegated, false), "NotOrganizationMasterAccountException")
 	wants(t, convert(management, false), "")
-	same(t, "no longer the member's", names(t, e.account(member, region), nil))
+	same(t, "no longer the member's", names(t, e.account(ordinary, region), nil))
 	wants(t, convert(delegated, true), "TrailNotFoundException")
-	own := create(t, e.account(member, region), "own").TrailARN
-	_, err := e.account(member, region).UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: own, IsOrganizationTrail: aws.Bool(true)})
+	own := create(t, e.account(ordinary, region), "own").TrailARN
+	_, err := e.account(ordinary, region).UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: own, IsOrganizationTrail: aws.Bool(true)})
 	wants(t, err, "NotOrganizationMasterAccountException")
 }
 
@@ -150,7 +150,7 @@ func TestOrganizationTrailsCountInMembers(t *testing.T) {
 	e.SetOrganization(organization())
 	create(t, e.account(management, region), "org", forAll)
 	for _, name := range []string{"one", "two", "three", "four"} {
-		create(t, e.account(member, region), name)
+		create(t, e.account(ordinary, region), name)
 	}
-	wants(t, tryCreate(e.account(member, region), "five"), "MaximumNumberOfTrailsExceededException")
+	wants(t, tryCreate(e.account(ordinary, region), "five"), "MaximumNumberOfTrailsExceededException")
 }

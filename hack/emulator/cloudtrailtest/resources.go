@@ -106,8 +106,8 @@ type resources struct {
 
 func newResources() resources {
 	return resources{
-		newRegistry[Bucket](), newRegistry[Topic](), newRegistry[Key](), map[string]string{},
-		newRegistry[LogGroup](), newRegistry[LogRole](),
+		buckets: newRegistry[Bucket](), topics: newRegistry[Topic](), keys: newRegistry[Key](), aliases: map[string]string{},
+		logGroups: newRegistry[LogGroup](), logRoles: newRegistry[LogRole](),
 	}
 }
 
@@ -266,8 +266,10 @@ func (s *Server) checkLogs(cfg settings) error {
 	return nil
 }
 
-var keyID = regexp.MustCompile(`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$`)
-var aliasName = regexp.MustCompile(`^alias/[a-zA-Z0-9/_-]{1,250}$`)
+var (
+	keyID     = regexp.MustCompile(`^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$`)
+	aliasName = regexp.MustCompile(`^alias/[a-zA-Z0-9/_-]{1,250}$`)
+)
 
 // resolveKey turns what KmsKeyId may be (id, key ARN, alias, alias ARN) into the key's ARN, with which AWS answers. An id or alias is one of
 // the caller's account and region.

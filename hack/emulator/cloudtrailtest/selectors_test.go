@@ -91,7 +91,7 @@ func TestBasicSelectors(t *testing.T) {
 	}
 }
 
-func field(name string, op string, values ...string) types.AdvancedFieldSelector {
+func field(name, op string, values ...string) types.AdvancedFieldSelector {
 	f := types.AdvancedFieldSelector{Field: &name}
 	switch op {
 	case "Equals":

@@ -58,7 +58,7 @@ func New(opts Options) *Server {
 	for _, r := range s.opts.Regions {
 		s.regions[r] = true
 	}
-	s.random = mathrand.New(mathrand.NewPCG(uint64(s.opts.Seed), 0x7261696c)) //nolint:gosec // faults, not secrets
+	s.random = mathrand.New(mathrand.NewPCG(uint64(s.opts.Seed), 0x7261696c))
 	s.tokenKey = randomBytes(32)
 	s.clear()
 	s.AddCredentials(Credentials{AccessKeyID: "test", SecretAccessKey: "test", ARN: "arn:aws:iam::111122223333:user/operator"})
@@ -165,10 +165,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x := &exchange{server: s, w: w, r: r, body: body, requestID: newID()}
 	if r.Header.Get("X-Amz-Target") != "" {
-		x.serveCloudTrail()
+		x.serveCloudTrail(r.Context())
 		return
 	}
-	x.serveSTS()
+	x.serveSTS(r.Context())
 }
 
 // exchange is one HTTP request with its answer.
@@ -180,9 +180,9 @@ type exchange struct {
 	requestID string
 }
 
-func (x *exchange) serveCloudTrail() {
+func (x *exchange) serveCloudTrail(ctx context.Context) {
 	c := &call{requestID: x.requestID}
-	out, err, reset := x.cloudTrail(c)
+	out, err, reset := x.cloudTrail(ctx, c)
 	if reset {
 		cut(x.w)
 		return
@@ -200,7 +200,7 @@ func (x *exchange) serveCloudTrail() {
 }
 
 // cloudTrail does what the request asks for. reset says to cut the connection instead of answering.
-func (x *exchange) cloudTrail(c *call) (out map[string]any, err error, reset bool) { //nolint:revive // reset is not part of the error
+func (x *exchange) cloudTrail(ctx context.Context, c *call) (out map[string]any, err error, reset bool) { //nolint:revive // reset is not part of the error
 	s := x.server
 	op, err := x.targetOperation()
 	c.operation = op
@@ -219,7 +219,7 @@ func (x *exchange) cloudTrail(c *call) (out map[string]any, err error, reset boo
 		s.record(c, err)
 		return nil, err, false
 	}
-	return s.attempt(x.r.Context(), c, func() (map[string]any, error) { return s.perform(c) })
+	return s.attempt(ctx, c, func() (map[string]any, error) { return s.perform(c) })
 }
 
 // attempt lets limits and faults have their say before and after do, calls the hooks around it, and records the call.
@@ -347,7 +347,7 @@ func (s *Server) now() time.Time { return s.opts.Now().UTC() }
 
 func randomBytes(n int) []byte {
 	b := make([]byte, n)
-	rand.Read(b) //nolint:errcheck // never fails
+	rand.Read(b)
 	return b
 }
 

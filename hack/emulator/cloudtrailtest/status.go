@@ -72,11 +72,11 @@ func (s *Server) delivered(t *trail, now time.Time) deliveries {
 	if s.opts.DeliveryInterval <= 0 || !t.logging {
 		return d
 	}
-	rounds := now.Sub(t.started) / s.opts.DeliveryInterval
-	if rounds < 1 {
+	passed := now.Sub(t.started)
+	if passed < s.opts.DeliveryInterval {
 		return d
 	}
-	latest := t.started.Add(rounds * s.opts.DeliveryInterval)
+	latest := t.started.Add(passed.Truncate(s.opts.DeliveryInterval))
 	for _, one := range []struct {
 		channel *channel
 		inUse   bool

@@ -1,6 +1,7 @@
 package cloudtrailtest
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
@@ -28,9 +29,9 @@ var stsOperations = map[string]stsHandler{
 }
 
 // serveSTS answers the query protocol: parameters in a form, answers in XML.
-func (x *exchange) serveSTS() {
+func (x *exchange) serveSTS(ctx context.Context) {
 	c := &call{requestID: x.requestID}
-	out, err, reset := x.sts(c)
+	out, err, reset := x.sts(ctx, c)
 	if reset {
 		cut(x.w)
 		return
@@ -42,7 +43,7 @@ func (x *exchange) serveSTS() {
 	x.writeXML(http.StatusOK, out)
 }
 
-func (x *exchange) sts(c *call) (out any, err error, reset bool) { //nolint:revive // reset is not part of the error
+func (x *exchange) sts(ctx context.Context, c *call) (out any, err error, reset bool) { //nolint:revive // reset is not part of the error
 	s := x.server
 	form, err := x.form()
 	if err == nil {
@@ -68,7 +69,7 @@ func (x *exchange) sts(c *call) (out any, err error, reset bool) { //nolint:revi
 		s.record(c, err)
 		return nil, err, false
 	}
-	_, err, reset = s.attempt(x.r.Context(), c, func() (map[string]any, error) {
+	_, err, reset = s.attempt(ctx, c, func() (map[string]any, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		c.now = s.now()

@@ -159,7 +159,7 @@ func (s *Server) tagged(c *call, ident string, want access) (*trail, error) {
 	if kind, _, _ := strings.Cut(a.resource, "/"); ok && a.service == "cloudtrail" && kind != "trail" {
 		return nil, notATrail(kind, ident)
 	}
-	if _, _, err := parseTrailARN(ident, c.partition); err != nil {
+	if err := validTrailARN(ident, c.partition); err != nil {
 		return nil, err
 	}
 	t := s.byARN[ident]

@@ -291,7 +291,7 @@ func applyTopic(c *call, cfg *settings, topic *string) error {
 	return err
 }
 
-func set[T any](field *T, to *T) {
+func set[T any](field, to *T) {
 	if to != nil {
 		*field = *to
 	}

@@ -95,8 +95,10 @@ func resolveTopic(c *call, topic string) (string, error) {
 	return topic, nil
 }
 
-var logGroupResource = regexp.MustCompile(`^log-group:[A-Za-z0-9_./#-]{1,512}:\*$`)
-var logRoleResource = regexp.MustCompile(`^role/[\x21-\x7e]{1,576}$`)
+var (
+	logGroupResource = regexp.MustCompile(`^log-group:[A-Za-z0-9_./#-]{1,512}:\*$`)
+	logRoleResource  = regexp.MustCompile(`^role/[\x21-\x7e]{1,576}$`)
+)
 
 // validLogs checks the log group and the role that CloudTrail writes to it with: both or none, ARNs of the caller's or the
 // owner's account, the log group's with the trailing :* and in the trail's region.
