@@ -128,13 +128,36 @@ func (s *Server) visible(account, region string) []*trail {
 		}
 	}
 	out = append(out, s.orgShadows(account, region)...)
-	slices.SortFunc(out, func(x, y *trail) int {
+	sortTrails(out)
+	return out
+}
+
+// listed returns the trails of an account in all regions of a partition, by name, and those of its organization.
+func (s *Server) listed(account, partition string) []*trail {
+	var out []*trail
+	for region, trails := range s.account(account).home {
+		if partitionOf(region) == partition {
+			out = slices.AppendSeq(out, maps.Values(trails))
+		}
+	}
+	if s.org.isMember(account) {
+		for _, t := range s.account(s.org.ManagementAccount).org {
+			if partitionOf(t.home) == partition {
+				out = append(out, t)
+			}
+		}
+	}
+	sortTrails(out)
+	return out
+}
+
+func sortTrails(trails []*trail) {
+	slices.SortFunc(trails, func(x, y *trail) int {
 		if c := strings.Compare(x.name, y.name); c != 0 {
 			return c
 		}
 		return strings.Compare(x.arn, y.arn)
 	})
-	return out
 }
 
 // orgShadows returns the organization's trails that show in a region of a member account.

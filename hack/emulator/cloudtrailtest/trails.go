@@ -192,7 +192,8 @@ func (s *Server) describeTrails(c *call) (map[string]any, error) {
 	return map[string]any{"trailList": list}, nil
 }
 
-// listTrails lists the trails that show in this region, a page at a time.
+// listTrails lists the trails of the account, of all regions, a page at a time: "Returns the name, ARN, and home Region of trails in
+// the current account."
 func (s *Server) listTrails(c *call) (map[string]any, error) {
 	token := c.params.optText("NextToken")
 	if err := c.params.problem(); err != nil {
@@ -206,7 +207,7 @@ func (s *Server) listTrails(c *call) (map[string]any, error) {
 	}
 	list := []map[string]any{}
 	last := ""
-	for _, t := range s.visible(c.account, c.region) {
+	for _, t := range s.listed(c.account, c.partition) {
 		if position := t.name + "|" + t.arn; position > after && !s.fresh(t, c.now) {
 			if len(list) == s.opts.ListTrailsPageSize {
 				return map[string]any{"Trails": list, "NextToken": s.sealToken(purpose, last)}, nil

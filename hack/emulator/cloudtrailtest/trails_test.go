@@ -466,7 +466,7 @@ func TestListTrails(t *testing.T) {
 			got = append(got, *one.Name+"@"+*one.HomeRegion)
 		}
 	}
-	same(t, "trails", got, "everywhere@us-east-1", "here-0@eu-west-1", "here-1@eu-west-1", "here-2@eu-west-1", "here-3@eu-west-1")
+	same(t, "trails", got, "away@us-east-1", "everywhere@us-east-1", "here-0@eu-west-1", "here-1@eu-west-1", "here-2@eu-west-1", "here-3@eu-west-1")
 	equal(t, "pages", pages, 3)
 	out, err := e.in(region).ListTrails(ctx, nil)
 	wants(t, err, "")
@@ -589,4 +589,12 @@ func TestMissingMembers(t *testing.T) {
 		wants(t, err, "SerializationException")
 	}
 	equal(t, "trails", len(e.Trails()), 0)
+	for member, value := range map[string]any{
+		"MaxResults": 1.5, "StartTime": "2026-03-01T12:00:00Z", "EndTime": true, "LookupAttributes": []any{"EventName"}, "NextToken": 1,
+	} {
+		_, err := actor.Do(region, "LookupEvents", map[string]any{member: value})
+		wants(t, err, "SerializationException")
+	}
+	_, err = actor.Do(region, "LookupEvents", map[string]any{"MaxResults": "1"})
+	equal(t, "message", err.Error(), "SerializationException: STRING_VALUE of member MaxResults can not be converted to Integer")
 }
