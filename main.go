@@ -287,8 +287,14 @@ func addControllers(ctx context.Context, manager ctrl.Manager, fleet *cloudtrail
 	if err != nil {
 		return err
 	}
+	// Not from the cache, which may hold a part of the Trails only. What this operator has no right to read is left to the others.
+	allTrails := manager.GetAPIReader()
+	if scoped(f) {
+		allTrails = manager.GetClient()
+	}
 	identities, err := awsidentity.New(awsidentity.Options{
 		Client:        manager.GetClient(),
+		Trails:        allTrails,
 		Recorder:      manager.GetEventRecorder("trail-operator"),
 		Fleet:         fleet,
 		DefaultRegion: cmp.Or(fleet.DefaultRegion(), stsFallbackRegion),

@@ -45,7 +45,10 @@ const (
 
 // Options are what a Reconciler needs. All are required.
 type Options struct {
-	Client   client.Client
+	Client client.Client
+	// Trails reads the Trails that an identity may be in use by: also those that another operator works on, where several share
+	// a cluster.
+	Trails   client.Reader
 	Recorder events.EventRecorder
 	Fleet    *cloudtrail.Fleet
 	// DefaultRegion is where STS is called when the operator has no region of its own.
@@ -57,8 +60,8 @@ type Reconciler struct{ Options }
 
 // New returns a Reconciler. It refuses options that are not complete.
 func New(options Options) (*Reconciler, error) {
-	if options.Client == nil || options.Recorder == nil || options.Fleet == nil || options.DefaultRegion == "" {
-		return nil, errors.New("awsidentity: Client, Recorder, Fleet and DefaultRegion are required")
+	if options.Client == nil || options.Trails == nil || options.Recorder == nil || options.Fleet == nil || options.DefaultRegion == "" {
+		return nil, errors.New("awsidentity: Client, Trails, Recorder, Fleet and DefaultRegion are required")
 	}
 	return &Reconciler{Options: options}, nil
 }
@@ -68,7 +71,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).
 		Named("awsidentity").
 		For(&v1alpha1.AWSIdentity{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, requestChanged))).
-		Watches(&v1alpha1.Trail{}, handler.EnqueueRequestsFromMapFunc(r.waitingIdentity), builder.WithPredicates(trailDeleted)).
+		Watches(&v1alpha1.Trail{}, handler.EnqueueRequestsFromMapFunc(r.waitingIdentity), builder.WithPredicates(identityLeft)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(manager.GetClient(), r))
 }
@@ -80,10 +83,14 @@ var requestChanged = predicate.Funcs{
 	},
 }
 
-// trailDeleted lets a Trail through when it is gone, as an identity may be waiting for that.
-var trailDeleted = predicate.Funcs{
-	CreateFunc:  func(event.CreateEvent) bool { return false },
-	UpdateFunc:  func(event.UpdateEvent) bool { return false },
+// identityLeft lets a Trail through when it is gone or names another identity, as the one that it named may be waiting for that.
+var identityLeft = predicate.Funcs{
+	CreateFunc: func(event.CreateEvent) bool { return false },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*v1alpha1.Trail)
+		after, also := e.ObjectNew.(*v1alpha1.Trail)
+		return ok && also && before.IdentityName() != after.IdentityName()
+	},
 	GenericFunc: func(event.GenericEvent) bool { return false },
 }
 
@@ -222,7 +229,7 @@ func (r *Reconciler) finalize(ctx context.Context, before, identity *v1alpha1.AW
 // users returns the Trails that use the identity, in order.
 func (r *Reconciler) users(ctx context.Context, identity *v1alpha1.AWSIdentity) ([]string, error) {
 	var trails v1alpha1.TrailList
-	if err := r.Client.List(ctx, &trails, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Trails.List(ctx, &trails, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing Trails: %w", err)
 	}
 	var users []string

@@ -1,0 +1,494 @@
+package awsidentity_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/awsidentity"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/trail"
+	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+)
+
+const (
+	hub  = "111122223333"
+	role = "arn:aws:iam::444455556666:role/trail-operator"
+	// soon is how long anything may take that a watch brings about.
+	soon = 30 * time.Second
+)
+
+var (
+	restConfig *rest.Config
+	scheme     = runtime.NewScheme()
+)
+
+func TestAWSIdentity(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "AWSIdentity controller")
+}
+
+var _ = BeforeSuite(func() {
+	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
+	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	environment := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("..", "..", "config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	var err error
+	restConfig, err = environment.Start()
+	DeferCleanup(func() { Expect(environment.Stop()).To(Succeed()) })
+	Expect(err).NotTo(HaveOccurred())
+	restConfig.QPS = -1
+})
+
+// world is an AWS and a controller of one test, which works when the test says so.
+type world struct {
+	aws    *cloudtrailtest.Server
+	client client.WithWatch
+	events *events.FakeRecorder
+	fleet  *cloudtrail.Fleet
+	reconc reconcile.Reconciler
+	// name is the identity's and the namespace's.
+	name string
+}
+
+func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
+	GinkgoHelper()
+	options.OpenResources, options.NoRateLimit = true, true
+	w := &world{aws: cloudtrailtest.New(options), events: events.NewFakeRecorder(100)}
+	server := httptest.NewServer(w.aws)
+	DeferCleanup(server.Close)
+	var err error
+	w.client, err = client.NewWithWatch(restConfig, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	Expect(w.client.Create(ctx, namespace)).To(Succeed())
+	w.name = namespace.Name
+	w.fleet = cloudtrail.NewFleet(cloudtrail.Options{
+		Config: aws.Config{
+			Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+			Retryer: func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), 1) },
+		},
+		ClusterID: "test-cluster", Version: "test",
+	})
+	reconciler, err := awsidentity.New(w.options(w.client, w.events))
+	Expect(err).NotTo(HaveOccurred())
+	w.reconc = reconcile.AsReconciler(w.client, reconciler)
+	return w
+}
+
+func (w *world) options(c client.Client, recorder events.EventRecorder) awsidentity.Options {
+	return awsidentity.Options{Client: c, Trails: w.client, Recorder: recorder, Fleet: w.fleet, DefaultRegion: "us-east-1"}
+}
+
+// apply creates the identity with this spec, or changes its spec.
+func (w *world) apply(ctx context.Context, spec v1alpha1.AWSIdentitySpec) {
+	GinkgoHelper()
+	if spec.AllowedNamespaces == nil {
+		spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}
+	}
+	identity := &v1alpha1.AWSIdentity{}
+	err := w.client.Get(ctx, client.ObjectKey{Name: w.name}, identity)
+	if apierrors.IsNotFound(err) {
+		identity = &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name}, Spec: spec}
+		Expect(w.client.Create(ctx, identity)).To(Succeed())
+		expectKstatus(w.get(ctx), status.InProgressStatus)
+		return
+	}
+	Expect(err).NotTo(HaveOccurred())
+	identity.Spec = spec
+	Expect(w.client.Update(ctx, identity)).To(Succeed())
+}
+
+func (w *world) get(ctx context.Context) *v1alpha1.AWSIdentity {
+	GinkgoHelper()
+	identity := &v1alpha1.AWSIdentity{}
+	Expect(w.client.Get(ctx, client.ObjectKey{Name: w.name}, identity)).To(Succeed())
+	return identity
+}
+
+func (w *world) look(ctx context.Context) (reconcile.Result, error) {
+	return w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Name: w.name}})
+}
+
+// settle looks, which must succeed, and returns the identity as it is then. A second look finds nothing to write.
+func (w *world) settle(ctx context.Context) *v1alpha1.AWSIdentity {
+	GinkgoHelper()
+	_, err := w.look(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	found := w.get(ctx)
+	_, err = w.look(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(w.get(ctx).ResourceVersion).To(Equal(found.ResourceVersion), "what has not changed is not written")
+	return found
+}
+
+// trail creates a Trail that uses an identity.
+func (w *world) trail(ctx context.Context, name, identity string) *v1alpha1.Trail {
+	GinkgoHelper()
+	object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: name}}
+	object.Spec = v1alpha1.TrailSpec{S3BucketName: "trail-logs", IdentityRef: &v1alpha1.IdentityReference{Name: identity}}
+	Expect(w.client.Create(ctx, object)).To(Succeed())
+	return object
+}
+
+func expectKstatus(identity *v1alpha1.AWSIdentity, want status.Status) {
+	GinkgoHelper()
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(identity)
+	Expect(err).NotTo(HaveOccurred())
+	result, err := status.Compute(&unstructured.Unstructured{Object: content})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(result.Status).To(Equal(want), "kstatus says: %s", result.Message)
+}
+
+func expectReady(identity *v1alpha1.AWSIdentity, want metav1.ConditionStatus, reason string) string {
+	GinkgoHelper()
+	found := meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionReady)
+	Expect(found).NotTo(BeNil())
+	Expect(found.Status).To(Equal(want), "%s: %s", found.Reason, found.Message)
+	Expect(found.Reason).To(Equal(reason), found.Message)
+	Expect(found.ObservedGeneration).To(Equal(identity.Generation))
+	return found.Message
+}
+
+// told returns the events that were told since it was last called.
+func (w *world) told() []string {
+	var told []string
+	for {
+		select {
+		case event := <-w.events.Events:
+			told = append(told, event)
+		default:
+			return told
+		}
+	}
+}
+
+var _ = Describe("An identity", func() {
+	It("shows whom AWS takes it for: the operator itself", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
+		found := w.settle(ctx)
+		expectKstatus(found, status.CurrentStatus)
+		Expect(found.Status.AccountID).To(Equal(hub))
+		Expect(found.Status.ARN).To(Equal("arn:aws:iam::111122223333:user/operator"))
+		Expect(expectReady(found, metav1.ConditionTrue, v1alpha1.ReasonAvailable)).To(ContainSubstring(found.Status.ARN))
+		Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 2}))
+	})
+
+	It("shows whom AWS takes it for: a role, whose session names the cluster", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
+		found := w.settle(ctx)
+		expectKstatus(found, status.CurrentStatus)
+		Expect(found.Status.AccountID).To(Equal("444455556666"))
+		Expect(found.Status.ARN).To(Equal("arn:aws:sts::444455556666:assumed-role/trail-operator/trail-operator-test-cluster"))
+		Expect(w.told()).To(ConsistOf(HavePrefix("Normal Available ")))
+	})
+
+	It("warns when nobody may use it", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name}}
+		Expect(w.client.Create(ctx, identity)).To(Succeed())
+		Expect(expectReady(w.settle(ctx), metav1.ConditionTrue, v1alpha1.ReasonAvailable)).To(ContainSubstring("no namespace may use it until spec.allowedNamespaces allows some"))
+	})
+
+	Describe("that AWS refuses", func() {
+		tags := []v1alpha1.SessionTag{{Key: "cluster", Value: "test"}}
+		for name, c := range map[string]struct {
+			role     *cloudtrailtest.Role // nil: there is none.
+			spec     v1alpha1.AWSIdentitySpec
+			messages []string
+			// repair is what an administrator then does in AWS.
+			repair cloudtrailtest.Role
+		}{
+			"there is no such role": {
+				nil, v1alpha1.AWSIdentitySpec{RoleARN: role},
+				[]string{"sts:AssumeRole", "see that role " + role + " exists", "arn:aws:iam::111122223333:user/operator", "trust policy"},
+				cloudtrailtest.Role{ARN: role},
+			},
+			"the role does not trust the operator": {
+				&cloudtrailtest.Role{ARN: role, TrustedPrincipals: []string{"999999999999"}}, v1alpha1.AWSIdentitySpec{RoleARN: role},
+				[]string{"its trust policy allows the operator's own identity"},
+				cloudtrailtest.Role{ARN: role, TrustedPrincipals: []string{hub}},
+			},
+			"the external id is wrong": {
+				&cloudtrailtest.Role{ARN: role, ExternalID: "another"}, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"},
+				[]string{"with the external id of the spec"},
+				cloudtrailtest.Role{ARN: role, ExternalID: "9f1c2d"},
+			},
+			"the role's trust policy knows no tags": {
+				&cloudtrailtest.Role{ARN: role, DenyTagSession: true}, v1alpha1.AWSIdentitySpec{RoleARN: role, SessionTags: tags},
+				[]string{"with sts:TagSession"},
+				cloudtrailtest.Role{ARN: role},
+			},
+		} {
+			It("says what to do, and heals when it is done: "+name, func(ctx context.Context) {
+				w := newWorld(ctx, cloudtrailtest.Options{RegisteredRolesOnly: true})
+				if c.role != nil {
+					w.aws.AddRole(*c.role)
+				}
+				w.apply(ctx, c.spec)
+				found := w.settle(ctx)
+				message := expectReady(found, metav1.ConditionFalse, "AccessDenied")
+				for _, words := range c.messages {
+					Expect(message).To(ContainSubstring(words))
+				}
+				expectKstatus(found, status.InProgressStatus)
+				Expect(found.Status.AccountID).To(BeEmpty())
+				Expect(w.told()).To(ConsistOf(HavePrefix("Warning AccessDenied ")))
+				result, err := w.look(ctx)
+				Expect(err).NotTo(HaveOccurred())
+				Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<=", time.Minute)), "the repair is noticed by itself")
+
+				w.aws.AddRole(c.repair)
+				found = w.settle(ctx)
+				expectReady(found, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+				expectKstatus(found, status.CurrentStatus)
+				Expect(found.Status.AccountID).To(Equal("444455556666"))
+			})
+		}
+	})
+
+	It("passes external id and session tags to AssumeRole, and only where the spec has them", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d", SessionTags: []v1alpha1.SessionTag{{Key: "cluster", Value: "test"}, {Key: "empty"}}})
+		w.settle(ctx)
+		assumed := func() map[string]any {
+			GinkgoHelper()
+			for _, call := range w.aws.Calls() {
+				if call.Operation == "AssumeRole" {
+					return call.Params
+				}
+			}
+			Fail("no AssumeRole")
+			return nil
+		}
+		Expect(assumed()).To(And(
+			HaveKeyWithValue("RoleArn", role), HaveKeyWithValue("ExternalId", "9f1c2d"), HaveKeyWithValue("RoleSessionName", "trail-operator-test-cluster"),
+			HaveKeyWithValue("Tags.member.1.Key", "cluster"), HaveKeyWithValue("Tags.member.1.Value", "test"), HaveKeyWithValue("Tags.member.2.Key", "empty"),
+		))
+		w.aws.ResetCalls()
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
+		w.settle(ctx)
+		Expect(assumed()).NotTo(Or(HaveKey("ExternalId"), HaveKey("Tags.member.1.Key")))
+	})
+
+	It("is checked again, as a role can be withdrawn behind our back", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
+		w.settle(ctx)
+		result, err := w.look(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(BeNumerically(">", time.Minute), "but not often")
+		w.aws.Inject(cloudtrailtest.Fault{Operation: "GetCallerIdentity", Code: "ExpiredToken", Message: "The security token included in the request is expired"})
+		expectReady(w.settle(ctx), metav1.ConditionFalse, "ExpiredToken")
+		w.aws.ClearFaults()
+		expectReady(w.settle(ctx), metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+	})
+
+	It("shows the account that a changed role leads to", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
+		w.settle(ctx)
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: "arn:aws:iam::777788889999:role/trail-operator"})
+		expectKstatus(w.get(ctx), status.InProgressStatus)
+		found := w.settle(ctx)
+		Expect(found.Status.AccountID).To(Equal("777788889999"))
+		expectKstatus(found, status.CurrentStatus)
+	})
+
+	It("is tried again after a passing fault, which is shown of a new identity only", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		fault := cloudtrailtest.Fault{Operation: "GetCallerIdentity", Code: "ServiceUnavailable", Message: "Try again.", Status: 503}
+		w.aws.Inject(fault)
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
+		_, err := w.look(ctx)
+		Expect(err).To(MatchError(ContainSubstring("ServiceUnavailable")), "the queue tries again")
+		found := w.get(ctx)
+		expectReady(found, metav1.ConditionFalse, "ServiceUnavailable")
+		Expect(meta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeTrue())
+		expectKstatus(found, status.InProgressStatus)
+		w.aws.ClearFaults()
+		found = w.settle(ctx)
+		expectKstatus(found, status.CurrentStatus)
+		Expect(meta.FindStatusCondition(found.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeNil())
+
+		w.aws.Inject(fault)
+		_, err = w.look(ctx)
+		Expect(err).To(HaveOccurred())
+		Expect(w.get(ctx).ResourceVersion).To(Equal(found.ResourceVersion))
+	})
+
+	It("echoes a reconcile annotation when it has looked", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
+		w.settle(ctx)
+		for _, annotation := range []string{v1alpha1.AnnotationReconcileAt, v1alpha1.AnnotationFluxReconcileAt} {
+			identity := w.get(ctx)
+			identity.Annotations = map[string]string{annotation: "now " + annotation}
+			Expect(w.client.Update(ctx, identity)).To(Succeed())
+			Expect(w.settle(ctx).Status.LastHandledReconcileAt).To(Equal("now " + annotation))
+		}
+	})
+
+	It("is kept while Trails use it, and names them", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
+		w.settle(ctx)
+		var trails []*v1alpha1.Trail
+		for i := range 7 {
+			trails = append(trails, w.trail(ctx, fmt.Sprintf("trail-%d", i), w.name))
+		}
+		w.trail(ctx, "of-another", "another-identity")
+		Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
+		found := w.settle(ctx)
+		expectKstatus(found, status.TerminatingStatus)
+		Expect(expectReady(found, metav1.ConditionFalse, v1alpha1.ReasonInUse)).To(And(
+			ContainSubstring(w.name+"/trail-0, "), ContainSubstring(w.name+"/trail-4 and 2 more"), Not(ContainSubstring("of-another"))))
+		for _, one := range trails[:6] {
+			Expect(w.client.Delete(ctx, one)).To(Succeed())
+		}
+		Expect(expectReady(w.settle(ctx), metav1.ConditionFalse, v1alpha1.ReasonInUse)).To(HaveSuffix(": " + w.name + "/trail-6"))
+		Expect(w.client.Delete(ctx, trails[6])).To(Succeed())
+		_, err := w.look(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKey{Name: w.name}, &v1alpha1.AWSIdentity{}))).To(BeTrue())
+	})
+
+	It("goes even if AWS does not know it any more", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{RegisteredRolesOnly: true})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
+		w.settle(ctx)
+		Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
+		_, err := w.look(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKey{Name: w.name}, &v1alpha1.AWSIdentity{}))).To(BeTrue())
+	})
+})
+
+// start runs the controllers of identities and Trails as the operator does.
+func (w *world) start(ctx context.Context) {
+	GinkgoHelper()
+	skip, consistent := true, true
+	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
+		Scheme:     scheme,
+		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.name: {}}}, // Other tests have their own.
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Controller: ctrlconfig.Controller{SkipNameValidation: &skip},
+		Client:     client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}},
+	})
+	Expect(err).NotTo(HaveOccurred())
+	identities, err := awsidentity.New(w.options(manager.GetClient(), manager.GetEventRecorder("trail-operator")))
+	Expect(err).NotTo(HaveOccurred())
+	Expect(identities.SetupWithManager(manager)).To(Succeed())
+	trails, err := trail.New(trail.Options{
+		Client: manager.GetClient(), Recorder: manager.GetEventRecorder("trail-operator"), Fleet: w.fleet, ClusterID: "test-cluster", Interval: time.Hour,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(trails.SetupWithManager(ctx, manager, 4)).To(Succeed())
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- manager.Start(running) }()
+	DeferCleanup(func() {
+		stop()
+		Eventually(ended).WithTimeout(soon).Should(Receive(BeNil()), "the manager stops when it is told to")
+	})
+}
+
+// reason waits for the reason of a Trail's Ready.
+func (w *world) reason(ctx context.Context, name, reason string) *v1alpha1.Trail {
+	GinkgoHelper()
+	object := &v1alpha1.Trail{}
+	Eventually(func(g Gomega) {
+		g.Expect(w.client.Get(ctx, client.ObjectKey{Namespace: w.name, Name: name}, object)).To(Succeed())
+		ready := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady)
+		g.Expect(ready).NotTo(BeNil())
+		g.Expect(ready.Reason).To(Equal(reason))
+	}).WithContext(ctx).WithTimeout(soon).Should(Succeed(), "the Trail is looked at when its identity changes")
+	return object
+}
+
+var _ = Describe("The running controllers", func() {
+	It("look at Trails again when their identity changes, and let it go when none names it any more", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{RegisteredRolesOnly: true})
+		w.start(ctx)
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "wrong"})
+		w.aws.AddRole(cloudtrailtest.Role{ARN: role, ExternalID: "9f1c2d"})
+		w.trail(ctx, "audit", w.name)
+		w.reason(ctx, "audit", "AccessDenied")
+
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
+		object := w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
+		Expect(object.Status.AccountID).To(Equal("444455556666"))
+
+		w.aws.AddRole(cloudtrailtest.Role{ARN: "arn:aws:iam::777788889999:role/trail-operator"})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: "arn:aws:iam::777788889999:role/trail-operator"})
+		w.reason(ctx, "audit", v1alpha1.ReasonAccountChanged)
+
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d", AllowedNamespaces: &v1alpha1.AllowedNamespaces{
+			From: v1alpha1.NamespacesFromSelector, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "other"}},
+		}})
+		w.reason(ctx, "audit", v1alpha1.ReasonNamespaceNotAllowed)
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
+		object = w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
+
+		Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
+		Eventually(func() string {
+			return meta.FindStatusCondition(w.get(ctx).Status.Conditions, v1alpha1.ConditionReady).Reason
+		}).WithContext(ctx).WithTimeout(soon).Should(Equal(v1alpha1.ReasonInUse), "it waits for the Trail")
+
+		By("naming another identity in the Trail")
+		next := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name + "-next"}}
+		next.Spec = v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d", AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}}
+		Expect(w.client.Create(ctx, next)).To(Succeed())
+		before := object.DeepCopy()
+		object.Spec.IdentityRef.Name = next.Name
+		Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+		gone := func(name string) func() bool {
+			return func() bool {
+				return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKey{Name: name}, &v1alpha1.AWSIdentity{}))
+			}
+		}
+		Eventually(gone(w.name)).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "nobody uses the first one any more")
+		w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
+
+		By("deleting both together: the Trail goes first")
+		Expect(w.client.Delete(ctx, next)).To(Succeed())
+		Expect(w.client.Delete(ctx, object)).To(Succeed())
+		Eventually(gone(next.Name)).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "it goes with its last Trail")
+		Expect(w.aws.Trails()).To(BeEmpty(), "the trail could be deleted by its identity")
+	})
+})
+
+var _ = Describe("Options", func() {
+	It("are refused when they are not complete", func() {
+		_, err := awsidentity.New(awsidentity.Options{})
+		Expect(err).To(MatchError(ContainSubstring("required")))
+	})
+})
