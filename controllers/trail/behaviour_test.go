@@ -114,6 +114,17 @@ var _ = Describe("What AWS refuses", func() {
 		w.expectSettled(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 	})
 
+	It("is no obstacle when it is a read of what the spec has nothing of", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		w.aws.Inject(cloudtrailtest.Fault{Operation: "GetEventConfiguration", Code: "AccessDeniedException", Message: "No."})
+		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdvancedEventSelectors: dataEvents}
+		w.apply(ctx, "audit", spec)
+		w.expectSettled(ctx, "audit", spec)
+		spec.AggregationConfigurations = []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}}}
+		w.apply(ctx, "audit", spec)
+		expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, "AccessDeniedException")
+	})
+
 	It("does not keep a stopped trail from logging again when something else is refused", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})

@@ -41,15 +41,27 @@ func observe(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Tra
 			return o, err
 		}
 	}
-	if len(trail.Spec.AggregationConfigurations) > 0 || trail.Status.AggregationApplied || selectsData(o.selectors) {
-		if o.aggregations, err = region.Aggregations(ctx, arn); err != nil {
-			return o, err
-		}
+	if o.aggregations, err = observeAggregations(ctx, region, trail, o); err != nil {
+		return o, err
 	}
 	if !o.trail.New {
 		o.status, err = region.Status(ctx, arn)
 	}
 	return o, err
+}
+
+// observeAggregations reads the aggregation configurations where there can be some. Where the spec has none and never had, they
+// are somebody else's at most: that they cannot be read, as an older IAM policy does not allow it, is no reason to fail.
+func observeAggregations(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail, o *observation) ([]v1alpha1.AggregationConfiguration, error) {
+	wanted := len(trail.Spec.AggregationConfigurations) > 0 || trail.Status.AggregationApplied
+	if !wanted && !selectsData(o.selectors) {
+		return nil, nil
+	}
+	found, err := region.Aggregations(ctx, o.trail.ARN)
+	if err != nil && !wanted && !isTransient(err) {
+		return nil, nil
+	}
+	return found, err
 }
 
 // readable tells whether the trail is ours to look at in full.
