@@ -188,6 +188,27 @@ func TestSTSByHand(t *testing.T) {
 	}
 }
 
+// STS takes its parameters from the query of a GET as well; the signature covers it.
+func TestSTSByGet(t *testing.T) {
+	e := start(t)
+	for query, want := range map[string]string{
+		"Action=GetCallerIdentity&Version=2011-06-15":               "<Account>111122223333</Account>",
+		"Action=GetCallerIdentity&Version=2011-06-15&X=a+b&X=c%2Fd": "<Account>111122223333</Account>",
+		"Action=GetCallerIdentity&Version=2011-06-15&changed=":      "<Code>SignatureDoesNotMatch</Code>",
+	} {
+		_, answer, _ := e.post(t, "", nil, func(r *http.Request) {
+			r.Method, r.Body, r.ContentLength = http.MethodGet, http.NoBody, 0
+			r.Header.Del("X-Amz-Target")
+			r.URL.RawQuery = strings.TrimSuffix(query, "&changed=")
+			signed(t, "", "sts", time.Now())(r)
+			r.URL.RawQuery = query
+		})
+		if !strings.Contains(answer[""], want) {
+			t.Errorf("%s: %s does not contain %s", query, answer[""], want)
+		}
+	}
+}
+
 func TestAssumeRole(t *testing.T) {
 	e := start(t)
 	out, err := e.sts("test", "test", "").AssumeRole(ctx, &sts.AssumeRoleInput{
