@@ -167,7 +167,8 @@ func TestEventsStopAndFail(t *testing.T) {
 		t.Parallel()
 		g := NewWithT(t)
 		server := newFakeAWS(t, eventPages(3))
-		for event := range testRegionAt(server).Events(t.Context(), Query{}) {
+		for event, err := range testRegionAt(server).Events(t.Context(), Query{}) {
+			g.Expect(err).NotTo(HaveOccurred())
 			if event.ID == "1-a" {
 				break
 			}

@@ -91,10 +91,13 @@ func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	w.aws = cloudtrailtest.New(options)
 	server := httptest.NewServer(w.aws)
 	DeferCleanup(server.Close)
+	httpClient := cloudtrailtest.NewHTTPClient()
+	DeferCleanup(httpClient.CloseIdleConnections)
 	w.config = aws.Config{
 		Region:       region,
 		BaseEndpoint: aws.String(server.URL),
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+		HTTPClient:   httpClient,
 		Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
 	}
 	var err error

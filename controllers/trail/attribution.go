@@ -141,8 +141,12 @@ func (r *Reconciler) investigate(ctx context.Context, trail *v1alpha1.Trail) (*i
 		return i, err
 	}
 	// A worker may do something else until its turn has come. From there on it stays, or several questions would never all be asked.
-	asking := cloudtrail.WithPatience(ctx, patience)
-	for _, operations := range suspects(trail) {
+	first := cloudtrail.WithPatience(ctx, patience)
+	for n, operations := range suspects(trail) {
+		asking := ctx
+		if n == 0 {
+			asking = first
+		}
 		culprit, err := lastCall(asking, region, trail, operations, i.callerARN)
 		switch {
 		case err != nil:
@@ -152,7 +156,6 @@ func (r *Reconciler) investigate(ctx context.Context, trail *v1alpha1.Trail) (*i
 		default:
 			i.missing = append(i.missing, strings.Join(operations, " or "))
 		}
-		asking = ctx
 	}
 	return i, nil
 }

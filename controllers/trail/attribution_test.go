@@ -174,7 +174,7 @@ var _ = Describe("Who made a drift", func() {
 		w.now = w.now.Add(10 * time.Second)
 		w.do(w.intruder(), "UpdateTrail", update)
 		w.now = w.now.Add(10 * time.Second)
-		w.do(w.user("neighbour", "203.0.113.2"), "UpdateTrail", map[string]any{"Name": "other", "S3KeyPrefix": "elsewhere"})
+		w.do(w.user("stranger", "203.0.113.2"), "UpdateTrail", map[string]any{"Name": "other", "S3KeyPrefix": "elsewhere"})
 		_, err := w.user("clumsy", "203.0.113.3").Do(region, "UpdateTrail", map[string]any{"Name": auditName, "S3BucketName": "Not A Bucket"})
 		Expect(err).To(HaveOccurred())
 		Expect(w.settle(ctx, auditName).Status.LastDrift.Fields).To(ConsistOf("s3KeyPrefix"))
@@ -331,7 +331,7 @@ var _ = Describe("Who made a drift", func() {
 func (w *world) startLimited(ctx context.Context, now func() time.Time) {
 	GinkgoHelper()
 	fleet := cloudtrail.NewFleet(cloudtrail.Options{
-		Config:     aws.Config{Region: region, BaseEndpoint: aws.String(w.endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")},
+		Config:     aws.Config{Region: region, BaseEndpoint: aws.String(w.endpoint), HTTPClient: w, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")},
 		ClusterID:  clusterID,
 		Version:    "test",
 		RateLimits: cloudtrail.RateLimitOn,
