@@ -67,6 +67,8 @@ func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
+	// Not an option either: AWS_CA_BUNDLE is put into the SDK's own client only.
+	cfg.HTTPClient = inMemory{cfg.HTTPClient}
 	// Not an option of the above, which would keep it from reading AWS_MAX_ATTEMPTS and AWS_RETRY_MODE.
 	cfg.Retryer = func() aws.Retryer { return newRetryer(cfg.RetryMode) }
 	return cfg, nil

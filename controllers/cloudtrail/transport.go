@@ -1,0 +1,33 @@
+package cloudtrail
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// inMemory sends request bodies from memory.
+//
+// smithy-go (v1.28.8) closes a request's body as soon as the answer's headers are in. If net/http has not yet looked for the body's
+// end, it takes that for a failed write and closes the connection under an answer that is still being read, and the call fails
+// with "use of closed network connection". A body that cannot be closed is not affected.
+type inMemory struct{ aws.HTTPClient }
+
+// Do implements aws.HTTPClient. CloudTrail's and STS's requests are some kilobytes.
+func (c inMemory) Do(request *http.Request) (*http.Response, error) {
+	if request.Body == nil || request.Body == http.NoBody {
+		return c.HTTPClient.Do(request)
+	}
+	body, err := io.ReadAll(request.Body)
+	if closed := request.Body.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return nil, err
+	}
+	request = request.Clone(request.Context())
+	request.Body = io.NopCloser(bytes.NewReader(body))
+	return c.HTTPClient.Do(request)
+}
