@@ -570,6 +570,12 @@ type TrailStatus struct {
 	// +optional
 	LastDrift *Drift `json:"lastDrift,omitempty"`
 
+	// earlierDrifts are the latest drifts before lastDrift of which it is still being found out who made them.
+	// What is found is told in an event, and the drift is forgotten here.
+	// +optional
+	// +listType=atomic
+	EarlierDrifts []Drift `json:"earlierDrifts,omitempty"`
+
 	// lastHandledReconcileAt is the last reconcile annotation's value that was acted on.
 	// +optional
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`

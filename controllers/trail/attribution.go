@@ -23,8 +23,8 @@ import (
 )
 
 // Who changed a trail is told by CloudTrail's event history, which lags by minutes. The repair of a drift does not wait for it: a
-// controller of its own, with its own workers, asks the history again and again until it tells. All that it needs to know is in
-// status.lastDrift, so a restart changes nothing.
+// controller of its own, with its own workers, asks the history again and again until it tells. All that it needs to know is in the
+// status, so a restart changes nothing.
 
 const (
 	// attributionEnds is how long after a drift was found its actor is looked for. Events take 5 minutes as a rule, 15 at times.
@@ -70,47 +70,80 @@ func (a attributor) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (recon
 
 // driftPending lets a Trail through when a drift of it is new, or when it is worked on again.
 var driftPending = predicate.Funcs{
-	CreateFunc: func(e event.CreateEvent) bool { return isUnattributed(e.Object) },
+	CreateFunc: func(e event.CreateEvent) bool { return newestPending(e.Object) != nil },
 	UpdateFunc: func(e event.UpdateEvent) bool {
-		return isUnattributed(e.ObjectNew) && (!isUnattributed(e.ObjectOld) || e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration())
+		before, after := newestPending(e.ObjectOld), newestPending(e.ObjectNew)
+		return after != nil && (before == nil || !before.DetectedTime.Equal(&after.DetectedTime) || e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration())
 	},
 	DeleteFunc: func(event.DeleteEvent) bool { return false },
 }
 
-// isUnattributed tells whether it is still to be found out who made the last drift of a Trail.
-func isUnattributed(object client.Object) bool {
-	trail, ok := object.(*v1alpha1.Trail)
-	return ok && trail.DeletionTimestamp.IsZero() && !trail.Spec.Suspended() &&
-		trail.Status.LastDrift != nil && trail.Status.LastDrift.Attribution == v1alpha1.DriftAttributionPending
+func newestPending(object client.Object) *v1alpha1.Drift {
+	if trail, ok := object.(*v1alpha1.Trail); ok {
+		for _, drift := range unattributed(trail) {
+			return drift
+		}
+	}
+	return nil
 }
 
-// Attribute looks in the event history for who made the last drift, and writes what it finds into the status. It says when to
-// look again, as long as there is hope.
+// unattributed returns the drifts of which it is still to be found out who made them, the last one first. There are none while nothing
+// is to be done for the Trail.
+func unattributed(trail *v1alpha1.Trail) []*v1alpha1.Drift {
+	status := &trail.Status
+	if !trail.DeletionTimestamp.IsZero() || trail.Spec.Suspended() {
+		return nil
+	}
+	var drifts []*v1alpha1.Drift
+	if status.LastDrift != nil && status.LastDrift.Attribution == v1alpha1.DriftAttributionPending {
+		drifts = append(drifts, status.LastDrift)
+	}
+	for i := range status.EarlierDrifts {
+		drifts = append(drifts, &status.EarlierDrifts[i])
+	}
+	return drifts
+}
+
+// Attribute looks in the event history for who made the last drift, and those before it of which that is not known, and writes what
+// it finds into the status. It says when to look again, as long as there is hope.
 func (r *Reconciler) Attribute(ctx context.Context, trail *v1alpha1.Trail) (reconcile.Result, error) {
-	if !isUnattributed(trail) {
+	drifts := unattributed(trail)
+	if len(drifts) == 0 {
 		return reconcile.Result{}, nil
 	}
-	age := r.Now().Sub(trail.Status.LastDrift.DetectedTime.Time)
-	if wait := historyLag - age; wait > 0 && isVague(trail.Status.LastDrift) {
-		return poll(wait), nil
-	}
 	before := trail.DeepCopy()
-	i, err := r.investigate(ctx, trail)
-	switch {
-	case !tellable(err):
-		return r.again(err)
-	case retryAfter(err) > 0:
-		return reconcile.Result{RequeueAfter: retryAfter(err)}, nil
+	wait := attributionSlow
+	var told []func()
+	for n, drift := range drifts {
+		age := r.Now().Sub(drift.DetectedTime.Time)
+		if due := historyLag - age; due > 0 && isVague(drift) {
+			wait = min(wait, due)
+			continue
+		}
+		i, err := r.investigate(ctx, trail, drift, n == 0)
+		switch {
+		case !tellable(err):
+			return r.again(err)
+		case retryAfter(err) > 0:
+			return reconcile.Result{RequeueAfter: retryAfter(err)}, nil
+		}
+		was := *drift
+		i.conclude(trail, drift, err, age >= attributionEnds)
+		is := *drift
+		told = append(told, func() { r.tellAttribution(ctx, trail, &was, &is, i) })
+		wait = min(wait, max(age/2, attributionQuick), attributionEnds-age)
 	}
-	i.conclude(trail, err, age >= attributionEnds)
+	trail.Status.EarlierDrifts = slices.DeleteFunc(trail.Status.EarlierDrifts, func(d v1alpha1.Drift) bool { return d.Attribution != v1alpha1.DriftAttributionPending })
 	if err := r.patchStatus(ctx, before, trail); err != nil {
 		return r.again(client.IgnoreNotFound(err))
 	}
-	r.tellAttribution(ctx, before.Status.LastDrift, trail, i)
-	if trail.Status.LastDrift.Attribution != v1alpha1.DriftAttributionPending {
+	for _, tell := range told {
+		tell()
+	}
+	if len(unattributed(trail)) == 0 {
 		return reconcile.Result{}, nil
 	}
-	return poll(min(max(age/2, attributionQuick), attributionSlow, attributionEnds-age)), nil
+	return poll(wait), nil
 }
 
 // isVague tells whether the time in which a drift was made is so long that a call which the history shows already may have
@@ -129,8 +162,9 @@ type investigation struct {
 	missing []string
 }
 
-// investigate asks the event history who made the last drift.
-func (r *Reconciler) investigate(ctx context.Context, trail *v1alpha1.Trail) (*investigation, error) {
+// investigate asks the event history who made a drift. The first question of a look may be refused until its turn under the rate
+// limit has come, so that the worker does something else. The others wait, or they would never all be asked.
+func (r *Reconciler) investigate(ctx context.Context, trail *v1alpha1.Trail, drift *v1alpha1.Drift, first bool) (*investigation, error) {
 	// The actor differs from the trail's own, as the two do not share their turns under the rate limit.
 	ctx = cloudtrail.WithActor(ctx, "attribution of "+client.ObjectKeyFromObject(trail).String())
 	var v verdict
@@ -140,14 +174,13 @@ func (r *Reconciler) investigate(ctx context.Context, trail *v1alpha1.Trail) (*i
 	if err != nil {
 		return i, err
 	}
-	// A worker may do something else until its turn has come. From there on it stays, or several questions would never all be asked.
-	first := cloudtrail.WithPatience(ctx, patience)
-	for n, operations := range suspects(trail) {
+	impatient := cloudtrail.WithPatience(ctx, patience)
+	for n, operations := range suspects(trail, drift) {
 		asking := ctx
-		if n == 0 {
-			asking = first
+		if first && n == 0 {
+			asking = impatient
 		}
-		culprit, err := lastCall(asking, region, trail, operations, i.callerARN)
+		culprit, err := lastCall(asking, region, trail, drift, operations, i.callerARN)
 		switch {
 		case err != nil:
 			return i, err
@@ -161,8 +194,8 @@ func (r *Reconciler) investigate(ctx context.Context, trail *v1alpha1.Trail) (*i
 }
 
 // suspects returns the operations that can have made the drift, the gravest first; of those in one group any can.
-func suspects(trail *v1alpha1.Trail) [][]string {
-	fields := trail.Status.LastDrift.Fields
+func suspects(trail *v1alpha1.Trail, drift *v1alpha1.Drift) [][]string {
+	fields := drift.Fields
 	if slices.Contains(fields, fieldTrail) {
 		return [][]string{{deleteTrail}} // All other fields differ because of that.
 	}
@@ -201,11 +234,11 @@ func changedBy(field string, trail *v1alpha1.Trail) string {
 
 // lastCall returns the last call of one of the operations that changed the trail before the drift was found and after AWS was last
 // in sync, nil when the history has none.
-func lastCall(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail, operations []string, callerARN string) (*cloudtrail.Event, error) {
+func lastCall(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail, drift *v1alpha1.Drift, operations []string, callerARN string) (*cloudtrail.Event, error) {
 	var last *cloudtrail.Event
 	for _, operation := range operations {
 		query := cloudtrail.Query{Attribute: cloudtrail.AttributeEventName, Value: operation}
-		query.Start, query.End = timeOfDrift(trail.Status.LastDrift)
+		query.Start, query.End = timeOfDrift(drift)
 		scanned := 0
 		for e, err := range region.Events(ctx, query) {
 			if err != nil {
@@ -242,9 +275,8 @@ func isCulprit(e *cloudtrail.Event, trail *v1alpha1.Trail, region *cloudtrail.Re
 		!e.By(client.ObjectKeyFromObject(trail).String(), callerARN)
 }
 
-// conclude writes into the status what is known so far, and when it is over that it is.
-func (i *investigation) conclude(trail *v1alpha1.Trail, err error, over bool) {
-	drift := trail.Status.LastDrift
+// conclude writes into the drift what is known so far, and when it is over that it is.
+func (i *investigation) conclude(trail *v1alpha1.Trail, drift *v1alpha1.Drift, err error, over bool) {
 	if len(i.culprits) > 0 {
 		gravest := i.culprits[0]
 		drift.Actor = truncateTo(cmp.Or(gravest.Caller(), "unknown"), maxShown)
@@ -290,8 +322,7 @@ func (i *investigation) absence(drift *v1alpha1.Drift) string {
 }
 
 // tellAttribution tells an event for each culprit that is new: the gravest at once, the others when it is over.
-func (r *Reconciler) tellAttribution(ctx context.Context, before *v1alpha1.Drift, trail *v1alpha1.Trail, i *investigation) {
-	drift := trail.Status.LastDrift
+func (r *Reconciler) tellAttribution(ctx context.Context, trail *v1alpha1.Trail, before, drift *v1alpha1.Drift, i *investigation) {
 	over := drift.Attribution != v1alpha1.DriftAttributionPending
 	for n, culprit := range i.culprits {
 		if culprit.ID == before.EventID || n > 0 && !over {

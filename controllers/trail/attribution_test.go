@@ -247,6 +247,31 @@ var _ = Describe("Who made a drift", func() {
 		Expect(w.told("DriftAttributed")).To(ContainElement(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/second")))
 	})
 
+	It("is found for each of several drifts that come before the history tells of the first", func(ctx context.Context) {
+		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+		w.settle(ctx, auditName)
+		var want []any
+		for i := range 4 {
+			who := fmt.Sprintf("intruder-%d", i)
+			w.now = w.now.Add(time.Minute)
+			w.do(w.user(who, "203.0.113.1"), "StopLogging", map[string]any{"Name": auditName})
+			Expect(w.settle(ctx, auditName).Status.LastDrift.Actor).To(BeEmpty())
+			w.attribute(ctx, auditName)
+			want = append(want, And(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/"+who), HaveSuffix("; repaired after 1m0s")))
+		}
+		Expect(w.get(ctx, auditName).Status.EarlierDrifts).To(HaveLen(3))
+		w.told("")
+		var told []string
+		for range 20 {
+			w.now = w.now.Add(w.attribute(ctx, auditName))
+			told = append(told, w.told("DriftAttributed")...)
+		}
+		Expect(told).To(ConsistOf(want...))
+		found := w.get(ctx, auditName).Status
+		Expect(found.EarlierDrifts).To(BeEmpty())
+		Expect(found.LastDrift.Actor).To(HaveSuffix("user/intruder-3"))
+	})
+
 	It("says which permission is missing, and goes on when it is there", func(ctx context.Context) {
 		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, auditName)

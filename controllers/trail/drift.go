@@ -34,7 +34,9 @@ func detectDrift(trail *v1alpha1.Trail, v verdict, now time.Time) {
 		Fields:         v.drifted(),
 		Attribution:    v1alpha1.DriftAttributionPending,
 	}
-	if last := trail.Status.LastDrift; last != nil && last.RepairedTime == nil {
+	switch last := trail.Status.LastDrift; {
+	case last == nil:
+	case last.RepairedTime == nil:
 		drift = last.DeepCopy()
 		drift.Fields = append(drift.Fields, v.drifted()...)
 		slices.Sort(drift.Fields)
@@ -42,6 +44,9 @@ func detectDrift(trail *v1alpha1.Trail, v verdict, now time.Time) {
 		if len(drift.Fields) > len(last.Fields) {
 			drift.Attribution = v1alpha1.DriftAttributionPending
 		}
+	case last.Attribution == v1alpha1.DriftAttributionPending:
+		earlier := append([]v1alpha1.Drift{*last}, trail.Status.EarlierDrifts...)
+		trail.Status.EarlierDrifts = earlier[:min(len(earlier), maxEarlierDrifts)]
 	}
 	trail.Status.LastDrift = drift
 }
@@ -50,6 +55,10 @@ func detectDrift(trail *v1alpha1.Trail, v verdict, now time.Time) {
 func (v verdict) drifted() []string {
 	return fieldsOf(append(append([]step{}, v.done...), v.open...))
 }
+
+// maxEarlierDrifts is how many drifts before the last one are remembered until it is known who made them: with somebody who changes
+// a trail again and again, before the history tells.
+const maxEarlierDrifts = 5
 
 // readLag is how far what was read of AWS may lie back: shared reads are up to a minute old, and AWS's answers are eventually
 // consistent.

@@ -110,6 +110,7 @@ func clearTrail(status *v1alpha1.TrailStatus) {
 		ManagedTagKeys:         status.ManagedTagKeys,
 		AggregationApplied:     status.AggregationApplied,
 		LastDrift:              status.LastDrift,
+		EarlierDrifts:          status.EarlierDrifts,
 		LastHandledReconcileAt: status.LastHandledReconcileAt,
 	}
 }
