@@ -78,8 +78,11 @@ type limits struct {
 	engaged atomic.Bool
 	never   bool
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// buckets give out turns.
 	buckets map[regionKey]*[operationClasses]*rate.Limiter
+	// gates are passed when a call is sent. Who comes late for a turn would otherwise call right before the next one.
+	gates map[regionKey]*[operationClasses]*rate.Limiter
 	// turns are the tokens of those who were told to come back, with the time from which they are good.
 	turns map[turnKey]time.Time
 	swept time.Time
@@ -97,22 +100,42 @@ type turnKey struct {
 const turnLost = 30 * time.Second
 
 func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
-	l := &limits{never: mode == RateLimitOff, buckets: map[regionKey]*[operationClasses]*rate.Limiter{}, turns: map[turnKey]time.Time{}}
+	l := &limits{
+		never:   mode == RateLimitOff,
+		buckets: map[regionKey]*[operationClasses]*rate.Limiter{},
+		gates:   map[regionKey]*[operationClasses]*rate.Limiter{},
+		turns:   map[turnKey]time.Time{},
+	}
 	l.engaged.Store(mode == RateLimitOn || mode == RateLimitAuto && awsEndpoint)
 	return l
 }
 
 // bucket returns the token bucket, made full when it is first asked for. The caller holds the lock.
 func (l *limits) bucket(key regionKey, class operationClass) *rate.Limiter {
-	buckets, ok := l.buckets[key]
+	return limiter(l.buckets, key, class)
+}
+
+func limiter(limiters map[regionKey]*[operationClasses]*rate.Limiter, key regionKey, class operationClass) *rate.Limiter {
+	of, ok := limiters[key]
 	if !ok {
-		buckets = &[operationClasses]*rate.Limiter{}
+		of = &[operationClasses]*rate.Limiter{}
 		for c, limit := range perSecond {
-			buckets[c] = rate.NewLimiter(limit, int(limit))
+			of[c] = rate.NewLimiter(limit, int(limit))
 		}
-		l.buckets[key] = buckets
+		limiters[key] = of
 	}
-	return buckets[class]
+	return of[class]
+}
+
+// pass ends a turn and returns how long to wait at the gate; it is not passed by who has given up.
+func (l *limits) pass(turn turnKey, now time.Time, calls bool) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.turns, turn)
+	if !calls {
+		return 0
+	}
+	return limiter(l.gates, turn.regionKey, turn.class).ReserveN(now, 1).DelayFrom(now)
 }
 
 // patienceKey holds how long a caller is ready to wait for a token.
@@ -141,14 +164,25 @@ func (l *limits) wait(ctx context.Context, key regionKey, class operationClass) 
 	if patience, ok := ctx.Value(patienceKey{}).(time.Duration); ok && delay > patience && turn.actor != "" {
 		return 0, &Error{Operation: middleware.GetOperationName(ctx), Class: Transient, Code: codeTurn, Message: "CloudTrail's rate limit for this account and region is used up for now", RetryAfter: delay}
 	}
-	defer l.taken(turn)
-	timer := time.NewTimer(delay)
+	err := pause(ctx, delay)
+	late := l.pass(turn, time.Now(), err == nil)
+	if err = errors.Join(err, pause(ctx, late)); err != nil {
+		return time.Since(now), err
+	}
+	return max(delay, 0) + late, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return max(delay, 0), nil
+		return nil
 	case <-ctx.Done():
-		return time.Since(now), ctx.Err()
+		return ctx.Err()
 	}
 }
 
@@ -165,12 +199,6 @@ func (l *limits) turn(turn turnKey, now time.Time) time.Time {
 		l.turns[turn] = at
 	}
 	return at
-}
-
-func (l *limits) taken(turn turnKey) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.turns, turn)
 }
 
 // sweep forgets the turns that nobody came for. The caller holds the lock.

@@ -10,9 +10,29 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// unseen is how long a trail that was created may stay invisible to reads. A Trail object that is deleted within that time,
-// before its first verdict was written, may have a trail that only a crashed process knew of.
+// unseen is how long a trail that was created may stay invisible to reads.
 const unseen = 15 * time.Second
+
+// maybeUnseen tells whether the object may have a trail that reads do not show yet: one that only a crashed process knew of, as
+// no verdict was written, or one that is known to have been created just now.
+func maybeUnseen(trail *v1alpha1.Trail, now time.Time) bool {
+	if len(trail.Status.Conditions) > 0 && trail.Status.TrailARN == "" {
+		return false
+	}
+	created := latest(trail.CreationTimestamp.Time, timeOf(trail.Status.StartLoggingTime))
+	if drift := trail.Status.LastDrift; drift != nil {
+		created = latest(created, timeOf(drift.RepairedTime))
+	}
+	return now.Sub(created) < unseen
+}
+
+// absent returns nil when a trail that reads do not show is not there, and errUnseen when that is not certain yet.
+func (r *Reconciler) absent(trail *v1alpha1.Trail) error {
+	if maybeUnseen(trail, r.Now()) {
+		return errUnseen
+	}
+	return nil
+}
 
 // errUnseen says that it is too early to tell whether there is a trail.
 var errUnseen = &cloudtrail.Error{Operation: "DescribeTrails", Class: cloudtrail.Transient, Code: v1alpha1.ReasonDeleting, Message: "the object is new: a trail of it may not be visible yet"}
@@ -56,15 +76,12 @@ func (r *Reconciler) release(ctx context.Context, trail *v1alpha1.Trail, v *verd
 		return err
 	}
 	if found == nil || found.HomeRegion != v.region {
-		if len(trail.Status.Conditions) == 0 && r.Now().Sub(trail.CreationTimestamp.Time) < unseen {
-			return errUnseen
-		}
-		return nil
+		return r.absent(trail)
 	}
 	found.Tags, found.TagsErr = region.Tags(ctx, found.ARN)
 	switch {
 	case cloudtrail.Is(found.TagsErr, cloudtrail.NotFound):
-		return nil
+		return r.absent(trail)
 	case found.TagsErr != nil:
 		return found.TagsErr
 	case ownershipOf(found.Tags, r.ownerOf(trail)) != ours:
