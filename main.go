@@ -8,11 +8,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
+	uberzap "go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -63,7 +67,8 @@ type flags struct {
 }
 
 func parseFlags(set *flag.FlagSet, arguments []string) (flags, error) {
-	f := flags{rateLimits: cloudtrail.RateLimitAuto}
+	// A stack trace of the library's queue under every error of AWS tells nobody anything.
+	f := flags{rateLimits: cloudtrail.RateLimitAuto, log: zap.Options{StacktraceLevel: zapcore.PanicLevel}}
 	set.StringVar(&f.metricsAddress, "metrics-bind-address", ":8443", "Where to serve metrics; 0 turns them off.")
 	set.BoolVar(&f.metricsSecure, "metrics-secure", true, "Serve metrics by HTTPS to callers that Kubernetes authenticates and authorizes.")
 	set.StringVar(&f.metricsCertDir, "metrics-cert-dir", "", "Folder with tls.crt and tls.key for the metrics; empty: a self-signed certificate.")
@@ -104,7 +109,7 @@ func run(ctx context.Context, arguments []string) error {
 		_, err := fmt.Println(version)
 		return err
 	}
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&f.log)))
+	ctrl.SetLogger(newLogger(f.log))
 
 	config, err := ctrl.GetConfig()
 	if err != nil {
@@ -158,6 +163,21 @@ func runExport(ctx context.Context, arguments []string) error {
 	}
 	options.Version = version
 	return export.Run(ctx, options, os.Stdout)
+}
+
+// newLogger returns the logger of the options. Every line is written: the library would drop most of many changes of one second,
+// and only from a level below debug on it does not; so that is its level, and the level that is asked for is set on top.
+func newLogger(options zap.Options) logr.Logger {
+	if options.Development {
+		return zap.New(zap.UseFlagOptions(&options))
+	}
+	level := options.Level
+	if level == nil {
+		level = zapcore.InfoLevel
+	}
+	options.Level = zapcore.Level(math.MinInt8)
+	options.ZapOpts = append(options.ZapOpts, uberzap.IncreaseLevel(level))
+	return zap.New(zap.UseFlagOptions(&options))
 }
 
 func newScheme() (*runtime.Scheme, error) {

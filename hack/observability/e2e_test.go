@@ -214,6 +214,22 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		fires("TrailOperatorAWSDenied", "us-east-1 DeleteTrail")
 	})
 
+	It("fires nothing but that", func() {
+		Eventually(func() ([]string, error) {
+			all, err := prom.alerts()
+			var firing []string
+			for _, a := range all {
+				if a.State == "firing" {
+					firing = append(firing, a.Labels["alertname"]+" "+a.Labels["name"]+a.Labels["operation"])
+				}
+			}
+			return firing, err
+		}, "30s").Should(ConsistOf(
+			"TrailNotReady bucketless", "TrailNotReady loud", "TrailNotReady seen", "TrailNotLogging seen", "TrailDeliveryFailing loud", "TrailDeliveryStale still",
+			"TrailDrifted plain", "TrailDrifted seen", "TrailDeletionStuck quiet", "TrailOperatorAWSDenied DeleteTrail",
+		))
+	})
+
 	It("fires TrailOperatorAWSDenied, for STS too", func() {
 		w.aws.Inject(cloudtrailtest.Fault{Operation: "AssumeRole", Code: "AccessDenied"})
 		Expect(w.Create(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "distrusted"}, Spec: v1alpha1.AWSIdentitySpec{
