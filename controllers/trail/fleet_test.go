@@ -244,7 +244,7 @@ var _ = Describe("CloudTrail's true limits", func() {
 		f.expectOneEach(ctx)
 		Expect(f.aws.Throttled()).To(BeZero(), "nothing was asked for too fast")
 		perTrail := float64(f.cloudTrailCalls()) / float64(f.count())
-		Expect(perTrail).To(BeNumerically("<=", 3.5), "calls: %v", f.aws.CallCounts())
+		Expect(perTrail).To(BeNumerically("<=", 3.3), "calls: %v", f.aws.CallCounts())
 		Expect(f.aws.CallCounts()["AssumeRole"]).To(Equal(f.accounts), "trails share their identity's session")
 		Expect(float64(writes.Load())/float64(f.count())).To(BeNumerically("<=", 2), "the finalizer and the status")
 	})
