@@ -108,6 +108,7 @@ func TestPolicyRemedies(t *testing.T) {
 			g.Expect(message).To(HavePrefix("CreateTrail: no. — "))
 			g.Expect(message).To(ContainSubstring(c.names))
 			g.Expect(policyIn(g, message)).To(Equal(parse(g, c.policy)))
+			g.Expect(message).NotTo(ContainSubstring(`\u00`), "it is to be read and copied")
 		})
 	}
 }

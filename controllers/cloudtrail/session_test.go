@@ -330,6 +330,7 @@ func TestRetriesOfTheConfiguration(t *testing.T) {
 			g.Expect(Is(err, Transient)).To(BeTrue(), "%v", err)
 			g.Expect(server.made("GetCallerIdentity")).To(HaveLen(before + 1))
 			g.Expect(config.RetryMode == aws.RetryModeAdaptive).To(Equal(c.adaptive))
+			g.Expect(config.Retryer().IsErrorRetryable(&smithy.GenericAPIError{Code: "ConflictException"})).To(BeTrue())
 		})
 	}
 }
