@@ -77,7 +77,7 @@ func parseFlags(set *flag.FlagSet, arguments []string) (flags, error) {
 	set.StringVar(&f.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the leader election's lease; empty: the pod's.")
 	set.StringVar(&f.leaderElectionID, "leader-election-id", "trail-operator", "Name of the leader election's lease. Operators that share a namespace and work on different Trails need different ones.")
 	set.DurationVar(&f.resyncInterval, "resync-interval", 5*time.Minute, "How often to look for drift and refresh the status of a Trail without spec.interval.")
-	set.IntVar(&f.workers, "max-concurrent-reconciles", 64, "How many Trails to work at at once. They mostly wait for AWS.")
+	set.IntVar(&f.workers, "max-concurrent-reconciles", 64, "How many Trails to work at once. They mostly wait for AWS.")
 	set.StringVar(&f.clusterID, "cluster-id", "", "Name of this cluster in the owner tags of its trails; empty: the UID of the namespace kube-system.")
 	set.StringVar(&f.awsRegion, "aws-region", "", "Region of Trails without spec.region; empty: the AWS SDK's, such as AWS_REGION.")
 	set.Var(&f.rateLimits, "aws-rate-limits", "When to keep to CloudTrail's rate limits: on, off, or auto: at AWS from the start, at other endpoints once they throttle.")

@@ -178,7 +178,7 @@ func logRolePolicy(s Subject) string {
 		Resource: fmt.Sprintf("%s:log-stream:%s_CloudTrail_%s*", group, s.AccountID, s.Region)})
 }
 
-// policy returns the statements as one line of JSON. Marshalling these types cannot fail.
+// policy returns the statements as one line of JSON. Marshaling these types cannot fail.
 func policy(statements ...statement) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)

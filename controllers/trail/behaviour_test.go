@@ -227,6 +227,31 @@ var _ = Describe("A trail deleted behind our back", func() {
 	})
 })
 
+var _ = Describe("A drift", func() {
+	It("is told although somebody else writes the object in between", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
+		w.apply(ctx, "audit", spec)
+		w.expectSettled(ctx, "audit", spec)
+		_, err := w.intruder().Do(region, "StopLogging", map[string]any{"Name": "audit"})
+		Expect(err).NotTo(HaveOccurred())
+		w.writing = func(_ int, write func() error) error {
+			w.writing = nil
+			object := w.get(ctx, "audit")
+			before := object.DeepCopy()
+			object.Labels = map[string]string{"written": "in-between"}
+			Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+			return write()
+		}
+		found := w.settle(ctx, "audit")
+		Expect(found.Labels).To(HaveKeyWithValue("written", "in-between"))
+		Expect(found.Status.LastDrift).NotTo(BeNil())
+		Expect(found.Status.LastDrift.Fields).To(ConsistOf("logging"))
+		Expect(found.Status.LastDrift.RepairedTime).NotTo(BeNil())
+		w.expectSettled(ctx, "audit", spec)
+	})
+})
+
 var _ = Describe("An identity that must not be used", func() {
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.AWSIdentity)

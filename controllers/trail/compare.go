@@ -151,11 +151,14 @@ func normalAggregations(configurations []v1alpha1.AggregationConfiguration) []v1
 
 // unique returns the elements in a fixed order, each once; nil for none.
 func unique[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
 	byText := make(map[string]T, len(list))
 	for _, element := range list {
 		byText[text(element)] = element
 	}
-	var elements []T
+	elements := make([]T, 0, len(byText))
 	for _, key := range slices.Sorted(maps.Keys(byText)) {
 		elements = append(elements, byText[key])
 	}
@@ -164,11 +167,11 @@ func unique[T any](list []T) []T {
 
 func sameText(a, b any) bool { return text(a) == text(b) }
 
-// text returns a value as JSON. Our API types can always be marshalled; a failure would be a bug of theirs.
+// text returns a value as JSON. Our API types can always be marshaled; a failure would be a bug of theirs.
 func text(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err)
+		panic(err) //nolint:forbidigo // Nobody could do anything about it.
 	}
 	return string(data)
 }

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -30,10 +31,10 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// +kubebuilder:rbac:groups=trail-operator.dev,resources=trails,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=trails,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=trails/status,verbs=patch
-// +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Options are what a Reconciler needs. All but Now and NamespacesUnwatched are required.
@@ -361,23 +362,49 @@ func (r *Reconciler) report(ctx context.Context, before, trail *v1alpha1.Trail, 
 	now := r.Now()
 	v.lastInSync = r.inSync.last(trail, now)
 	r.inSync.note(key, v, now)
-	switch {
-	case !isTransient(v.err):
+	shown := !isTransient(v.err)
+	if shown {
 		r.faults.end(key)
-		setStatus(trail, v, now)
-	case retryAfter(v.err) == 0 && r.faults.since(key, now) >= hideFaults:
-		setStatus(trail, v, now)
-	default:
-		detectDrift(trail, v, now)
+	} else if retryAfter(v.err) == 0 {
+		shown = r.faults.since(key, now) >= hideFaults
 	}
+	note(trail, v, now, shown)
 	// What prepare wrote in between is a part of the difference, too: the patch says the same again.
 	base := before.DeepCopy()
 	base.ObjectMeta = *trail.ObjectMeta.DeepCopy()
-	if err := r.patchStatus(ctx, base, trail); err != nil {
+	err := r.patchStatus(ctx, base, trail)
+	if apierrors.IsConflict(err) {
+		err = r.noteAnew(ctx, trail, v, now, shown)
+	}
+	if err != nil {
 		return r.again(client.IgnoreNotFound(err))
 	}
 	r.tell(ctx, before, trail, v)
 	return r.next(trail, v, now)
+}
+
+// note makes the status tell the verdict; of a fault that is not to be shown just the drift that was found before it.
+func note(trail *v1alpha1.Trail, v verdict, now time.Time, shown bool) {
+	if shown {
+		setStatus(trail, v, now)
+	} else {
+		detectDrift(trail, v, now)
+	}
+}
+
+// noteAnew writes the verdict into an object that somebody else has written in between: what was found and done would be lost, as the
+// next look does not find it any more. Of another generation the verdict says nothing but what drift there was.
+func (r *Reconciler) noteAnew(ctx context.Context, trail *v1alpha1.Trail, v verdict, now time.Time, shown bool) error {
+	generation := trail.Generation
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(trail), trail); err != nil {
+			return err
+		}
+		base := trail.DeepCopy()
+		rememberKey(trail, v.observed, v.done)
+		note(trail, v, now, shown && trail.Generation == generation)
+		return r.patchStatus(ctx, base, trail)
+	})
 }
 
 // tellable tells whether an error is about the trail, and not about the Kubernetes API.

@@ -59,10 +59,10 @@ func poll(after time.Duration) reconcile.Result {
 }
 
 // untilLook returns the time until the next regular look, half an interval to one and a half from now. All trails of an account and
-// region are looked at at one time, as they share what is read; accounts and regions are spread over the interval.
+// region have their looks at one time, as they share what is read; accounts and regions are spread over the interval.
 func untilLook(now time.Time, interval time.Duration, place string) time.Duration {
 	phase := fnv.New32a()
-	phase.Write([]byte(place)) //nolint:errcheck,gosec // A hash's Write returns no error.
+	phase.Write([]byte(place)) //nolint:gosec // A hash's Write returns no error.
 	offset := time.Duration(float64(interval) * float64(phase.Sum32()) / (1 << 32))
 	since := time.Duration((now.UnixNano() - offset.Nanoseconds()) % interval.Nanoseconds())
 	until := interval - since

@@ -47,12 +47,12 @@ func (s step) claims() bool { return s.operation == addTags && s.tags[v1alpha1.O
 
 // String returns the step as events and logs show it, such as UpdateTrail{s3KeyPrefix}.
 func (s step) String() string {
-	switch {
-	case s.operation == updateTrail:
+	switch s.operation {
+	case updateTrail:
 		return fmt.Sprintf("%s{%s}", s.operation, strings.Join(s.fields, ", "))
-	case s.operation == addTags:
+	case addTags:
 		return fmt.Sprintf("%s{%s}", s.operation, strings.Join(slices.Sorted(maps.Keys(s.tags)), ", "))
-	case s.operation == removeTags:
+	case removeTags:
 		return fmt.Sprintf("%s{%s}", s.operation, strings.Join(s.keys, ", "))
 	default:
 		return s.operation
@@ -83,13 +83,13 @@ func plan(trail *v1alpha1.Trail, o *observation, accountID, region, owner string
 	if o.trail == nil {
 		return planCreate(trail, owner)
 	}
-	var steps []step
-	steps = append(steps, planTags(trail, o.trail, owner)...)
-	// Logging comes early: whatever else AWS may refuse, an audit trail that was stopped runs again.
-	steps = append(steps, planLogging(trail, o.status.IsLogging)...)
-	steps = append(steps, planSettings(trail, o.trail, accountID, region)...)
-	steps = append(steps, planSelectors(trail, o)...)
-	return steps
+	return slices.Concat(
+		planTags(trail, o.trail, owner),
+		// Logging comes early: whatever else AWS may refuse, an audit trail that was stopped runs again.
+		planLogging(trail, o.status.IsLogging),
+		planSettings(trail, o.trail, accountID, region),
+		planSelectors(trail, o),
+	)
 }
 
 func planCreate(trail *v1alpha1.Trail, owner string) []step {

@@ -92,7 +92,7 @@ func TestPlanOfOneField(t *testing.T) {
 	update := func(change cloudtrail.Change, fields ...string) []step {
 		return []step{{operation: updateTrail, fields: fields, change: change}}
 	}
-	put := func(operation string, field string) []step {
+	put := func(operation, field string) []step {
 		return []step{{operation: operation, fields: []string{field}}}
 	}
 	none, off := aws.String(""), aws.Bool(false)

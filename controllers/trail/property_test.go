@@ -69,7 +69,7 @@ func randomSpec(random *rand.Rand) v1alpha1.TrailSpec {
 	}
 	if spec.EventSelectors == nil && spec.AdvancedEventSelectors == nil && random.IntN(3) == 0 {
 		fieldCases["aggregationConfigurations"].pick(random)(&spec)
-		spec.InsightSelectors = nil // Data events alone: nothing for Insights on management events to analyse.
+		spec.InsightSelectors = nil // Data events alone: nothing for Insights on management events to analyze.
 	}
 	return spec
 }

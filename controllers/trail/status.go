@@ -116,7 +116,7 @@ func clearTrail(status *v1alpha1.TrailStatus) {
 }
 
 func tagKeys(tags []v1alpha1.Tag) []string {
-	var keys []string
+	keys := make([]string, 0, len(tags))
 	for _, tag := range tags {
 		keys = append(keys, tag.Key)
 	}

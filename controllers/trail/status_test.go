@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"maps"
 	"reflect"
 	"regexp"
 	"strings"
@@ -82,12 +83,8 @@ func TestStatus(t *testing.T) {
 	}
 	fine := conditions{logging: "True Logging", delivering: "True NoDeliveryError"}
 	and := func(more, base conditions) conditions {
-		all := conditions{}
-		for _, m := range []conditions{base, more} {
-			for k, v := range m {
-				all[k] = v
-			}
-		}
+		all := maps.Clone(base)
+		maps.Copy(all, more)
 		return all
 	}
 	for name, c := range map[string]struct {
@@ -107,7 +104,8 @@ func TestStatus(t *testing.T) {
 		},
 		"in sync, not to log": {
 			off, at(with(func(o *observation) { o.status.IsLogging = false }), nil),
-			conditions{ready: "True Available", syncedType: "True Synced", logging: "False StoppedBySpec", delivering: "True NoDeliveryError"}, "spec.logging is false", "Current",
+			conditions{ready: "True Available", syncedType: "True Synced", logging: "False StoppedBySpec", delivering: "True NoDeliveryError"},
+			"spec.logging is false", "Current",
 		},
 		"just created": {
 			nil, at(with(nil), func(v *verdict) { v.state, v.done = stateAbsent, []step{{operation: createTrail}} }),
@@ -115,29 +113,35 @@ func TestStatus(t *testing.T) {
 		},
 		"stopped, and nothing to do about it": {
 			nil, at(with(func(o *observation) { o.status.IsLogging = false }), nil),
-			conditions{ready: "False Stopped", syncedType: "True Synced", logging: "False Stopped", delivering: "True NoDeliveryError"}, "records no events although", "InProgress",
+			conditions{ready: "False Stopped", syncedType: "True Synced", logging: "False Stopped", delivering: "True NoDeliveryError"},
+			"records no events although", "InProgress",
 		},
 		"the bucket refuses": {
 			nil, deliveryError(func(s *cloudtrail.Status) { s.LatestDeliveryError = "AccessDenied" }),
-			conditions{ready: "False S3DeliveryFailed", syncedType: "True Synced", logging: "True Logging", delivering: "False S3DeliveryFailed"}, "do not reach the bucket: AccessDenied — add to the policy of bucket logs", "InProgress",
+			conditions{ready: "False S3DeliveryFailed", syncedType: "True Synced", logging: "True Logging", delivering: "False S3DeliveryFailed"},
+			"do not reach the bucket: AccessDenied — add to the policy of bucket logs", "InProgress",
 		},
 		"the bucket refuses digests": {
 			nil, deliveryError(func(s *cloudtrail.Status) { s.LatestDigestDeliveryError = "NoSuchBucket" }),
-			conditions{ready: "False DigestDeliveryFailed", syncedType: "True Synced", logging: "True Logging", delivering: "False DigestDeliveryFailed"}, "NoSuchBucket", "InProgress",
+			conditions{ready: "False DigestDeliveryFailed", syncedType: "True Synced", logging: "True Logging", delivering: "False DigestDeliveryFailed"},
+			"NoSuchBucket", "InProgress",
 		},
 		"the topic refuses": {
 			nil, deliveryError(func(s *cloudtrail.Status) { s.LatestNotificationError = "AuthorizationError" }),
-			conditions{ready: "False NotificationFailed", syncedType: "True Synced", logging: "True Logging", delivering: "False NotificationFailed"}, "AuthorizationError", "InProgress",
+			conditions{ready: "False NotificationFailed", syncedType: "True Synced", logging: "True Logging", delivering: "False NotificationFailed"},
+			"AuthorizationError", "InProgress",
 		},
 		"the log group refuses": {
 			nil, deliveryError(func(s *cloudtrail.Status) { s.LatestCloudWatchLogsDeliveryError = "AccessDenied" }),
-			conditions{ready: "False CloudWatchLogsDeliveryFailed", syncedType: "True Synced", logging: "True Logging", delivering: "False CloudWatchLogsDeliveryFailed"}, "events do not reach the log group", "InProgress",
+			conditions{ready: "False CloudWatchLogsDeliveryFailed", syncedType: "True Synced", logging: "True Logging", delivering: "False CloudWatchLogsDeliveryFailed"},
+			"events do not reach the log group", "InProgress",
 		},
 		"all refuse: the bucket first": {
 			nil, deliveryError(func(s *cloudtrail.Status) {
 				s.LatestDeliveryError, s.LatestDigestDeliveryError, s.LatestNotificationError, s.LatestCloudWatchLogsDeliveryError = "a", "b", "c", "d"
 			}),
-			conditions{ready: "False S3DeliveryFailed", syncedType: "True Synced", logging: "True Logging", delivering: "False S3DeliveryFailed"}, ": a — ", "InProgress",
+			conditions{ready: "False S3DeliveryFailed", syncedType: "True Synced", logging: "True Logging", delivering: "False S3DeliveryFailed"},
+			": a — ", "InProgress",
 		},
 		"the spec is wrong": {
 			nil, at(with(nil), failed(awsError(cloudtrail.FixSpec, "UpdateTrail", "InvalidS3PrefixException", "too long"))),
@@ -154,7 +158,8 @@ func TestStatus(t *testing.T) {
 			nil, at(&observation{}, func(v *verdict) {
 				v.state, v.err = stateAbsent, awsError(cloudtrail.FixSpec, "CreateTrail", "InvalidTrailNameException", "no")
 			}),
-			conditions{ready: "False InvalidTrailNameException", syncedType: "False InvalidTrailNameException", stalled: "True InvalidTrailNameException"}, "CreateTrail: no", "Failed",
+			conditions{ready: "False InvalidTrailNameException", syncedType: "False InvalidTrailNameException", stalled: "True InvalidTrailNameException"},
+			"CreateTrail: no", "Failed",
 		},
 		"something in AWS is wrong": {
 			nil, at(with(nil), failed(awsError(cloudtrail.FixAWS, "UpdateTrail", "InsufficientS3BucketPolicyException", "no"))),
@@ -168,13 +173,15 @@ func TestStatus(t *testing.T) {
 			nil, at(nil, func(v *verdict) {
 				v.err = awsError(cloudtrail.Permission, "DescribeTrails", "AccessDeniedException", "no")
 			}),
-			conditions{ready: "False AccessDeniedException", syncedType: "False AccessDeniedException", logging: "Unknown NotLookedAt", delivering: "Unknown NotLookedAt"}, `AWSIdentity "default" (arn:aws:sts::111122223333:assumed-role/op/s) needs permission for cloudtrail:DescribeTrails`, "InProgress",
+			conditions{ready: "False AccessDeniedException", syncedType: "False AccessDeniedException", logging: "Unknown NotLookedAt", delivering: "Unknown NotLookedAt"},
+			`AWSIdentity "default" (arn:aws:sts::111122223333:assumed-role/op/s) needs permission for cloudtrail:DescribeTrails`, "InProgress",
 		},
 		"AWS has a fault": {
 			nil, at(nil, func(v *verdict) {
 				v.err = awsError(cloudtrail.Transient, "DescribeTrails", "ServiceUnavailable", "later")
 			}),
-			conditions{ready: "False ServiceUnavailable", syncedType: "False ServiceUnavailable", logging: "Unknown NotLookedAt", delivering: "Unknown NotLookedAt", reconciling: "True Retrying"}, "DescribeTrails: later", "InProgress",
+			conditions{ready: "False ServiceUnavailable", syncedType: "False ServiceUnavailable", logging: "Unknown NotLookedAt", delivering: "Unknown NotLookedAt", reconciling: "True Retrying"},
+			"DescribeTrails: later", "InProgress",
 		},
 		"gone in between": {
 			nil, at(with(nil), failed(awsError(cloudtrail.NotFound, "UpdateTrail", "TrailNotFoundException", "no"))),
@@ -184,7 +191,8 @@ func TestStatus(t *testing.T) {
 			nil, at(&observation{}, func(v *verdict) {
 				v.state, v.err = stateAbsent, awsError(cloudtrail.AlreadyExists, "CreateTrail", "TrailAlreadyExistsException", "yes")
 			}),
-			conditions{ready: "False TrailAlreadyExistsException", syncedType: "False TrailAlreadyExistsException", reconciling: "True Retrying"}, "yes", "InProgress",
+			conditions{ready: "False TrailAlreadyExistsException", syncedType: "False TrailAlreadyExistsException", reconciling: "True Retrying"},
+			"yes", "InProgress",
 		},
 		"AWS does not show the change yet": {
 			nil, at(with(nil), func(v *verdict) {
@@ -193,24 +201,31 @@ func TestStatus(t *testing.T) {
 			and(conditions{ready: "False Different", syncedType: "False Different", reconciling: "True Retrying"}, fine), "does not show it yet in kmsKeyID", "InProgress",
 		},
 		"no identity": {
-			nil, verdict{err: &awsidentity.Refusal{Reason: v1alpha1.ReasonIdentityNotFound, Message: "no such identity"}},
-			conditions{ready: "False IdentityNotFound", syncedType: "False IdentityNotFound", logging: "Unknown NotLookedAt", delivering: "Unknown NotLookedAt"}, "no such identity", "InProgress",
+			nil,
+			verdict{err: &awsidentity.Refusal{Reason: v1alpha1.ReasonIdentityNotFound, Message: "no such identity"}},
+			conditions{ready: "False IdentityNotFound", syncedType: "False IdentityNotFound", logging: "Unknown NotLookedAt", delivering: "Unknown NotLookedAt"},
+			"no such identity", "InProgress",
 		},
 		"another account": {
-			nil, verdict{err: &awsidentity.Refusal{Reason: v1alpha1.ReasonAccountChanged, Message: "leads to account 444455556666"}},
-			conditions{ready: "False AccountChanged", syncedType: "False AccountChanged", logging: "Unknown NotLookedAt", delivering: "Unknown NotLookedAt"}, "444455556666", "InProgress",
+			nil,
+			verdict{err: &awsidentity.Refusal{Reason: v1alpha1.ReasonAccountChanged, Message: "leads to account 444455556666"}},
+			conditions{ready: "False AccountChanged", syncedType: "False AccountChanged", logging: "Unknown NotLookedAt", delivering: "Unknown NotLookedAt"},
+			"444455556666", "InProgress",
 		},
 		"a home elsewhere": {
 			nil, at(with(func(o *observation) { o.trail.HomeRegion = "us-east-1" }), func(v *verdict) { v.state, v.open = stateElsewhere, []step{{operation: startLogging}} }),
-			conditions{ready: "False WrongHomeRegion", syncedType: "False WrongHomeRegion", stalled: "True WrongHomeRegion"}, "spec.region us-east-1", "Failed",
+			conditions{ready: "False WrongHomeRegion", syncedType: "False WrongHomeRegion", stalled: "True WrongHomeRegion"},
+			"spec.region us-east-1", "Failed",
 		},
 		"nobody's": {
 			nil, at(with(nil), func(v *verdict) { v.state, v.open = stateNotOwned, []step{{operation: addTags}} }),
-			conditions{ready: "False NotOwned", syncedType: "False NotOwned", stalled: "True NotOwned"}, "adoptionPolicy: IfUnowned", "Failed",
+			conditions{ready: "False NotOwned", syncedType: "False NotOwned", stalled: "True NotOwned"},
+			"adoptionPolicy: IfUnowned", "Failed",
 		},
 		"somebody else's": {
 			nil, at(with(func(o *observation) { o.trail.Tags[v1alpha1.OwnerTagKey] = "other/ns/name" }), func(v *verdict) { v.state, v.open = stateOwnedByAnother, []step{{operation: addTags}} }),
-			conditions{ready: "False OwnedByAnother", syncedType: "False OwnedByAnother", stalled: "True OwnedByAnother"}, "belongs to other/ns/name", "Failed",
+			conditions{ready: "False OwnedByAnother", syncedType: "False OwnedByAnother", stalled: "True OwnedByAnother"},
+			"belongs to other/ns/name", "Failed",
 		},
 		"somebody's, who cannot be told": {
 			nil, at(with(nil), func(v *verdict) {
@@ -230,27 +245,34 @@ func TestStatus(t *testing.T) {
 		},
 		"observed, absent": {
 			observe, at(&observation{}, func(v *verdict) { v.state, v.open = stateAbsent, []step{{operation: createTrail}} }),
-			conditions{ready: "False TrailNotFound", syncedType: "False TrailNotFound"}, "no trail audit in region eu-central-1 of account 111122223333", "InProgress",
+			conditions{ready: "False TrailNotFound", syncedType: "False TrailNotFound"},
+			"no trail audit in region eu-central-1 of account 111122223333", "InProgress",
 		},
 		"suspended": {
-			nil, verdict{suspended: true},
-			conditions{ready: "Unknown Suspended"}, "suspended by spec.suspend", "InProgress",
+			nil,
+			verdict{suspended: true},
+			conditions{ready: "Unknown Suspended"},
+			"suspended by spec.suspend", "InProgress",
 		},
 		"cannot be deleted: AWS": {
 			deleted, at(nil, func(v *verdict) {
 				v.err = awsError(cloudtrail.Permission, "DeleteTrail", "AccessDeniedException", "no")
 			}),
-			conditions{ready: "False AccessDeniedException", reconciling: "True Retrying"}, "cannot be deleted yet: DeleteTrail: no — AWSIdentity", "Terminating",
+			conditions{ready: "False AccessDeniedException", reconciling: "True Retrying"},
+			"cannot be deleted yet: DeleteTrail: no — AWSIdentity", "Terminating",
 		},
 		"cannot be deleted: the identity": {
-			deleted, verdict{err: &awsidentity.Refusal{Reason: v1alpha1.ReasonIdentityNotFound, Message: "no such identity"}},
-			conditions{ready: "False IdentityNotFound", reconciling: "True Retrying"}, "set spec.deletionPolicy: Retain", "Terminating",
+			deleted,
+			verdict{err: &awsidentity.Refusal{Reason: v1alpha1.ReasonIdentityNotFound, Message: "no such identity"}},
+			conditions{ready: "False IdentityNotFound", reconciling: "True Retrying"},
+			"set spec.deletionPolicy: Retain", "Terminating",
 		},
 		"cannot be deleted: the spec": {
 			deleted, at(nil, func(v *verdict) {
 				v.err = awsError(cloudtrail.FixSpec, "DeleteTrail", "InvalidHomeRegionException", "no")
 			}),
-			conditions{ready: "False InvalidHomeRegionException", reconciling: "True Retrying"}, "cannot be deleted yet", "Terminating",
+			conditions{ready: "False InvalidHomeRegionException", reconciling: "True Retrying"},
+			"cannot be deleted yet", "Terminating",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
