@@ -154,45 +154,72 @@ func TestAnswersFromTheWire(t *testing.T) {
 		call   func(context.Context, *Region) (any, error)
 		want   any
 	}{
-		"a trail": {200, `{"trailList": [{` + settings + `, "HomeRegion": "us-east-1", "HasCustomEventSelectors": true, "HasInsightSelectors": false}]}`,
+		"a trail": {
+			200, `{"trailList": [{` + settings + `, "HomeRegion": "us-east-1", "HasCustomEventSelectors": true, "HasInsightSelectors": false}]}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.describe(ctx)) },
-			[]*Trail{{ARN: "arn:trail", Name: "audit", HomeRegion: "us-east-1", Settings: all, HasEventSelectors: aws.Bool(true), HasInsightSelectors: aws.Bool(false)}}},
-		"a trail that AWS says little of": {200, `{"trailList": [{"TrailARN": "arn:trail"}]}`,
-			func(ctx context.Context, r *Region) (any, error) { return read(r.describe(ctx)) }, []*Trail{{ARN: "arn:trail"}}},
-		"a new trail": {200, `{` + settings + `}`,
+			[]*Trail{{ARN: "arn:trail", Name: "audit", HomeRegion: "us-east-1", Settings: all, HasEventSelectors: aws.Bool(true), HasInsightSelectors: aws.Bool(false)}},
+		},
+		"a trail that AWS says little of": {
+			200, `{"trailList": [{"TrailARN": "arn:trail"}]}`,
+			func(ctx context.Context, r *Region) (any, error) { return read(r.describe(ctx)) },
+			[]*Trail{{ARN: "arn:trail"}},
+		},
+		"a new trail": {
+			200, `{` + settings + `}`,
 			func(ctx context.Context, r *Region) (any, error) {
 				return read(r.Create(ctx, &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}}, map[string]string{"a": "1"}))
 			},
-			&Trail{ARN: "arn:trail", Name: "audit", HomeRegion: testRegion, Settings: all, New: true, HasEventSelectors: aws.Bool(false), HasInsightSelectors: aws.Bool(false), Tags: map[string]string{"a": "1"}}},
-		"a changed trail": {200, `{` + settings + `}`,
+			&Trail{ARN: "arn:trail", Name: "audit", HomeRegion: testRegion, Settings: all, New: true, HasEventSelectors: aws.Bool(false), HasInsightSelectors: aws.Bool(false), Tags: map[string]string{"a": "1"}},
+		},
+		"a changed trail": {
+			200, `{` + settings + `}`,
 			func(ctx context.Context, r *Region) (any, error) {
 				trail := &Trail{ARN: "arn:trail", Tags: map[string]string{"a": "1"}}
 				err := r.Update(ctx, trail, Change{})
 				return trail, err
 			},
-			&Trail{ARN: "arn:trail", Settings: all, Tags: map[string]string{"a": "1"}}},
-		"basic selectors": {200, `{"EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": false, "ExcludeManagementEventSources": ["kms.amazonaws.com"],
+			&Trail{ARN: "arn:trail", Settings: all, Tags: map[string]string{"a": "1"}},
+		},
+		"basic selectors": {
+			200, `{"EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": false, "ExcludeManagementEventSources": ["kms.amazonaws.com"],
 				"DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::a/"]}]}]}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.Selectors(ctx, "arn")) },
 			Selectors{Basic: []v1alpha1.EventSelector{{
 				ReadWriteType: v1alpha1.ReadOnly, IncludeManagementEvents: aws.Bool(false), ExcludeManagementEventSources: []string{"kms.amazonaws.com"},
 				DataResources: []v1alpha1.DataResource{{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3:::a/"}}},
-			}}}},
-		"advanced selectors": {200, `{"AdvancedEventSelectors": ` + everySelectorOnTheWire + `}`,
-			func(ctx context.Context, r *Region) (any, error) { return read(r.Selectors(ctx, "arn")) }, Selectors{Advanced: everySelector}},
-		"insights": {200, `{"InsightSelectors": [{"InsightType": "ApiCallRateInsight", "EventCategories": ["Data"]}, {"InsightType": "ApiErrorRateInsight"}]}`,
+			}}},
+		},
+		"advanced selectors": {
+			200, `{"AdvancedEventSelectors": ` + everySelectorOnTheWire + `}`,
+			func(ctx context.Context, r *Region) (any, error) { return read(r.Selectors(ctx, "arn")) },
+			Selectors{Advanced: everySelector},
+		},
+		"insights": {
+			200, `{"InsightSelectors": [{"InsightType": "ApiCallRateInsight", "EventCategories": ["Data"]}, {"InsightType": "ApiErrorRateInsight"}]}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.Insights(ctx, "arn")) },
-			[]v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight", EventCategories: []v1alpha1.InsightEventCategory{"Data"}}, {InsightType: "ApiErrorRateInsight"}}},
-		"no insights": {400, refusal("InsightNotEnabledException", "no"),
-			func(ctx context.Context, r *Region) (any, error) { return read(r.Insights(ctx, "arn")) }, []v1alpha1.InsightSelector(nil)},
-		"aggregation": {200, `{"AggregationConfigurations": [{"EventCategory": "Data", "Templates": ["RESOURCE_ACCESS"]}]}`,
+			[]v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight", EventCategories: []v1alpha1.InsightEventCategory{"Data"}}, {InsightType: "ApiErrorRateInsight"}},
+		},
+		"no insights": {
+			400, refusal("InsightNotEnabledException", "no"),
+			func(ctx context.Context, r *Region) (any, error) { return read(r.Insights(ctx, "arn")) }, []v1alpha1.InsightSelector(nil),
+		},
+		"aggregation": {
+			200, `{"AggregationConfigurations": [{"EventCategory": "Data", "Templates": ["RESOURCE_ACCESS"]}]}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.Aggregations(ctx, "arn")) },
-			[]v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"RESOURCE_ACCESS"}}}},
-		"tags": {200, `{"ResourceTagList": [{"ResourceId": "arn", "TagsList": [{"Key": "a", "Value": "1"}, {"Key": "b"}]}, {"ResourceId": "other", "TagsList": [{"Key": "c"}]}]}`,
-			func(ctx context.Context, r *Region) (any, error) { return read(r.Tags(ctx, "arn")) }, map[string]string{"a": "1", "b": ""}},
-		"no tags": {200, `{}`,
-			func(ctx context.Context, r *Region) (any, error) { return read(r.Tags(ctx, "arn")) }, map[string]string{}},
-		"status": {200, `{"IsLogging": true, "StartLoggingTime": 1000, "StopLoggingTime": 1001, "LatestDeliveryTime": 1002, "LatestDeliveryError": "a", "LatestNotificationTime": 1003,
+			[]v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"RESOURCE_ACCESS"}}},
+		},
+		"tags": {
+			200, `{"ResourceTagList": [{"ResourceId": "arn", "TagsList": [{"Key": "a", "Value": "1"}, {"Key": "b"}]}, {"ResourceId": "other", "TagsList": [{"Key": "c"}]}]}`,
+			func(ctx context.Context, r *Region) (any, error) { return read(r.Tags(ctx, "arn")) },
+			map[string]string{"a": "1", "b": ""},
+		},
+		"no tags": {
+			200, `{}`,
+			func(ctx context.Context, r *Region) (any, error) { return read(r.Tags(ctx, "arn")) },
+			map[string]string{},
+		},
+		"status": {
+			200, `{"IsLogging": true, "StartLoggingTime": 1000, "StopLoggingTime": 1001, "LatestDeliveryTime": 1002, "LatestDeliveryError": "a", "LatestNotificationTime": 1003,
 				"LatestNotificationError": "b", "LatestDigestDeliveryTime": 1004, "LatestDigestDeliveryError": "c", "LatestCloudWatchLogsDeliveryTime": 1005.5, "LatestCloudWatchLogsDeliveryError": "d"}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.Status(ctx, "arn")) },
 			Status{
@@ -200,9 +227,13 @@ func TestAnswersFromTheWire(t *testing.T) {
 				LatestDeliveryTime: time.Unix(1002, 0).UTC(), LatestDeliveryError: "a", LatestNotificationTime: time.Unix(1003, 0).UTC(), LatestNotificationError: "b",
 				LatestDigestDeliveryTime: time.Unix(1004, 0).UTC(), LatestDigestDeliveryError: "c",
 				LatestCloudWatchLogsDeliveryTime: time.UnixMilli(1005500).UTC(), LatestCloudWatchLogsDeliveryError: "d",
-			}},
-		"status of a new trail": {200, `{"IsLogging": false}`,
-			func(ctx context.Context, r *Region) (any, error) { return read(r.Status(ctx, "arn")) }, Status{}},
+			},
+		},
+		"status of a new trail": {
+			200, `{"IsLogging": false}`,
+			func(ctx context.Context, r *Region) (any, error) { return read(r.Status(ctx, "arn")) },
+			Status{},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -187,13 +187,11 @@ func meaning(operation string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var known *Error
-	if errors.As(err, &known) {
+	if _, known := errors.AsType[*Error](err); known {
 		return err
 	}
 	e := &Error{Operation: operation, err: err}
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		e.Code, e.Message = api.ErrorCode(), quiet(api.ErrorMessage())
 		e.Class = classOf(e.Code, err)
 		return e
@@ -264,7 +262,9 @@ func unreached(err error) (Class, string, string) {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return Transient, "NetworkError", "the endpoint's certificate has expired or is not yet valid"
 	case errors.As(err, &opError):
-		for errors.As(opError.Err, &opError) { //nolint:revive // An error of a proxy's connection wraps another one, whose text has ports.
+		for errors.As(opError.Err, &opError) {
+			// An error of a proxy's connection wraps another one, whose text has ports.
+			continue
 		}
 		return Transient, "NetworkError", opError.Op + ": " + opError.Err.Error()
 	case errors.As(err, &urlError):

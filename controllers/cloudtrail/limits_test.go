@@ -59,8 +59,10 @@ func TestOperationClasses(t *testing.T) {
 	for class, operations := range map[operationClass][]string{
 		lookupClass: {"LookupEvents"},
 		readClass:   {"DescribeTrails", "GetTrail", "GetTrailStatus", "GetEventSelectors", "GetInsightSelectors", "GetEventConfiguration", "ListTags", "ListTrails"},
-		writeClass: {"CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging", "PutEventSelectors", "PutInsightSelectors", "PutEventConfiguration",
-			"AddTags", "RemoveTags"},
+		writeClass: {
+			"CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging", "PutEventSelectors", "PutInsightSelectors", "PutEventConfiguration",
+			"AddTags", "RemoveTags",
+		},
 	} {
 		for _, operation := range operations {
 			t.Run(operation, func(t *testing.T) {
@@ -257,8 +259,7 @@ func TestPatience(t *testing.T) {
 		}
 		start := func(ctx context.Context) (time.Duration, error) {
 			err := region.StartLogging(ctx, &Trail{ARN: "arn"})
-			var known *Error
-			if errors.As(err, &known) {
+			if known, ok := errors.AsType[*Error](err); ok {
 				g.Expect(known.Class).To(Equal(Transient))
 				g.Expect(known.Code).To(Equal("RateLimited"))
 				g.Expect(known.Operation).To(Equal("StartLogging"))

@@ -161,35 +161,43 @@ func TestExplain(t *testing.T) {
 		message string
 	}{
 		"permission": {
-			Error{Operation: "StopLogging", Class: Permission, Code: "AccessDeniedException", Message: "no"}, testSubject(testRegion, identity("prod")),
+			Error{Operation: "StopLogging", Class: Permission, Code: "AccessDeniedException", Message: "no"},
+			testSubject(testRegion, identity("prod")),
 			`StopLogging: no — AWSIdentity "prod" (` + testCaller + `) needs permission for cloudtrail:StopLogging`,
 		},
 		"permission to assume a role": {
-			Error{Operation: "AssumeRole", Class: Permission, Code: "AccessDenied", Message: "no"}, testSubject(testRegion, nil),
+			Error{Operation: "AssumeRole", Class: Permission, Code: "AccessDenied", Message: "no"},
+			testSubject(testRegion, nil),
 			`AssumeRole: no — AWSIdentity "default" (` + testCaller + `) needs permission for sts:AssumeRole`,
 		},
 		"credentials that have ended": {
-			Error{Operation: "DescribeTrails", Class: Permission, Code: "ExpiredTokenException", Message: "no"}, testSubject(testRegion, nil),
+			Error{Operation: "DescribeTrails", Class: Permission, Code: "ExpiredTokenException", Message: "no"},
+			testSubject(testRegion, nil),
 			`DescribeTrails: no — AWS does not accept the credentials of AWSIdentity "default" (` + testCaller + `): renew them, and check the clock of the operator's machine`,
 		},
 		"a region that is off": {
-			Error{Operation: "AssumeRole", Class: Permission, Code: "RegionDisabledException", Message: "no"}, testSubject(testRegion, nil),
+			Error{Operation: "AssumeRole", Class: Permission, Code: "RegionDisabledException", Message: "no"},
+			testSubject(testRegion, nil),
 			`AssumeRole: no — enable the region for the account of AWSIdentity "default" (` + testCaller + `)`,
 		},
 		"no credentials": {
-			Error{Operation: "GetCallerIdentity", Class: Permission, Code: noCredentials, Message: "no"}, testSubject(testRegion, nil),
+			Error{Operation: "GetCallerIdentity", Class: Permission, Code: noCredentials, Message: "no"},
+			testSubject(testRegion, nil),
 			`GetCallerIdentity: no — AWSIdentity "default" (` + testCaller + `) cannot be used without them`,
 		},
 		"the spec": {
-			Error{Operation: "CreateTrail", Class: FixSpec, Code: "InvalidS3PrefixException", Message: " too long\n"}, testSubject(testRegion, nil),
+			Error{Operation: "CreateTrail", Class: FixSpec, Code: "InvalidS3PrefixException", Message: " too long\n"},
+			testSubject(testRegion, nil),
 			"CreateTrail: too long — change the spec; nothing is tried again until then",
 		},
 		"something new": {
-			Error{Operation: "CreateTrail", Class: FixAWS, Code: "SomethingNewException", Message: "no"}, testSubject(testRegion, nil),
+			Error{Operation: "CreateTrail", Class: FixAWS, Code: "SomethingNewException", Message: "no"},
+			testSubject(testRegion, nil),
 			"CreateTrail: no",
 		},
 		"something that passes": {
-			Error{Operation: "CreateTrail", Class: Transient, Code: "ThrottlingException", Message: "slow down"}, testSubject(testRegion, nil),
+			Error{Operation: "CreateTrail", Class: Transient, Code: "ThrottlingException", Message: "slow down"},
+			testSubject(testRegion, nil),
 			"CreateTrail: slow down",
 		},
 	} {

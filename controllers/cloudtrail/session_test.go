@@ -248,7 +248,7 @@ func TestProxy(t *testing.T) {
 	}))
 	t.Cleanup(proxy.Close)
 	cleanEnvironment(t, withKeys(map[string]string{"HTTPS_PROXY": proxy.URL, child: "1"}))
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxy$") //nolint:gosec // This very program.
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxy$")
 	out, err := command.CombinedOutput()
 	g.Expect(err).NotTo(HaveOccurred(), string(out))
 	g.Expect(asked).To(Receive(Equal("CONNECT sts.eu-central-1.amazonaws.com:443")))
@@ -313,15 +313,15 @@ func TestRetriesOfTheConfiguration(t *testing.T) {
 	server := newFakeSTS(t, (*httptest.Server).Start)
 	for name, c := range map[string]struct {
 		environment map[string]string
-		adaptive    bool
+		mode        aws.RetryMode
 	}{
-		"standard": {map[string]string{}, false},
-		"adaptive": {map[string]string{"AWS_RETRY_MODE": "adaptive"}, true},
+		"standard": {map[string]string{}, ""},
+		"adaptive": {map[string]string{"AWS_RETRY_MODE": "adaptive"}, aws.RetryModeAdaptive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			c.environment["AWS_ENDPOINT_URL"] = server.URL
-			cleanEnvironment(t, withKeys(c.environment)) // AWS_MAX_ATTEMPTS=1
+			cleanEnvironment(t, withKeys(c.environment)) // With one attempt.
 			config, err := LoadConfig(t.Context(), testRegion)
 			g.Expect(err).NotTo(HaveOccurred())
 			before := len(server.made("GetCallerIdentity"))
@@ -329,7 +329,7 @@ func TestRetriesOfTheConfiguration(t *testing.T) {
 			_, err = NewFleet(Options{Config: config}).Session(t.Context(), testIdentity(nil), "")
 			g.Expect(Is(err, Transient)).To(BeTrue(), "%v", err)
 			g.Expect(server.made("GetCallerIdentity")).To(HaveLen(before + 1))
-			g.Expect(config.RetryMode == aws.RetryModeAdaptive).To(Equal(c.adaptive))
+			g.Expect(config.RetryMode).To(Equal(c.mode))
 			g.Expect(config.Retryer().IsErrorRetryable(&smithy.GenericAPIError{Code: "ConflictException"})).To(BeTrue())
 		})
 	}

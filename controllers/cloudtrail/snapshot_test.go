@@ -39,14 +39,6 @@ func (r *slowRead) fetch(ctx context.Context) ([]*Trail, error) {
 // nothing is a read that finds nothing.
 func nothing(int) ([]*Trail, error) { return nil, nil }
 
-func inBubble(t *testing.T, f func(*testing.T, Gomega)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		t.Helper()
-		f(t, NewWithT(t))
-	})
-}
-
 func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // The clock of a synctest bubble.
 
 func TestSnapshotFreshness(t *testing.T) {
@@ -64,7 +56,8 @@ func TestSnapshotFreshness(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, g Gomega) {
+			synctest.Test(t, func(t *testing.T) {
+				g := NewWithT(t)
 				s := newSnapshot(time.Now, ownWritesSettle)
 				read := &slowRead{takes: time.Second, answer: nothing}
 				g.Expect(s.refresh(t.Context(), time.Hour, read.fetch)).To(Succeed())
@@ -78,7 +71,8 @@ func TestSnapshotFreshness(t *testing.T) {
 
 func TestSnapshotSingleFlight(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, g Gomega) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
 		s := newSnapshot(time.Now, ownWritesSettle)
 		read := &slowRead{takes: time.Second, answer: func(n int) ([]*Trail, error) { return []*Trail{testTrail("audit", strconv.Itoa(n))}, nil }}
 		var wait sync.WaitGroup
@@ -101,7 +95,8 @@ func TestSnapshotSingleFlight(t *testing.T) {
 
 func TestSnapshotCanceledCaller(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, g Gomega) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
 		s := newSnapshot(time.Now, ownWritesSettle)
 		read := &slowRead{takes: time.Second, answer: nothing}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -122,7 +117,8 @@ func TestSnapshotCanceledCaller(t *testing.T) {
 
 func TestSnapshotHangingRead(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, g Gomega) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
 		s := newSnapshot(time.Now, ownWritesSettle)
 		read := &slowRead{takes: time.Hour, answer: nothing}
 		start := time.Now()
@@ -133,7 +129,8 @@ func TestSnapshotHangingRead(t *testing.T) {
 
 func TestSnapshotFailedRead(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, g Gomega) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
 		s := newSnapshot(time.Now, ownWritesSettle)
 		failure := errors.New("no")
 		read := &slowRead{answer: func(n int) ([]*Trail, error) {
@@ -174,7 +171,8 @@ func TestSnapshotOwnWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, g Gomega) {
+			synctest.Test(t, func(t *testing.T) {
+				g := NewWithT(t)
 				s := newSnapshot(time.Now, settle)
 				read := &slowRead{answer: func(int) ([]*Trail, error) { return c.read, nil }}
 				g.Expect(s.refresh(t.Context(), FreshNow, read.fetch)).To(Succeed())
@@ -203,7 +201,8 @@ func TestSnapshotOwnWrites(t *testing.T) {
 // TestSnapshotWriteDuringRead writes while a slow read is under way: the read began before the write, and knows nothing of it.
 func TestSnapshotWriteDuringRead(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, g Gomega) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
 		s := newSnapshot(time.Now, 0)
 		read := &slowRead{takes: 10 * time.Second, answer: func(int) ([]*Trail, error) { return []*Trail{testTrail("audit", "old")}, nil }}
 		var wait sync.WaitGroup
@@ -221,7 +220,8 @@ func TestSnapshotDistrust(t *testing.T) {
 	answer := func(n int) ([]*Trail, error) { return []*Trail{testTrail("audit", strconv.Itoa(n))}, nil }
 	t.Run("makes the next caller read, and forgets our write", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(t *testing.T, g Gomega) {
+		synctest.Test(t, func(t *testing.T) {
+			g := NewWithT(t)
 			s := newSnapshot(time.Now, ownWritesSettle)
 			read := &slowRead{answer: answer}
 			g.Expect(s.refresh(t.Context(), time.Hour, read.fetch)).To(Succeed())
@@ -235,7 +235,8 @@ func TestSnapshotDistrust(t *testing.T) {
 	})
 	t.Run("is not undone by a read that began before", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(t *testing.T, g Gomega) {
+		synctest.Test(t, func(t *testing.T) {
+			g := NewWithT(t)
 			s := newSnapshot(time.Now, ownWritesSettle)
 			read := &slowRead{takes: time.Second, answer: answer}
 			var wait sync.WaitGroup
