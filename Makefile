@@ -75,6 +75,10 @@ clean: ## Remove what make has built and downloaded
 	chmod -R u+w bin 2>/dev/null || true
 	rm -rf bin
 
+.PHONY: test-e2e
+test-e2e: build bin/helm ## Run the end-to-end tests: the chart, two replicas, RBAC enforced (UPDATE=1 renews Argo CD's testdata)
+	KUBEBUILDER_ASSETS="$$(CONTROLLER_MANAGER=1 hack/controlplane/get.sh)" GOWORK=off go -C hack/e2e test -count=1 -timeout 15m $(TEST_ARGS) ./...
+
 ##@ Chart
 
 CHART = charts/trail-operator
@@ -119,6 +123,10 @@ chart: bin/helm-docs ## Generate what the chart has from config (CRDs, rules, al
 	go run ./hack/chart
 	bin/helm-docs --chart-search-root=$(CHART) --log-level=warning
 
+.PHONY: argocd
+argocd: ## Generate what argocd-cm has of config/argocd's scripts
+	GOWORK=off go -C hack/e2e run ./generate
+
 .PHONY: docs
 docs: bin/crd-ref-docs ## Generate docs/api.md, the API reference, and docs/metrics.md
 	bin/crd-ref-docs --source-path=api --config=hack/tools/crd-ref-docs/config.yaml --templates-dir=hack/tools/crd-ref-docs \
@@ -126,7 +134,7 @@ docs: bin/crd-ref-docs ## Generate docs/api.md, the API reference, and docs/metr
 	go run ./hack/observability/docs
 
 # Every Go module in the repository.
-MODULES = . hack/controlplane hack/image hack/tools hack/tools/lint hack/tools/helm
+MODULES = . hack/controlplane hack/e2e hack/image hack/tools hack/tools/lint hack/tools/helm
 
 .PHONY: tidy
 tidy: ## Tidy every go.mod

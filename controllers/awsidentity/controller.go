@@ -28,9 +28,9 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities/status,verbs=patch
-// +kubebuilder:rbac:groups=trail-operator.dev,resources=trails,verbs=get;list;watch
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=trails,verbs=list;watch
 
 const (
 	// checkAgain is how often an identity that works is checked: a role can be deleted behind our back.

@@ -27,10 +27,10 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// +kubebuilder:rbac:groups=trail-operator.dev,resources=eventlookups,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=eventlookups,verbs=list;watch;delete
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=eventlookups/status,verbs=patch
-// +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 const (

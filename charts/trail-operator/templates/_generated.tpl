@@ -7,7 +7,6 @@
   resources:
   - awsidentities
   verbs:
-  - get
   - list
   - patch
   - watch
@@ -61,7 +60,6 @@
   resources:
   - trails
   verbs:
-  - get
   - list
   - patch
   - watch
@@ -78,7 +76,6 @@
   - eventlookups
   verbs:
   - delete
-  - get
   - list
   - watch
 {{- end }}
