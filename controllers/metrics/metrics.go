@@ -65,49 +65,89 @@ func ofTrail(others ...string) []string { return append(slices.Clone(trailLabels
 
 // The metrics, all of them.
 var (
-	trailInfo = Definition{Name: "trail_info", Type: Gauge, ByObject: true, Labels: ofTrail("trail", "identity", "management_policy"),
-		Help: "1 for every Trail: the trail's name in AWS, the AWSIdentity, and whether the operator writes to AWS (Manage) or not (Observe)."}
-	trailCondition = Definition{Name: "trail_condition", Type: Gauge, ByObject: true, Labels: ofTrail("type", "status"),
-		Help: "1 for the status (True, False, Unknown) that a condition (Ready, Synced, Logging, Delivering, Stalled) of a Trail has, 0 for the others."}
-	trailReadyReason = Definition{Name: "trail_ready_reason", Type: Gauge, ByObject: true, Labels: ofTrail("reason"),
-		Help: "1 for the reason of a Trail's Ready condition; Unseen until the Trail was looked at."}
-	trailSuspended = Definition{Name: "trail_suspended", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "Whether spec.suspend stops all work on a Trail."}
-	trailInterval = Definition{Name: "trail_interval_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "How often a Trail is looked at, so how old what is told of it can be."}
-	trailLogging = Definition{Name: "trail_logging", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "Whether CloudTrail says that the trail is recording events; absent while that is not known."}
-	trailLoggingDesired = Definition{Name: "trail_logging_desired", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "Whether the spec wants the trail to record events."}
-	trailLoggingStarted = Definition{Name: "trail_logging_started_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "When logging was started last, in seconds since 1970."}
-	trailLastDelivery = Definition{Name: "trail_last_delivery_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail("channel"),
-		Help: "When CloudTrail last delivered over a channel (s3, digest, cloudwatch_logs, sns), in seconds since 1970; absent before the first time."}
-	trailDeliveryError = Definition{Name: "trail_delivery_error", Type: Gauge, ByObject: true, Labels: ofTrail("channel", "code"),
-		Help: "1 while CloudTrail reports an error, by its code, for the latest delivery over a channel (s3, digest, cloudwatch_logs, sns)."}
-	trailDrifts = Definition{Name: "trail_drifts_total", Type: Counter, ByObject: true, Labels: ofTrail(),
-		Help: "How often a trail was found changed in AWS, counted by the leader."}
-	trailLastDrift = Definition{Name: "trail_last_drift_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "When a trail was last found changed in AWS, in seconds since 1970; absent if never."}
-	trailLastDriftInfo = Definition{Name: "trail_last_drift_info", Type: Gauge, ByObject: true, Labels: ofTrail("fields", "repaired", "actor", "event_name"),
-		Help: "1 for the last drift of a Trail: what differed, whether it is repaired (true, false), and the ARN of who did it by which call, once CloudTrail's history tells."}
-	trailDeleting = Definition{Name: "trail_deletion_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "When the deletion of a Trail was asked for, in seconds since 1970; absent unless it is being deleted."}
-	trailDeletion = Definition{Name: "trail_deletion_duration_seconds", Type: Histogram, Labels: nil,
+	trailInfo = Definition{
+		Name: "trail_info", Type: Gauge, ByObject: true, Labels: ofTrail("trail", "identity", "management_policy"),
+		Help: "1 for every Trail: the trail's name in AWS, the AWSIdentity, and whether the operator writes to AWS (Manage) or not (Observe).",
+	}
+	trailCondition = Definition{
+		Name: "trail_condition", Type: Gauge, ByObject: true, Labels: ofTrail("type", "status"),
+		Help: "1 for the status (True, False, Unknown) that a condition (Ready, Synced, Logging, Delivering, Stalled) of a Trail has, 0 for the others.",
+	}
+	trailReadyReason = Definition{
+		Name: "trail_ready_reason", Type: Gauge, ByObject: true, Labels: ofTrail("reason"),
+		Help: "1 for the reason of a Trail's Ready condition; Unseen until the Trail was looked at.",
+	}
+	trailSuspended = Definition{
+		Name: "trail_suspended", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "Whether spec.suspend stops all work on a Trail.",
+	}
+	trailInterval = Definition{
+		Name: "trail_interval_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "How often a Trail is looked at, so how old what is told of it can be.",
+	}
+	trailLogging = Definition{
+		Name: "trail_logging", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "Whether CloudTrail says that the trail is recording events; absent while that is not known.",
+	}
+	trailLoggingDesired = Definition{
+		Name: "trail_logging_desired", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "Whether the spec wants the trail to record events.",
+	}
+	trailLoggingStarted = Definition{
+		Name: "trail_logging_started_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "When logging was started last, in seconds since 1970.",
+	}
+	trailLastDelivery = Definition{
+		Name: "trail_last_delivery_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail("channel"),
+		Help: "When CloudTrail last delivered over a channel (s3, digest, cloudwatch_logs, sns), in seconds since 1970; absent before the first time.",
+	}
+	trailDeliveryError = Definition{
+		Name: "trail_delivery_error", Type: Gauge, ByObject: true, Labels: ofTrail("channel", "code"),
+		Help: "1 while CloudTrail reports an error, by its code, for the latest delivery over a channel (s3, digest, cloudwatch_logs, sns).",
+	}
+	trailDrifts = Definition{
+		Name: "trail_drifts_total", Type: Counter, ByObject: true, Labels: ofTrail(),
+		Help: "How often a trail was found changed in AWS, counted by the leader.",
+	}
+	trailLastDrift = Definition{
+		Name: "trail_last_drift_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "When a trail was last found changed in AWS, in seconds since 1970; absent if never.",
+	}
+	trailLastDriftInfo = Definition{
+		Name: "trail_last_drift_info", Type: Gauge, ByObject: true, Labels: ofTrail("fields", "repaired", "actor", "event_name"),
+		Help: "1 for the last drift of a Trail: what differed, whether it is repaired (true, false), and the ARN of who did it by which call, once CloudTrail's history tells.",
+	}
+	trailDeleting = Definition{
+		Name: "trail_deletion_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "When the deletion of a Trail was asked for, in seconds since 1970; absent unless it is being deleted.",
+	}
+	trailDeletion = Definition{
+		Name: "trail_deletion_duration_seconds", Type: Histogram, Labels: nil,
 		Buckets: []float64{1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400, 86400},
-		Help:    "How long the deletion of a Trail took, from the request until the object was gone, counted by the leader."}
-	identityCondition = Definition{Name: "awsidentity_condition", Type: Gauge, ByObject: true, Labels: []string{"name", "account_id", "type", "status"},
-		Help: "1 for the status (True, False, Unknown) that the condition Ready of an AWSIdentity has, 0 for the others."}
-	awsCalls = Definition{Name: "aws_api_calls_total", Type: Counter, Labels: []string{"region", "operation", "code", "outcome"},
-		Help: "Tries of AWS calls, by AWS's error code (OK for success) and what it means: ok, throttled, denied, refused, missing, failed."}
-	awsDuration = Definition{Name: "aws_api_call_duration_seconds", Type: Histogram, Labels: []string{"region", "operation"},
+		Help:    "How long the deletion of a Trail took, from the request until the object was gone, counted by the leader.",
+	}
+	identityCondition = Definition{
+		Name: "awsidentity_condition", Type: Gauge, ByObject: true, Labels: []string{"name", "account_id", "type", "status"},
+		Help: "1 for the status (True, False, Unknown) that the condition Ready of an AWSIdentity has, 0 for the others.",
+	}
+	awsCalls = Definition{
+		Name: "aws_api_calls_total", Type: Counter, Labels: []string{"region", "operation", "code", "outcome"},
+		Help: "Tries of AWS calls, by AWS's error code (OK for success) and what it means: ok, throttled, denied, refused, missing, failed.",
+	}
+	awsDuration = Definition{
+		Name: "aws_api_call_duration_seconds", Type: Histogram, Labels: []string{"region", "operation"},
 		Buckets: []float64{0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30},
-		Help:    "How long AWS took to answer a try of a call."}
-	awsWait = Definition{Name: "aws_rate_limit_wait_seconds", Type: Histogram, Labels: []string{"region", "class"},
+		Help:    "How long AWS took to answer a try of a call.",
+	}
+	awsWait = Definition{
+		Name: "aws_rate_limit_wait_seconds", Type: Histogram, Labels: []string{"region", "class"},
 		Buckets: []float64{0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300},
-		Help:    "How long a try of a CloudTrail call waited for the operator's own limit of its class (read, lookup, write), which keeps it below CloudTrail's."}
-	buildInfo = Definition{Name: "build_info", Type: Gauge, Labels: []string{"version", "revision", "goversion"},
-		Help: "1 for the version that is running."}
+		Help:    "How long a try of a CloudTrail call waited for the operator's own limit of its class (read, lookup, write), which keeps it below CloudTrail's.",
+	}
+	buildInfo = Definition{
+		Name: "build_info", Type: Gauge, Labels: []string{"version", "revision", "goversion"},
+		Help: "1 for the version that is running.",
+	}
 )
 
 // Definitions returns the metrics in the order of the documentation.

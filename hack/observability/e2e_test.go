@@ -15,7 +15,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
@@ -23,7 +22,7 @@ import (
 )
 
 // insecure trusts the certificate that the operator makes at its start.
-var insecure = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // See above.
+var insecure = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 
 // newTrail creates a Trail, changed by options.
 func (w *world) newTrail(namespace, name string, options ...func(*v1alpha1.Trail)) *v1alpha1.Trail {
@@ -104,12 +103,12 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 			operators = append(operators, w.run("--resync-interval=1s"))
 		}
 		plain = w.newTrail("default", "plain")
-		loud = w.newTrail("default", "loud", func(t *v1alpha1.Trail) { t.Spec.EnableLogFileValidation = ptr.To(true) })
+		loud = w.newTrail("default", "loud", func(t *v1alpha1.Trail) { t.Spec.EnableLogFileValidation = new(true) })
 		far = w.newTrail("default", "far", inRegion("eu-west-1"), asIdentity("member"))
-		quiet = w.newTrail("default", "quiet", func(t *v1alpha1.Trail) { t.Spec.Logging = ptr.To(false) })
+		quiet = w.newTrail("default", "quiet", func(t *v1alpha1.Trail) { t.Spec.Logging = new(false) })
 		seen = w.newTrail("default", "seen", func(t *v1alpha1.Trail) { t.Spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve })
 		still = w.newTrail("default", "still", func(t *v1alpha1.Trail) { t.Spec.AdoptionPolicy = v1alpha1.AdoptionPolicyIfUnowned })
-		paused = w.newTrail("default", "paused", func(t *v1alpha1.Trail) { t.Spec.Suspend = ptr.To(true) })
+		paused = w.newTrail("default", "paused", func(t *v1alpha1.Trail) { t.Spec.Suspend = new(true) })
 		for _, trail := range []*v1alpha1.Trail{plain, loud, far, quiet, seen, still} {
 			Eventually(w.is, "60s").WithArguments(trail).Should(Equal("True Available"), trail.Name)
 			w.deliver(trail, time.Now())
@@ -135,7 +134,7 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 	})
 
 	It("tells its version", func() {
-		output, err := exec.Command(w.binary, "--version").Output() //nolint:gosec,noctx // Our own program.
+		output, err := exec.Command(w.binary, "--version").Output()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(string(output)).To(Equal("v1.2.3-test\n"))
 	})
@@ -183,7 +182,7 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 	})
 
 	It("fires TrailDeliveryFailing, with AWS's code", func() {
-		Expect(w.aws.SetDelivery(loud.Status.TrailARN, cloudtrailtest.Delivery{LatestDeliveryError: ptr.To("AccessDenied")})).To(BeTrue())
+		Expect(w.aws.SetDelivery(loud.Status.TrailARN, cloudtrailtest.Delivery{LatestDeliveryError: new("AccessDenied")})).To(BeTrue())
 		Expect(fires("TrailDeliveryFailing", "default/loud")).To(ContainSubstring("AccessDenied"))
 	})
 
@@ -293,7 +292,7 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		lease := &coordinationv1.Lease{}
 		Expect(w.Get(ctx, client.ObjectKey{Namespace: systemNamespace, Name: "trail-operator"}, lease)).To(Succeed())
 		now := metav1.NowMicro()
-		lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = ptr.To("a-node-that-is-lost"), ptr.To(int32(3600))
+		lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds = new("a-node-that-is-lost"), new(int32(3600))
 		lease.Spec.RenewTime, lease.Spec.AcquireTime = &now, &now
 		Expect(w.Update(ctx, lease)).To(Succeed())
 		follower := w.run()

@@ -131,7 +131,7 @@ func readDashboard() dashboard {
 // test is skipped, but for CI.
 func prometheusTool(name string) string {
 	GinkgoHelper()
-	output, err := exec.Command("./prometheus.sh").Output() //nolint:gosec,noctx // Our own script.
+	output, err := exec.Command("./prometheus.sh").Output()
 	if err != nil && os.Getenv("CI") == "" {
 		Skip("no Prometheus: " + err.Error())
 	}
@@ -153,7 +153,7 @@ var _ = Describe("Alerts", func() {
 		Expect(os.WriteFile(filepath.Join(folder, "alerts.yaml"), readFile("hack/observability/alerts.yaml"), 0o600)).To(Succeed())
 		promtool := prometheusTool("promtool")
 		for _, arguments := range [][]string{{"check", "rules", "--lint-fatal", "rules.yaml"}, {"test", "rules", "alerts.yaml"}} {
-			command := exec.Command(promtool, arguments...) //nolint:gosec,noctx // A tool.
+			command := exec.Command(promtool, arguments...)
 			command.Dir = folder
 			output, err := command.CombinedOutput()
 			Expect(err).NotTo(HaveOccurred(), string(output))
@@ -231,11 +231,11 @@ var _ = Describe("Alerts and dashboard", func() {
 var _ = Describe("docs/metrics.md", func() {
 	It("is up to date", func() {
 		written := filepath.Join(GinkgoT().TempDir(), "metrics.md")
-		command := exec.Command("go", "run", "./hack/observability/docs", written) //nolint:gosec,noctx // Our own program.
+		command := exec.Command("go", "run", "./hack/observability/docs", written)
 		command.Dir = root
 		output, err := command.CombinedOutput()
 		Expect(err).NotTo(HaveOccurred(), string(output))
-		text, err := os.ReadFile(written) //nolint:gosec // Ours.
+		text, err := os.ReadFile(written)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(string(readFile("docs/metrics.md"))).To(Equal(string(text)), "run make docs")
 	})

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -63,8 +64,11 @@ type world struct {
 
 func newWorld() *world {
 	GinkgoHelper()
+	if testing.Short() {
+		Skip("takes a minute or two")
+	}
 	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join(root, "config/crd/bases")},
+		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
 	w := &world{folder: GinkgoT().TempDir()}
@@ -98,7 +102,7 @@ func newWorld() *world {
 	w.awsURL = "http://" + listener.Addr().String()
 
 	w.binary = filepath.Join(w.folder, "trail-operator")
-	build := exec.Command("go", "build", "-ldflags", "-X main.version=v1.2.3-test", "-o", w.binary, ".") //nolint:gosec,noctx // Our own program.
+	build := exec.Command("go", "build", "-ldflags", "-X main.version=v1.2.3-test", "-o", w.binary, ".")
 	build.Dir = root
 	output, err := build.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), string(output))
@@ -226,7 +230,7 @@ func (w *world) run(arguments ...string) *operator {
 		"--metrics-bind-address=" + o.metrics, "--health-probe-bind-address=" + o.probes,
 		"--leader-election-namespace=" + systemNamespace, "--cluster-id=test",
 	}, arguments...)
-	command := exec.Command(w.binary, arguments...) //nolint:gosec,noctx // Our own program.
+	command := exec.Command(w.binary, arguments...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+w.kubeconfig(), "AWS_ENDPOINT_URL="+w.awsURL, "AWS_REGION=us-east-1",
 		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true")
 	o.process = start(command)
@@ -276,7 +280,7 @@ scrape_configs:
     static_configs: [{targets: [`+strings.Join(targets, ", ")+`]}]
 `)
 	address := freeAddress()
-	command := exec.Command(binary, "--config.file=prometheus.yaml", "--storage.tsdb.path=data", "--web.listen-address="+address, "--log.level=warn") //nolint:gosec,noctx // A tool.
+	command := exec.Command(binary, "--config.file=prometheus.yaml", "--storage.tsdb.path=data", "--web.listen-address="+address, "--log.level=warn")
 	command.Dir = folder
 	p := &prometheus{process: start(command), url: "http://" + address}
 	Eventually(func() error { _, err := p.get("/api/v1/rules", nil); return err }, "30s").Should(Succeed())
@@ -292,11 +296,11 @@ type sample struct {
 
 // get asks Prometheus's API.
 func (p *prometheus) get(path string, parameters url.Values) (json.RawMessage, error) {
-	response, err := http.Get(p.url + path + "?" + parameters.Encode()) //nolint:noctx // A test's.
+	response, err := http.Get(p.url + path + "?" + parameters.Encode())
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // It was read.
 	var answer struct {
 		Error string          `json:"error"`
 		Data  json.RawMessage `json:"data"`
@@ -385,7 +389,7 @@ func page(address, token string) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // It was read.
 	var text bytes.Buffer
 	_, err = text.ReadFrom(response.Body)
 	return response.StatusCode, text.String(), err

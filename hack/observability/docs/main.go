@@ -81,5 +81,5 @@ func run() error {
 	if len(os.Args) > 1 {
 		target = os.Args[1]
 	}
-	return os.WriteFile(target, written.Bytes(), 0o644) //nolint:gosec // A page for everyone.
+	return os.WriteFile(target, written.Bytes(), 0o644)
 }
