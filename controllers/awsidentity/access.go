@@ -68,11 +68,15 @@ func allows(ctx context.Context, reader client.Reader, allowed *v1alpha1.Allowed
 func matches(ctx context.Context, reader client.Reader, selector *metav1.LabelSelector, namespace string) (bool, error) {
 	wanted, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
-		return false, nil //nolint:nilerr // A selector that says nothing allows nobody; the identity's own controller reports it.
+		return false, &Refusal{
+			Reason:  v1alpha1.ReasonNamespaceNotAllowed,
+			Message: "the AWSIdentity's spec.allowedNamespaces.selector is not valid, so it allows nobody: " + err.Error(),
+		}
 	}
 	object := &metav1.PartialObjectMetadata{}
 	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	if err := reader.Get(ctx, client.ObjectKey{Name: namespace}, object); err != nil {
+	// Nothing here writes Namespaces, so there is no own write to wait for. For that, the client would watch them, even where it may not.
+	if err := reader.Get(ctx, client.ObjectKey{Name: namespace}, object, client.DisableReadYourWritesConsistency); err != nil {
 		return false, fmt.Errorf("reading namespace %s: %w", namespace, err)
 	}
 	return wanted.Matches(labels.Set(object.Labels)), nil
