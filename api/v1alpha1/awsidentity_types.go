@@ -61,8 +61,8 @@ type AWSIdentitySpec struct {
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
 
-	// endpointURL is the CloudTrail and STS endpoint to call instead of AWS's public one, such as a
-	// VPC or FIPS endpoint.
+	// endpointURL is the CloudTrail endpoint to call instead of AWS's public one, such as a VPC or FIPS
+	// endpoint. STS is called where the operator's AWS configuration says.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() in ['http', 'https'] && size(url(self).getHost()) > 0",message="endpointURL must be a URL with a scheme and a host, such as https://cloudtrail-fips.us-east-1.amazonaws.com"

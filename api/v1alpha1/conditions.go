@@ -35,8 +35,6 @@ const (
 	ReasonNotOwned = "NotOwned"
 	// ReasonOwnedByAnother says that the trail in AWS belongs to another object or cluster.
 	ReasonOwnedByAnother = "OwnedByAnother"
-	// ReasonOwnerUnknown says that the trail's tags could not be read, so nothing is written.
-	ReasonOwnerUnknown = "OwnerUnknown"
 	// ReasonWrongHomeRegion says that a trail of that name has its home in another region.
 	ReasonWrongHomeRegion = "WrongHomeRegion"
 	// ReasonLogging says that the trail is logging.

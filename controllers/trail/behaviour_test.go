@@ -114,6 +114,24 @@ var _ = Describe("What AWS refuses", func() {
 		w.expectSettled(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 	})
 
+	It("keeps no stopped trail from logging again while the spec is wrong", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
+		w.apply(ctx, "audit", spec)
+		w.expectSettled(ctx, "audit", spec)
+		w.aws.Inject(cloudtrailtest.Fault{Operation: "UpdateTrail", Code: "InvalidS3PrefixException", Message: "No.", Times: 1})
+		spec.S3KeyPrefix = "refused"
+		w.apply(ctx, "audit", spec)
+		expectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
+		_, err := w.intruder().Do(region, "StopLogging", map[string]any{"Name": "audit"})
+		Expect(err).NotTo(HaveOccurred())
+		w.aws.ResetCalls()
+		found := w.settle(ctx, "audit")
+		expectCondition(found, v1alpha1.ConditionStalled, metav1.ConditionTrue, "InvalidS3PrefixException")
+		expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionTrue, v1alpha1.ReasonLogging)
+		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"StartLogging": 1}), "what was refused is not tried again")
+	})
+
 	It("is no obstacle when it is a read of what the spec has nothing of", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		w.aws.Inject(cloudtrailtest.Fault{Operation: "GetEventConfiguration", Code: "AccessDeniedException", Message: "No."})

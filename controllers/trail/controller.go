@@ -212,9 +212,13 @@ func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail) verdict 
 		return v
 	case stateAbsent, stateOutOfSync, stateDrifted:
 	}
+	steps := v.open
 	if specRefused(trail) && !requested(trail) {
+		// Only a change of the object helps it, but nobody may stop an audit trail for that.
 		v.held = true
-		return v
+		if steps = restarts(trail, v.observed); len(steps) == 0 {
+			return v
+		}
 	}
 	if v.err = r.prepare(ctx, trail); v.err != nil {
 		return v
@@ -223,7 +227,7 @@ func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail) verdict 
 	if v.observed.trail != nil {
 		before = v.observed.trail.Tags[v1alpha1.OwnerTagKey]
 	}
-	v.done, v.err = apply(ctx, region, trail, v.observed, v.open)
+	v.done, v.err = apply(ctx, region, trail, v.observed, steps)
 	if before != owner && slices.ContainsFunc(v.done, step.claims) {
 		v.takenFrom = before
 	}

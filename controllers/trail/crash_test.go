@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -21,7 +23,9 @@ type death struct {
 	cancel context.CancelFunc
 	at     int
 	after  bool
-	calls  []string
+
+	mu    sync.Mutex
+	calls []string
 }
 
 var errDead = errors.New("the process is dead")
@@ -31,8 +35,7 @@ func (d *death) send(request *http.Request) (*http.Response, error) {
 	if d == nil {
 		return http.DefaultClient.Do(request)
 	}
-	number := len(d.calls)
-	d.calls = append(d.calls, operationOf(request))
+	number := d.count(operationOf(request))
 	dies := d.cancel != nil && number >= d.at
 	if dies && (!d.after || number > d.at) {
 		d.cancel()
@@ -45,6 +48,21 @@ func (d *death) send(request *http.Request) (*http.Response, error) {
 		return nil, errors.Join(errDead, err, response.Body.Close())
 	}
 	return response, err
+}
+
+// count notes a call and returns its number, from 0.
+func (d *death) count(operation string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls = append(d.calls, operation)
+	return len(d.calls) - 1
+}
+
+// recorded returns the calls that were made, in order.
+func (d *death) recorded() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.calls)
 }
 
 func operationOf(request *http.Request) string {
@@ -166,11 +184,11 @@ var _ = Describe("A crash at any call to AWS", func() {
 					By(fmt.Sprintf("dying at call %d of %v, after it: %t", at, recorded, after))
 					w := startFlow(ctx, f)
 					dying, cancel := context.WithCancel(ctx)
-					w.death = &death{cancel: cancel, at: at, after: after}
+					w.death.Store(&death{cancel: cancel, at: at, after: after})
 					_, err := w.look(dying, "audit")
 					Expect(err).To(HaveOccurred(), "it died")
 					cancel()
-					w.death = nil
+					w.death.Store(nil)
 					w.restart()
 					w.lookUntilQuiet(ctx)
 					f.right(ctx, w)
@@ -194,11 +212,12 @@ func startFlow(ctx context.Context, f flow) *world {
 func record(ctx context.Context, f flow) []string {
 	GinkgoHelper()
 	w := startFlow(ctx, f)
-	w.death = &death{}
+	recorder := &death{}
+	w.death.Store(recorder)
 	_, err := w.look(ctx, "audit")
 	Expect(err).NotTo(HaveOccurred())
-	calls := w.death.calls
-	w.death = nil
+	calls := recorder.recorded()
+	w.death.Store(nil)
 	f.right(ctx, w)
 	return calls
 }

@@ -366,11 +366,12 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true, ConsistencyLag: consistency})
 		w.apply(ctx, "audit", spec)
 		dying, cancel := context.WithCancel(ctx)
-		w.death = &death{cancel: cancel, at: 2, after: true} // After GetCallerIdentity, DescribeTrails and CreateTrail.
+		end := &death{cancel: cancel, at: 2, after: true} // After GetCallerIdentity, DescribeTrails and CreateTrail.
+		w.death.Store(end)
 		Expect(lookNow(dying, w)).NotTo(Succeed())
 		cancel()
-		Expect(w.death.calls).To(HaveExactElements("STS", "DescribeTrails", "CreateTrail"))
-		w.death = nil
+		Expect(end.recorded()).To(HaveExactElements("STS", "DescribeTrails", "CreateTrail"))
+		w.death.Store(nil)
 		w.restart()
 		for range 20 {
 			w.now = w.now.Add(time.Second)

@@ -156,6 +156,14 @@ func planLogging(trail *v1alpha1.Trail, isLogging bool) []step {
 	}
 }
 
+// restarts returns the step that starts a trail's logging again, if it was stopped.
+func restarts(trail *v1alpha1.Trail, o *observation) []step {
+	if o.trail == nil || !trail.Spec.LoggingDesired() {
+		return nil
+	}
+	return planLogging(trail, o.status.IsLogging)
+}
+
 // planSettings names in UpdateTrail just what differs: it leaves alone what is not named, and "" clears.
 func planSettings(trail *v1alpha1.Trail, found *cloudtrail.Trail, accountID, region string) []step {
 	spec, has := &trail.Spec, &found.Settings

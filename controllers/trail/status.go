@@ -65,7 +65,10 @@ func recordTrail(trail *v1alpha1.Trail, v verdict) {
 	status.AccountID = v.accountID
 	status.SNSTopicARN = found.SNSTopicARN
 	if !isAlias(trail.Spec.KMSKeyID) {
-		status.KMSKeyID, status.KMSKeyARN = trail.Spec.KMSKeyID, found.KMSKeyARN
+		status.KMSKeyID, status.KMSKeyARN = found.KMSKeyARN, found.KMSKeyARN
+		if sameKey(trail, found.KMSKeyARN) {
+			status.KMSKeyID = trail.Spec.KMSKeyID
+		}
 	}
 	if len(v.open) == 0 && !trail.Spec.Observed() {
 		if found.TagsErr == nil {
@@ -140,6 +143,9 @@ type blockage struct {
 
 // blockageOf returns the first thing that keeps AWS from holding what the spec says, nil when nothing does.
 func blockageOf(trail *v1alpha1.Trail, v verdict) *blockage {
+	if v.held && len(v.open) > 0 {
+		return heldBlockage(trail)
+	}
 	if refusal := refusalOf(v.err); refusal != nil {
 		return &blockage{reason: refusal.Reason, message: refusal.Message}
 	}
@@ -150,9 +156,6 @@ func blockageOf(trail *v1alpha1.Trail, v verdict) *blockage {
 			stalled:  e.Class == cloudtrail.FixSpec,
 			retrying: isTransient(e),
 		}
-	}
-	if v.held {
-		return heldBlockage(trail)
 	}
 	return stateBlockage(trail, v)
 }

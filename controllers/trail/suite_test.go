@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,7 +85,7 @@ type world struct {
 	fleet  *cloudtrail.Fleet
 	reconc reconcile.Reconciler
 	// death makes the controller's process die at a call to AWS; nil: it lives.
-	death *death
+	death atomic.Pointer[death]
 	// writes counts the controller's writes to the API server.
 	writes int
 	// sending is told of each of the controller's calls to AWS before it is sent; nil: nobody is.
@@ -248,5 +249,5 @@ func (w *world) Do(request *http.Request) (*http.Response, error) {
 	if w.sending != nil {
 		w.sending(request)
 	}
-	return w.death.send(request)
+	return w.death.Load().send(request)
 }
