@@ -85,8 +85,8 @@ func calls(t *testing.T) []string {
 	t.Helper()
 	api := reflect.TypeFor[cloudtrail.API]()
 	var operations []string
-	for i := range api.NumMethod() {
-		operations = append(operations, "cloudtrail:"+api.Method(i).Name)
+	for method := range api.Methods() {
+		operations = append(operations, "cloudtrail:"+method.Name)
 	}
 	slices.Sort(operations)
 	return operations

@@ -39,7 +39,7 @@ func Access(ctx context.Context, reader client.Reader, name, namespace string) (
 	if err != nil {
 		return nil, fmt.Errorf("reading AWSIdentity %s: %w", name, err)
 	}
-	allowed, err := allows(ctx, reader, identity.Spec.AllowedNamespaces, namespace)
+	allowed, err := allows(ctx, reader, identity, namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -52,25 +52,25 @@ func Access(ctx context.Context, reader client.Reader, name, namespace string) (
 	return identity, nil
 }
 
-func allows(ctx context.Context, reader client.Reader, allowed *v1alpha1.AllowedNamespaces, namespace string) (bool, error) {
-	switch {
+func allows(ctx context.Context, reader client.Reader, identity *v1alpha1.AWSIdentity, namespace string) (bool, error) {
+	switch allowed := identity.Spec.AllowedNamespaces; {
 	case allowed == nil:
 		return false, nil
 	case allowed.From == v1alpha1.NamespacesFromAll:
 		return true, nil
 	case allowed.From == v1alpha1.NamespacesFromSelector && allowed.Selector != nil:
-		return matches(ctx, reader, allowed.Selector, namespace)
+		return matches(ctx, reader, identity, namespace)
 	default:
 		return false, nil
 	}
 }
 
-func matches(ctx context.Context, reader client.Reader, selector *metav1.LabelSelector, namespace string) (bool, error) {
-	wanted, err := metav1.LabelSelectorAsSelector(selector)
+func matches(ctx context.Context, reader client.Reader, identity *v1alpha1.AWSIdentity, namespace string) (bool, error) {
+	wanted, err := metav1.LabelSelectorAsSelector(identity.Spec.AllowedNamespaces.Selector)
 	if err != nil {
 		return false, &Refusal{
 			Reason:  v1alpha1.ReasonNamespaceNotAllowed,
-			Message: "the AWSIdentity's spec.allowedNamespaces.selector is not valid, so it allows nobody: " + err.Error(),
+			Message: fmt.Sprintf("AWSIdentity %q does not allow namespace %q, as its spec.allowedNamespaces.selector is not valid: %v", identity.Name, namespace, err),
 		}
 	}
 	object := &metav1.PartialObjectMetadata{}

@@ -126,19 +126,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, identity *v1alpha1.AWSIdenti
 		}
 		before = identity.DeepCopy()
 	}
-	err := r.check(ctx, identity)
-	if cloudtrail.Is(err, cloudtrail.Transient) && identity.Status.ObservedGeneration == identity.Generation {
-		return reconcile.Result{}, err // A passing fault of an identity that was checked before is not worth showing.
+	refused := r.check(ctx, identity)
+	if cloudtrail.Is(refused, cloudtrail.Transient) && identity.Status.ObservedGeneration == identity.Generation {
+		return reconcile.Result{}, refused // A passing fault of an identity that was checked before is not worth showing.
 	}
-	setStatus(identity, err)
+	setStatus(identity, refused)
 	if err := r.writeStatus(ctx, before, identity); err != nil {
 		return again(err)
 	}
 	switch {
-	case cloudtrail.Is(err, cloudtrail.Transient):
-		return reconcile.Result{}, err
-	case err != nil:
-		return reconcile.Result{RequeueAfter: retryRefused}, nil
+	case cloudtrail.Is(refused, cloudtrail.Transient):
+		return reconcile.Result{}, refused
+	case refused != nil:
+		return reconcile.Result{RequeueAfter: retryRefused}, nil //nolint:nilerr // The status tells it.
 	default:
 		return reconcile.Result{RequeueAfter: checkAgain}, nil
 	}

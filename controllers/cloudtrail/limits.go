@@ -264,8 +264,7 @@ func errorCode(err error) string {
 	if err == nil {
 		return ""
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	_, code, _ := unanswered(err)

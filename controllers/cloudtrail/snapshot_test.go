@@ -351,7 +351,7 @@ func TestFreshForLook(t *testing.T) {
 		g := NewWithT(t)
 		g.Expect(fresh).To(BeNumerically("<", interval), "two looks are never answered by one read")
 		g.Expect(fresh).To(BeNumerically(">=", last))
-		g.Expect(fresh).To(And(BeNumerically(">=", freshForLookMin), BeNumerically("<=", freshForLookMax)))
+		g.Expect(fresh).To(And(BeNumerically(">=", freshForLookAtLeast), BeNumerically("<=", freshForLookAtMost)))
 		last = fresh
 	}
 }

@@ -29,7 +29,7 @@ func TestBodiesAreSentFromMemory(t *testing.T) {
 		content, err := io.ReadAll(sent.Body)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(string(content)).To(Equal("body"))
-		return &http.Response{StatusCode: http.StatusOK}, nil //nolint:bodyclose // There is none.
+		return &http.Response{StatusCode: http.StatusOK}, nil
 	})}
 	_, err = client.Do(request) //nolint:bodyclose // There is none.
 	g.Expect(err).NotTo(HaveOccurred())

@@ -12,10 +12,10 @@ const (
 	FreshForChange = 2 * time.Second
 	// FreshForTurn is for a trail whose turn under the rate limit has come: it was looked at when it began to wait.
 	FreshForTurn = time.Minute
-	// freshForLookMin and freshForLookMax bound how old a shared read may be at a regular look. The looks of an account and
+	// freshForLookAtLeast and freshForLookAtMost bound how old a shared read may be at a regular look. The looks of an account and
 	// region come at one time, so it is the time that it takes to go through them.
-	freshForLookMin = 200 * time.Millisecond
-	freshForLookMax = 5 * time.Second
+	freshForLookAtLeast = 200 * time.Millisecond
+	freshForLookAtMost  = 5 * time.Second
 	// ownWritesSettle is how long an answer to our own write is believed over a later read: CloudTrail's
 	// reads are eventually consistent.
 	ownWritesSettle = 5 * time.Second
@@ -30,5 +30,5 @@ const (
 
 // FreshForLook is how old a shared read may be at a regular look with this interval.
 func FreshForLook(interval time.Duration) time.Duration {
-	return min(max(interval/20, freshForLookMin), freshForLookMax)
+	return min(max(interval/20, freshForLookAtLeast), freshForLookAtMost)
 }

@@ -18,8 +18,10 @@ func WithActor(ctx context.Context, namespacedName string) context.Context {
 
 // actorOf returns the object on whose behalf a context calls AWS, "" for nobody's.
 func actorOf(ctx context.Context) string {
-	actor, _ := ctx.Value(actorKey{}).(string)
-	return actor
+	if actor, ok := ctx.Value(actorKey{}).(string); ok {
+		return actor
+	}
+	return ""
 }
 
 // userAgentProduct is how the operator's calls are known in CloudTrail's history.

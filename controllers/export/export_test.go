@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
@@ -114,9 +115,7 @@ func (b *brownfield) make(accountID, region, name string, h handMade) {
 	GinkgoHelper()
 	admin := b.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + accountID + ":user/admin"})
 	params := object{"Name": name, "S3BucketName": "trail-logs"}
-	for key, value := range h.create {
-		params[key] = value
-	}
+	maps.Copy(params, h.create)
 	_, err := admin.Do(region, "CreateTrail", params)
 	Expect(err).NotTo(HaveOccurred())
 	for _, call := range h.calls {
@@ -126,9 +125,7 @@ func (b *brownfield) make(accountID, region, name string, h handMade) {
 		} else {
 			params["TrailName"] = name
 		}
-		for key, value := range call.params {
-			params[key] = value
-		}
+		maps.Copy(params, call.params)
 		_, err := admin.Do(region, call.operation, params)
 		Expect(err).NotTo(HaveOccurred(), "%s %v", call.operation, params)
 	}

@@ -123,7 +123,7 @@ func sameInsights(wanted, reported []v1alpha1.InsightSelector) bool {
 }
 
 func normalInsights(selectors []v1alpha1.InsightSelector) []v1alpha1.InsightSelector {
-	var normal []v1alpha1.InsightSelector
+	normal := make([]v1alpha1.InsightSelector, 0, len(selectors))
 	for _, s := range selectors {
 		categories := unique(s.EventCategories)
 		if len(categories) == 0 {

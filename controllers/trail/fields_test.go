@@ -3,6 +3,7 @@ package trail_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -219,9 +220,7 @@ var _ = Describe("Every field of the spec", func() {
 
 			By("drifting behind our back")
 			params := map[string]any{nameParameter(c.drift): w.held("audit").ARN}
-			for key, value := range c.params {
-				params[key] = value
-			}
+			maps.Copy(params, c.params)
 			_, err := w.intruder().Do(region, c.drift, params)
 			Expect(err).NotTo(HaveOccurred())
 			found := w.expectSettled(ctx, "audit", spec)

@@ -62,7 +62,7 @@ func poll(after time.Duration) reconcile.Result {
 // region have their looks at one time, as they share what is read; accounts and regions are spread over the interval.
 func untilLook(now time.Time, interval time.Duration, place string) time.Duration {
 	phase := fnv.New32a()
-	phase.Write([]byte(place)) //nolint:gosec // A hash's Write returns no error.
+	phase.Write([]byte(place))
 	offset := time.Duration(float64(interval) * float64(phase.Sum32()) / (1 << 32))
 	since := time.Duration((now.UnixNano() - offset.Nanoseconds()) % interval.Nanoseconds())
 	until := interval - since
@@ -103,16 +103,14 @@ func isStalled(trail *v1alpha1.Trail) bool {
 }
 
 func refusalOf(err error) *awsidentity.Refusal {
-	var refusal *awsidentity.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*awsidentity.Refusal](err); ok {
 		return refusal
 	}
 	return nil
 }
 
 func awsErrorOf(err error) *cloudtrail.Error {
-	var awsError *cloudtrail.Error
-	if errors.As(err, &awsError) {
+	if awsError, ok := errors.AsType[*cloudtrail.Error](err); ok {
 		return awsError
 	}
 	return nil

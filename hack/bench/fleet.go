@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -93,8 +95,8 @@ func newFleet(ctx context.Context, s settings, count int) (_ *fleet, err error) 
 
 func (f *fleet) close() error {
 	var err error
-	for i := len(f.cleanups) - 1; i >= 0; i-- {
-		err = errors.Join(err, f.cleanups[i]())
+	for _, v := range slices.Backward(f.cleanups) {
+		err = errors.Join(err, v())
 	}
 	return err
 }
@@ -208,7 +210,7 @@ func (f *fleet) process() (processFigures, error) {
 	if err != nil {
 		return p, err
 	}
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	var ticks float64
 	for _, field := range fields[11:13] { // utime and stime
 		n, err := strconv.ParseFloat(field, 64)
@@ -228,7 +230,7 @@ func (f *fleet) apiWrites(ctx context.Context) (trails, events float64, err erro
 	if err != nil {
 		return 0, 0, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(f.rest.Host, "/")+"/metrics", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(f.rest.Host, "/")+"/metrics", http.NoBody)
 	if err != nil {
 		return 0, 0, err
 	}

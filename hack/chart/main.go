@@ -193,8 +193,8 @@ func partOf(crds []crd, rule rbacv1.PolicyRule, resource string) (int, error) {
 		return 0, fmt.Errorf("%s: a rule of %d API groups for %s; want one", roleFile, len(rule.APIGroups), resource)
 	}
 	group, plural := rule.APIGroups[0], resource
-	if at := strings.Index(resource, "/"); at >= 0 {
-		plural = resource[:at]
+	if before, _, ok := strings.Cut(resource, "/"); ok {
+		plural = before
 	}
 	for _, c := range crds {
 		if c.Spec.Group == group && c.Spec.Names.Plural == plural {

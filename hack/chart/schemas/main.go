@@ -28,7 +28,7 @@ func main() {
 
 func run(arguments []string) error {
 	if len(arguments) < 2 {
-		return errors.New("usage: schemas TARGET-FOLDER SWAGGER-JSON CRD-FOLDER...")
+		return errors.New("give arguments: schemas TARGET-FOLDER SWAGGER-JSON CRD-FOLDER [CRD-FOLDER]")
 	}
 	target := arguments[0]
 	if err := os.MkdirAll(target, 0o755); err != nil {
@@ -91,14 +91,10 @@ func writeKubernetes(target, swagger string) error {
 		adapt(name, definition)
 	}
 	for name, definition := range document.Definitions {
-		kinds, _ := definition["x-kubernetes-group-version-kind"].([]any)
-		if len(kinds) != 1 {
+		group, version, kindName, ok := onlyKind(definition)
+		if !ok {
 			continue // Options and the like, which are of every group.
 		}
-		kind, _ := kinds[0].(object)
-		group, _ := kind["group"].(string)
-		version, _ := kind["version"].(string)
-		kindName, _ := kind["kind"].(string)
 		needed := object{}
 		collect(document.Definitions, name, needed)
 		schema := object{"$ref": "#/definitions/" + name, "definitions": needed}
@@ -223,4 +219,25 @@ func write(target, group, version, kind string, schema object) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(target, name+"-"+version+".json"), text, 0o644)
+}
+
+// onlyKind returns the kind that a definition describes, if it describes one.
+func onlyKind(definition object) (group, version, kind string, ok bool) {
+	kinds, isList := definition["x-kubernetes-group-version-kind"].([]any)
+	if !isList || len(kinds) != 1 {
+		return "", "", "", false
+	}
+	only, isObject := kinds[0].(object)
+	if !isObject {
+		return "", "", "", false
+	}
+	return text(only["group"]), text(only["version"]), text(only["kind"]), true
+}
+
+// text returns a string, "" for what is none.
+func text(value any) string {
+	if s, ok := value.(string); ok {
+		return s
+	}
+	return ""
 }
