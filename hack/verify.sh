@@ -19,12 +19,12 @@ snapshot() {
 }
 
 before=$(snapshot)
-make --no-print-directory tidy generate manifests chart docs fmt
+make --no-print-directory tidy generate manifests chart argocd docs fmt
 after=$(snapshot)
 
 if ! git diff --exit-code --stat --patch "$before" "$after"; then
   echo "verify: the files above were out of date and are repaired now: commit them." >&2
-  echo "verify: next time run: make tidy generate manifests chart docs fmt" >&2
+  echo "verify: next time run: make tidy generate manifests chart argocd docs fmt" >&2
   exit 1
 fi
 
