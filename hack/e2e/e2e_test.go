@@ -328,6 +328,8 @@ var _ = Describe("A release of the chart", Ordered, func() {
 
 	It("is installed again, for one namespace, with rights in that only", func(ctx SpecContext) {
 		c.createNamespace(ctx, "team-b", map[string]string{"team": "b"})
+		By("as if it were the first time: its lease is gone, too")
+		c.kubectl("delete", "lease", release, "--namespace="+releaseNamespace)
 		from := c.auditEnd()
 		only := []string{"watchNamespaces={team-b}", "replicas=1"}
 		upgrade(chart, only...)

@@ -42,7 +42,7 @@ var agrees = map[string][]status.Status{
 }
 
 // expectHealth waits until an object, as the operator has written it, has a health by Argo CD's script, and sees that
-// kstatus agrees. The name of the state is that of its testdata.
+// kstatus agrees. The name of the state is that of its testdata; "" for one that has none.
 func (c *cluster) expectHealth(ctx context.Context, kind, state, namespace, name, want string) {
 	GinkgoHelper()
 	folder := filepath.Join(root, "config", "argocd", "resource_customizations", "trail-operator.dev", kind)
@@ -57,12 +57,12 @@ func (c *cluster) expectHealth(ctx context.Context, kind, state, namespace, name
 		health, err = argocd.HealthOf(string(script), object.Object)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(health.Status).To(Equal(want), health.Message)
-	}, patience, often).Should(Succeed(), "health of %s %s", kind, state)
+	}, patience, often).Should(Succeed(), "health of %s %s", kind, name)
 	Expect(health.Message).NotTo(BeEmpty())
 	result, err := status.Compute(object)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(agrees[want]).To(ContainElement(result.Status), "kstatus of %s %s: %s", kind, state, result.Message)
-	if update {
+	Expect(agrees[want]).To(ContainElement(result.Status), "kstatus of %s %s: %s", kind, name, result.Message)
+	if update && state != "" {
 		record(folder, state, object, health)
 	}
 }
@@ -159,19 +159,19 @@ func (c *cluster) exhibit(ctx context.Context) {
 	c.expectHealth(ctx, "Trail", "identity-refused", gallery, "identity-refused", "Degraded")
 
 	By("a delivery that fails")
-	c.expectHealth(ctx, "Trail", "delivering", gallery, "delivery-error", "Healthy")
+	c.expectHealth(ctx, "Trail", "", gallery, "delivery-error", "Healthy")
 	failure := "AccessDenied"
 	Expect(c.aws.SetDelivery(trailARN(region, "delivery-error"), cloudtrailtest.Delivery{LatestDeliveryError: &failure})).To(BeTrue())
 	c.expectHealth(ctx, "Trail", "delivery-error", gallery, "delivery-error", "Degraded")
 
 	By("a Trail that is suspended")
-	c.expectHealth(ctx, "Trail", "to-be-suspended", gallery, "suspended", "Healthy")
+	c.expectHealth(ctx, "Trail", "", gallery, "suspended", "Healthy")
 	c.apply(trailManifest(gallery, "suspended", "suspend: true"))
 	c.expectReason(ctx, gallery, "suspended", v1alpha1.ReasonSuspended)
 	c.expectHealth(ctx, "Trail", "suspended", gallery, "suspended", "Suspended")
 
 	By("a Trail that cannot be deleted")
-	c.expectHealth(ctx, "Trail", "to-be-deleted", gallery, "deleting", "Healthy")
+	c.expectHealth(ctx, "Trail", "", gallery, "deleting", "Healthy")
 	denied := c.aws.Inject(cloudtrailtest.Fault{Operation: "DeleteTrail", Region: "eu-west-3", Code: "AccessDeniedException", Status: http.StatusBadRequest, Message: "not authorized to perform cloudtrail:DeleteTrail"})
 	deleting := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: gallery, Name: "deleting"}}
 	Expect(c.client.Delete(ctx, deleting)).To(Succeed())
