@@ -86,7 +86,7 @@ CHART = charts/trail-operator
 PROMETHEUS_OPERATOR = github.com/prometheus-operator/prometheus-operator@v0.85.0
 
 .PHONY: helm-lint
-helm-lint: bin/helm bin/kubeconform ## Lint the chart, and check what it renders under each of its ci values against the schemas
+helm-lint: bin/helm bin/kubeconform bin/kustomize ## Lint the chart; check what it renders under each of its ci values, and config, against schemas
 	go run ./hack/chart/schemas bin/schemas \
 		k8s.io/kubernetes@$$(GOWORK=off go -C hack/controlplane list -m -f '{{.Version}}' k8s.io/kubernetes):api/openapi-spec/swagger.json \
 		config/crd/bases $(PROMETHEUS_OPERATOR):example/prometheus-operator-crd
@@ -96,6 +96,10 @@ helm-lint: bin/helm bin/kubeconform ## Lint the chart, and check what it renders
 		bin/helm lint --strict --quiet $(CHART) --values "$$values"; \
 		bin/helm template release $(CHART) --namespace trail-operator --values "$$values" > bin/rendered/"$$(basename "$$values")"; \
 		bin/kubeconform -strict -summary -schema-location 'bin/schemas/{{.ResourceKind}}{{.KindSuffix}}.json' bin/rendered/"$$(basename "$$values")"; \
+	done
+	for folder in config/default config/network-policy config/prometheus config/samples; do \
+		echo "$$folder"; \
+		bin/kustomize build "$$folder" | bin/kubeconform -strict -summary -schema-location 'bin/schemas/{{.ResourceKind}}{{.KindSuffix}}.json'; \
 	done
 
 .PHONY: helm-test
