@@ -81,8 +81,8 @@ type limits struct {
 	mu sync.Mutex
 	// buckets give out turns.
 	buckets map[regionKey]*[operationClasses]*rate.Limiter
-	// gates are passed when a call is sent. Who comes late for a turn would otherwise call right before the next one.
-	gates map[regionKey]*[operationClasses]*rate.Limiter
+	// gates are passed when a call is sent. Turns alone are not enough: who comes late for one would call right before the next.
+	gates map[regionKey]*[operationClasses]gate
 	// turns are the tokens of those who were told to come back, with the time from which they are good.
 	turns map[turnKey]time.Time
 	swept time.Time
@@ -103,7 +103,7 @@ func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
 	l := &limits{
 		never:   mode == RateLimitOff,
 		buckets: map[regionKey]*[operationClasses]*rate.Limiter{},
-		gates:   map[regionKey]*[operationClasses]*rate.Limiter{},
+		gates:   map[regionKey]*[operationClasses]gate{},
 		turns:   map[turnKey]time.Time{},
 	}
 	l.engaged.Store(mode == RateLimitOn || mode == RateLimitAuto && awsEndpoint)
@@ -112,30 +112,57 @@ func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
 
 // bucket returns the token bucket, made full when it is first asked for. The caller holds the lock.
 func (l *limits) bucket(key regionKey, class operationClass) *rate.Limiter {
-	return limiter(l.buckets, key, class)
-}
-
-func limiter(limiters map[regionKey]*[operationClasses]*rate.Limiter, key regionKey, class operationClass) *rate.Limiter {
-	of, ok := limiters[key]
+	of, ok := l.buckets[key]
 	if !ok {
 		of = &[operationClasses]*rate.Limiter{}
 		for c, limit := range perSecond {
-			of[c] = rate.NewLimiter(limit, int(limit))
+			of[c] = rate.NewLimiter(limit*turnsOfLimit, int(limit))
 		}
-		limiters[key] = of
+		l.buckets[key] = of
 	}
 	return of[class]
 }
 
-// pass ends a turn and returns how long to wait at the gate; it is not passed by who has given up.
-func (l *limits) pass(turn turnKey, now time.Time, calls bool) time.Duration {
+// turnsOfLimit is which part of the limit turns are given for. The rest is the time that calls themselves take, see gate.
+const turnsOfLimit = 0.95
+
+// gate lets as many calls through as AWS takes in a second, each counted from when it is sent until a second after it is answered. A call
+// that is held up on its way can so not come in together with the next one.
+type gate chan struct{}
+
+// gate returns the gate of an account, region and class.
+func (l *limits) gate(key regionKey, class operationClass) gate {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	of, ok := l.gates[key]
+	if !ok {
+		of = &[operationClasses]gate{}
+		for c, limit := range perSecond {
+			of[c] = make(gate, int(limit))
+		}
+		l.gates[key] = of
+	}
+	return of[class]
+}
+
+// enter waits until the gate is open.
+func (g gate) enter(ctx context.Context) error {
+	select {
+	case g <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// answered opens the gate for the next call, in a second.
+func (g gate) answered() { time.AfterFunc(time.Second, func() { <-g }) }
+
+// end ends a turn.
+func (l *limits) end(turn turnKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.turns, turn)
-	if !calls {
-		return 0
-	}
-	return limiter(l.gates, turn.regionKey, turn.class).ReserveN(now, 1).DelayFrom(now)
 }
 
 // patienceKey holds how long a caller is ready to wait for a token.
@@ -153,23 +180,26 @@ func patient(ctx context.Context) context.Context {
 	return context.WithValue(WithActor(ctx, ""), patienceKey{}, nil)
 }
 
-// wait takes a token and tells how long that took.
-func (l *limits) wait(ctx context.Context, key regionKey, class operationClass) (time.Duration, error) {
+// wait takes a token, passes the gate, and tells how long that took. Whoever gets no error must call answered.
+func (l *limits) wait(ctx context.Context, key regionKey, class operationClass) (waited time.Duration, answered func(), err error) {
 	if l.never || !l.engaged.Load() {
-		return 0, nil
+		return 0, func() {}, nil
 	}
 	now := time.Now()
 	turn := turnKey{key, class, actorOf(ctx)}
 	delay := l.turn(turn, now).Sub(now)
 	if patience, ok := ctx.Value(patienceKey{}).(time.Duration); ok && delay > patience && turn.actor != "" {
-		return 0, &Error{Operation: middleware.GetOperationName(ctx), Class: Transient, Code: codeTurn, Message: "CloudTrail's rate limit for this account and region is used up for now", RetryAfter: delay}
+		return 0, nil, &Error{Operation: middleware.GetOperationName(ctx), Class: Transient, Code: codeTurn, Message: "CloudTrail's rate limit for this account and region is used up for now", RetryAfter: delay}
 	}
-	err := pause(ctx, delay)
-	late := l.pass(turn, time.Now(), err == nil)
-	if err = errors.Join(err, pause(ctx, late)); err != nil {
-		return time.Since(now), err
+	defer l.end(turn)
+	if err := pause(ctx, delay); err != nil {
+		return time.Since(now), nil, err
 	}
-	return max(delay, 0) + late, nil
+	g := l.gate(key, class)
+	if err := g.enter(ctx); err != nil {
+		return time.Since(now), nil, err
+	}
+	return time.Since(now), g.answered, nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -242,13 +272,14 @@ func (l *limits) middleware(key regionKey, meter Meter) func(*middleware.Stack) 
 		limit := middleware.FinalizeMiddlewareFunc("TrailOperatorRateLimit", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 			operation := middleware.GetOperationName(ctx)
 			class := classOfOperation(operation)
-			waited, err := l.wait(ctx, key, class)
+			waited, answered, err := l.wait(ctx, key, class)
 			meter.Waited(key.region, class.String(), waited)
 			if err != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, fmt.Errorf("waiting for CloudTrail's rate limit: %w", err)
 			}
 			start := time.Now()
 			out, metadata, err := next.HandleFinalize(ctx, in)
+			answered()
 			meter.Called(key.region, operation, errorCode(err), time.Since(start))
 			if isThrottle(errorCode(err)) {
 				l.throttled(key, class)
