@@ -203,6 +203,35 @@ func TestRulesInNamespacesAreAPartition(t *testing.T) {
 	}
 }
 
+func TestRolesAreThoseOfConfig(t *testing.T) {
+	objects := render(t)
+	for _, test := range []struct{ file, config, chart string }{
+		{"leader_election_role.yaml", "Role trail-operator-leader-election", "Role trail-operator/trail-operator-leader-election"},
+		{"user_roles.yaml", "ClusterRole trail-operator-view", "ClusterRole trail-operator-view"},
+		{"user_roles.yaml", "ClusterRole trail-operator-edit", "ClusterRole trail-operator-edit"},
+	} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "config", "rbac", test.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []rbacv1.PolicyRule
+		for decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
+			object := &unstructured.Unstructured{}
+			if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if object.GetKind()+" "+object.GetName() == test.config {
+				want = rulesOf(t, object)
+			}
+		}
+		if difference := cmp.Diff(rightsOf(t, want), rightsOf(t, rulesOf(t, objects[test.chart]))); difference != "" || len(want) == 0 {
+			t.Errorf("the chart's %s allows something else than that of config/rbac/%s (-config +chart):\n%s", test.chart, test.file, difference)
+		}
+	}
+}
+
 func TestOperatorReadsNoSecrets(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "..", chart, "ci", "*.yaml"))
 	if err != nil {
