@@ -79,11 +79,11 @@ func rightsIn(manifests string) []right {
 	sources := map[string]string{}
 	for decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(manifests), 4096); ; {
 		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+		err := decoder.Decode(object)
+		if errors.Is(err, io.EOF) {
 			break
-		} else {
-			Expect(err).NotTo(HaveOccurred())
 		}
+		Expect(err).NotTo(HaveOccurred())
 		kind, namespace := object.GetKind(), object.GetNamespace()
 		switch kind {
 		case "ClusterRole", "Role":

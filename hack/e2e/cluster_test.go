@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -150,8 +151,8 @@ func (c *cluster) start(name string, environment []string, binary string, argume
 }
 
 func (c *cluster) stopProcesses() {
-	for i := len(c.processes) - 1; i >= 0; i-- {
-		c.processes[i].stop()
+	for _, p := range slices.Backward(c.processes) {
+		p.stop()
 	}
 }
 
@@ -288,7 +289,7 @@ func (c *cluster) startOperator(ctx context.Context, name string, more ...string
 	}
 	environment = append(environment, more...)
 	o := &operator{metrics: "127.0.0.1:" + freePort(), probes: "127.0.0.1:" + freePort()}
-	arguments := append(pod.Containers[0].Args, "--metrics-bind-address="+o.metrics, "--health-probe-bind-address="+o.probes)
+	arguments := slices.Concat(pod.Containers[0].Args, []string{"--metrics-bind-address=" + o.metrics, "--health-probe-bind-address=" + o.probes})
 	o.process = c.start(name, environment, filepath.Join(root, "bin", "trail-operator"), arguments...)
 	return o
 }

@@ -176,7 +176,7 @@ func write(index v1.ImageIndex, version, output string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }() // What is left is in the system's own temporary folder.
 	path, err := layout.Write(folder, empty.Index)
 	if err != nil {
 		return err
