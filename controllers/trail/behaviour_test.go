@@ -132,6 +132,18 @@ var _ = Describe("What AWS refuses", func() {
 		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"StartLogging": 1}), "what was refused is not tried again")
 	})
 
+	It("starts no trail that could not be made ours", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		handMade(ctx, w)
+		w.aws.Inject(cloudtrailtest.Fault{Operation: "AddTags", Code: "TagsLimitExceededException", Message: "No."})
+		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "hand-made", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned})
+		expectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
+		w.aws.ResetCalls()
+		expectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
+		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+		Expect(w.held("audit").IsLogging).To(BeFalse())
+	})
+
 	It("is no obstacle when it is a read of what the spec has nothing of", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		w.aws.Inject(cloudtrailtest.Fault{Operation: "GetEventConfiguration", Code: "AccessDeniedException", Message: "No."})

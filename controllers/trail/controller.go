@@ -216,7 +216,7 @@ func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail) verdict 
 	if specRefused(trail) && !requested(trail) {
 		// Only a change of the object helps it, but nobody may stop an audit trail for that.
 		v.held = true
-		if steps = restarts(trail, v.observed); len(steps) == 0 {
+		if steps = restarts(trail, v.observed, owner); len(steps) == 0 {
 			return v
 		}
 	}

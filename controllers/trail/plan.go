@@ -156,9 +156,9 @@ func planLogging(trail *v1alpha1.Trail, isLogging bool) []step {
 	}
 }
 
-// restarts returns the step that starts a trail's logging again, if it was stopped.
-func restarts(trail *v1alpha1.Trail, o *observation) []step {
-	if o.trail == nil || !trail.Spec.LoggingDesired() {
+// restarts returns the step that starts a trail's logging again, if it is ours and was stopped.
+func restarts(trail *v1alpha1.Trail, o *observation, owner string) []step {
+	if o.trail == nil || ownershipOf(o.trail.Tags, owner) != ours || !trail.Spec.LoggingDesired() {
 		return nil
 	}
 	return planLogging(trail, o.status.IsLogging)
