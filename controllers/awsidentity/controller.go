@@ -70,14 +70,14 @@ func New(options Options) (*Reconciler, error) {
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).
 		Named("awsidentity").
-		For(&v1alpha1.AWSIdentity{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, requestChanged))).
+		For(&v1alpha1.AWSIdentity{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, RequestChanged))).
 		Watches(&v1alpha1.Trail{}, handler.EnqueueRequestsFromMapFunc(r.waitingIdentity), builder.WithPredicates(identityLeft)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(reconcile.AsReconciler(manager.GetClient(), r))
 }
 
-// requestChanged lets a changed reconcile annotation through.
-var requestChanged = predicate.Funcs{
+// RequestChanged lets a changed reconcile annotation through, of any kind.
+var RequestChanged = predicate.Funcs{
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		return v1alpha1.ReconcileRequest(e.ObjectOld) != v1alpha1.ReconcileRequest(e.ObjectNew)
 	},

@@ -88,7 +88,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 	}
 	controllerBuilder := ctrl.NewControllerManagedBy(manager).
 		Named("trail").
-		For(&v1alpha1.Trail{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, requestChanged))).
+		For(&v1alpha1.Trail{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, awsidentity.RequestChanged))).
 		Watches(&v1alpha1.AWSIdentity{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfIdentity), builder.WithPredicates(identityChanged)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
@@ -98,13 +98,6 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 		controllerBuilder.WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfNamespace), builder.WithPredicates(labelsChanged))
 	}
 	return errors.Join(controllerBuilder.Complete(reconcile.AsReconciler(manager.GetClient(), r)), r.setUpAttribution(manager))
-}
-
-// requestChanged lets a changed reconcile annotation through.
-var requestChanged = predicate.Funcs{
-	UpdateFunc: func(e event.UpdateEvent) bool {
-		return v1alpha1.ReconcileRequest(e.ObjectOld) != v1alpha1.ReconcileRequest(e.ObjectNew)
-	},
 }
 
 // identityChanged lets an identity through when its spec changes, or the account that it leads to.
