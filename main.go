@@ -50,6 +50,7 @@ var version = "dev"
 // flags are the operator's settings.
 type flags struct {
 	metricsAddress, probeAddress string
+	pprofAddress                 string
 	metricsSecure                bool
 	metricsCertDir               string
 	leaderElect                  bool
@@ -73,6 +74,7 @@ func parseFlags(set *flag.FlagSet, arguments []string) (flags, error) {
 	set.BoolVar(&f.metricsSecure, "metrics-secure", true, "Serve metrics by HTTPS to callers that Kubernetes authenticates and authorizes.")
 	set.StringVar(&f.metricsCertDir, "metrics-cert-dir", "", "Folder with tls.crt and tls.key for the metrics; empty: a self-signed certificate.")
 	set.StringVar(&f.probeAddress, "health-probe-bind-address", ":8081", "Where to serve /healthz and /readyz; 0 turns them off.")
+	set.StringVar(&f.pprofAddress, "pprof-bind-address", "0", "Where to serve Go's profiles under /debug/pprof/, to anybody who gets there, so at localhost:6060 or the like; 0 turns them off.")
 	set.BoolVar(&f.leaderElect, "leader-elect", true, "Let one of several replicas work at a time.")
 	set.StringVar(&f.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the leader election's lease; empty: the pod's.")
 	set.StringVar(&f.leaderElectionID, "leader-election-id", "trail-operator", "Name of the leader election's lease. Operators that share a namespace and work on different Trails need different ones.")
@@ -200,6 +202,7 @@ func newManager(config *rest.Config, f flags) (ctrl.Manager, error) {
 		Client:                  clientOptions(cacheOptions, f),
 		Metrics:                 metricsOptions(f),
 		HealthProbeBindAddress:  f.probeAddress,
+		PprofBindAddress:        f.pprofAddress,
 		LeaderElection:          f.leaderElect,
 		LeaderElectionID:        f.leaderElectionID,
 		LeaderElectionNamespace: f.leaderElectionNamespace,

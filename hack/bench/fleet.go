@@ -1,19 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
@@ -36,23 +33,21 @@ const (
 	creators = 64
 )
 
-// fleet is a control plane, an emulated AWS, an operator's process and its trails.
+// fleet is a control plane, an emulated AWS and its trails.
 type fleet struct {
 	settings
-	count      int
+	size
 	dir        string
 	aws        *cloudtrailtest.Server
 	endpoint   string
 	rest       *rest.Config
 	client     client.Client
 	kubeconfig string
-	operator   *exec.Cmd
-	logFile    *os.File
 	cleanups   []func() error
 }
 
-func newFleet(ctx context.Context, s settings, count int) (_ *fleet, err error) {
-	f := &fleet{settings: s, count: count}
+func newFleet(ctx context.Context, s settings, z size) (_ *fleet, err error) {
+	f := &fleet{settings: s, size: z}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.close())
@@ -117,14 +112,6 @@ func (f *fleet) serveAWS(ctx context.Context) error {
 	return nil
 }
 
-// accounts is how many accounts the trails are spread over.
-func (f *fleet) accounts() int {
-	if f.perAccount == 0 {
-		return 1
-	}
-	return (f.count + f.perAccount - 1) / f.perAccount
-}
-
 // identityOf names the identity of a trail; the first account is the operator's own.
 func (f *fleet) identityOf(trail int) string {
 	if f.perAccount == 0 {
@@ -147,80 +134,32 @@ func (f *fleet) createIdentities(ctx context.Context) error {
 	return group.Wait()
 }
 
+// trailName names a trail by its number.
+func trailName(i int) string { return fmt.Sprintf("trail-%05d", i) }
+
+// workers is the operator's default number of them.
+const workers = 64
+
+// floor is how many seconds it takes at least to make so many calls for each trail, of which so many are writes: AWS's latency, or
+// where it holds its quota of a write a second and account, whose first write does not wait.
+func (f *fleet) floor(calls, writes float64) float64 {
+	floor := calls * f.latency.Seconds() * math.Max(1, float64(f.trails)/workers)
+	if !f.limits {
+		return floor
+	}
+	perAccount := math.Ceil(float64(f.trails) / float64(f.accounts()))
+	return math.Max(floor, perAccount*writes-1)
+}
+
 func (f *fleet) each(ctx context.Context, do func(context.Context, *v1alpha1.Trail) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(creators)
-	for i := range f.count {
-		trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("trail-%05d", i)}}
+	for i := range f.trails {
+		trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: trailName(i)}}
 		trail.Spec = v1alpha1.TrailSpec{S3BucketName: "trail-operator-bench", Region: region, IdentityRef: &v1alpha1.IdentityReference{Name: f.identityOf(i)}}
 		group.Go(func() error { return do(ctx, trail) })
 	}
 	return group.Wait()
-}
-
-func (f *fleet) startOperator(ctx context.Context) error {
-	var err error
-	if f.logFile, err = os.OpenFile(filepath.Join(f.dir, "operator.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
-		return err
-	}
-	arguments := append([]string{"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0", "--resync-interval=" + f.interval.String()}, f.operatorArg...)
-	if f.limits {
-		arguments = append(arguments, "--aws-rate-limits=on")
-	}
-	f.operator = exec.CommandContext(ctx, f.settings.operator, arguments...)
-	f.operator.Env = append(os.Environ(), "KUBECONFIG="+f.kubeconfig, "AWS_ENDPOINT_URL="+f.endpoint, "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
-	f.operator.Stdout, f.operator.Stderr = f.logFile, f.logFile
-	f.operator.Cancel = func() error { return f.operator.Process.Signal(syscall.SIGTERM) }
-	return f.operator.Start()
-}
-
-func (f *fleet) stopOperator() error {
-	if err := f.operator.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	return errors.Join(f.operator.Wait(), f.logFile.Close())
-}
-
-// processFigures are what the kernel says of the operator's process.
-type processFigures struct {
-	peakMiB, restMiB float64
-	cpuSeconds       float64
-}
-
-// clockTicks is the kernel's USER_HZ, 100 on every Linux that Go runs on.
-const clockTicks = 100
-
-func (f *fleet) process() (processFigures, error) {
-	var p processFigures
-	dir := filepath.Join("/proc", strconv.Itoa(f.operator.Process.Pid))
-	status, err := os.ReadFile(filepath.Join(dir, "status"))
-	if err != nil {
-		return p, err
-	}
-	for line := range strings.Lines(string(status)) {
-		var kib float64
-		if _, err := fmt.Sscanf(line, "VmHWM: %f kB", &kib); err == nil {
-			p.peakMiB = kib / 1024
-		}
-		if _, err := fmt.Sscanf(line, "VmRSS: %f kB", &kib); err == nil {
-			p.restMiB = kib / 1024
-		}
-	}
-	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
-	if err != nil {
-		return p, err
-	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	var ticks float64
-	for _, field := range fields[11:13] { // utime and stime
-		n, err := strconv.ParseFloat(field, 64)
-		if err != nil {
-			return p, err
-		}
-		ticks += n
-	}
-	p.cpuSeconds = ticks / clockTicks
-	return p, nil
 }
 
 // apiWrites counts the writes of Trails and of events, as the API server's own metrics tell. The bench itself creates and deletes

@@ -13,29 +13,61 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 )
 
-// settings are what a bench measures.
+// settings are what and how a bench measures.
 type settings struct {
-	trails      []int
-	perAccount  int
-	limits      bool
-	latency     time.Duration
-	interval    time.Duration
-	looks       int
-	runs        int
-	operator    string
-	operatorArg []string
-	jsonFile    string
+	sizes     []size
+	latency   time.Duration
+	interval  time.Duration
+	looks     int
+	runs      int
+	until     string
+	binary    string
+	arguments []string
+	jsonFile  string
+	profiles  string
+}
+
+// size is how big a fleet is.
+type size struct {
+	trails int
+	// perAccount is how many trails an account has; 0: all.
+	perAccount int
+	// limits says whether AWS's limits hold.
+	limits bool
+}
+
+// accounts is how many accounts the trails are spread over.
+func (z size) accounts() int {
+	if z.perAccount == 0 {
+		return 1
+	}
+	return (z.trails + z.perAccount - 1) / z.perAccount
+}
+
+// String tells the size.
+func (z size) String() string {
+	limits := "without limits"
+	if z.limits {
+		limits = "with AWS's limits"
+	}
+	return fmt.Sprintf("%d trails in %d accounts %s", z.trails, z.accounts(), limits)
+}
+
+// trailsPerRegion is CloudTrail's limit for an account and region.
+const trailsPerRegion = 5
+
+// sizes returns the fleets of so many trails: all in one account, and as many to an account as AWS allows, without limits and with.
+func sizes(trails int) []size {
+	return []size{{trails, 0, false}, {trails, trailsPerRegion, false}, {trails, trailsPerRegion, true}}
 }
 
 func main() {
@@ -49,32 +81,35 @@ func main() {
 }
 
 func parse(arguments []string) (settings, error) {
-	s := settings{}
+	var s settings
+	var trails, fleets string
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
-	set.Func("trails", "How many trails, such as 500,2000 (default 500).", func(list string) error {
-		for n := range strings.SplitSeq(list, ",") {
-			count, err := strconv.Atoi(n)
-			if err != nil {
-				return err
-			}
-			s.trails = append(s.trails, count)
-		}
-		return nil
-	})
-	set.IntVar(&s.perAccount, "per-account", 0, "Trails in each account; 0: all in one.")
-	set.BoolVar(&s.limits, "limits", false, "Keep AWS's limits: 5 trails a region, 1 write and 10 reads a second.")
+	set.StringVar(&trails, "trails", "500", "How many trails, such as 500,2000,10000.")
+	set.StringVar(&fleets, "fleets", "one,many,limits", "Which fleets: all trails in one account, 5 in each of many accounts, and these with AWS's limits of 5 trails, 1 write and 10 reads a second.")
 	set.DurationVar(&s.latency, "latency", 20*time.Millisecond, "How long AWS takes for every answer.")
 	set.DurationVar(&s.interval, "interval", 10*time.Second, "The operator's --resync-interval.")
-	set.IntVar(&s.looks, "looks", 3, "How many looks at rest to measure.")
+	set.IntVar(&s.looks, "looks", 3, "For how many intervals to watch a fleet at rest.")
 	set.IntVar(&s.runs, "runs", 1, "How often to measure; the table shows medians.")
-	set.StringVar(&s.operator, "operator", "bin/trail-operator", "The operator's binary.")
+	set.StringVar(&s.until, "until", "", "The last scenario to measure of idle, converge, rest, drift, restart, deletion; empty: all.")
+	set.StringVar(&s.binary, "operator", "bin/trail-operator", "The operator's binary. What follows the flags are more arguments for it.")
 	set.StringVar(&s.jsonFile, "json", "", "Also write the figures to this file.")
+	set.StringVar(&s.profiles, "profiles", "", "Also write the operator's profiles into this folder: processor time at the begin of each scenario, heap at its end.")
 	if err := set.Parse(arguments); err != nil {
 		return s, err
 	}
-	s.operatorArg = set.Args()
-	if len(s.trails) == 0 {
-		s.trails = []int{500}
+	s.arguments = set.Args()
+	for n := range strings.SplitSeq(trails, ",") {
+		count, err := strconv.Atoi(n)
+		if err != nil || count < 1 {
+			return s, fmt.Errorf("-trails: %q is not a number of trails", n)
+		}
+		for fleet := range strings.SplitSeq(fleets, ",") {
+			i, ok := map[string]int{"one": 0, "many": 1, "limits": 2}[fleet]
+			if !ok {
+				return s, fmt.Errorf("-fleets: %q is none of one, many, limits", fleet)
+			}
+			s.sizes = append(s.sizes, sizes(count)[i])
+		}
 	}
 	return s, nil
 }
@@ -88,13 +123,18 @@ func run(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
+	if s.profiles != "" {
+		if err := os.MkdirAll(s.profiles, 0o750); err != nil {
+			return err
+		}
+	}
 	var figures []figure
-	for _, trails := range s.trails {
+	for _, z := range s.sizes {
 		var runs [][]figure
 		for range s.runs {
-			measured, err := measure(ctx, s, trails)
+			measured, err := measure(ctx, s, z)
 			if err != nil {
-				return fmt.Errorf("%d trails: %w", trails, err)
+				return fmt.Errorf("%s: %w", z, err)
 			}
 			runs = append(runs, measured)
 		}
@@ -109,86 +149,5 @@ func run(ctx context.Context, arguments []string) error {
 			return err
 		}
 	}
-	return show(figures)
-}
-
-// figure is what one scenario cost.
-type figure struct {
-	Trails   int    `json:"trails"`
-	Accounts int    `json:"accounts"`
-	Limits   bool   `json:"limits"`
-	Scenario string `json:"scenario"`
-	// Seconds is how long it took; Floor how long the work itself takes at least.
-	Seconds float64 `json:"seconds"`
-	Floor   float64 `json:"floorSeconds,omitempty"`
-	// CallsPerTrail are AWS calls, by operation too; at rest for each look.
-	CallsPerTrail float64            `json:"awsCallsPerTrail"`
-	Calls         map[string]float64 `json:"awsCallsPerTrailByOperation"`
-	Throttles     int                `json:"throttles"`
-	// WritesPerTrail are the writes of Trails to the API server, EventsPerTrail those of events; at rest for each look.
-	WritesPerTrail float64 `json:"apiServerWritesPerTrail"`
-	EventsPerTrail float64 `json:"eventsPerTrail"`
-	// PeakMiB and RestMiB are the process's resident memory: its peak, and at the end of the scenario.
-	PeakMiB    float64 `json:"peakMiB"`
-	RestMiB    float64 `json:"restMiB"`
-	CPUSeconds float64 `json:"cpuSeconds"`
-	// CPUShare is of one core, over the scenario.
-	CPUShare float64 `json:"cpuShare"`
-}
-
-// medians returns each scenario's figures of the run with the median time.
-func medians(runs [][]figure) []figure {
-	var result []figure
-	for i := range runs[0] {
-		var same []figure
-		for _, run := range runs {
-			same = append(same, run[i])
-		}
-		slices.SortFunc(same, func(a, b figure) int {
-			switch {
-			case a.Seconds < b.Seconds:
-				return -1
-			case a.Seconds > b.Seconds:
-				return 1
-			default:
-				return 0
-			}
-		})
-		result = append(result, same[len(same)/2])
-	}
-	return result
-}
-
-// show prints the table.
-func show(figures []figure) error {
-	writer := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(writer, "trails\taccounts\tlimits\tscenario\tseconds\tfloor\tAWS calls\tthrottles\twrites\tevents\tpeak MiB\trest MiB\tCPU s\tCPU %\t")
-	for _, f := range figures {
-		fmt.Fprintf(writer, "%d\t%d\t%t\t%s\t%.2f\t%s\t%.2f\t%d\t%.2f\t%.2f\t%.0f\t%.0f\t%.2f\t%.1f\t\n",
-			f.Trails, f.Accounts, f.Limits, f.Scenario, f.Seconds, floorText(f), f.CallsPerTrail, f.Throttles, f.WritesPerTrail, f.EventsPerTrail, f.PeakMiB, f.RestMiB, f.CPUSeconds, 100*f.CPUShare)
-	}
-	if err := writer.Flush(); err != nil {
-		return err
-	}
-	for _, f := range figures {
-		fmt.Printf("%d trails, %s: AWS calls per trail:", f.Trails, f.Scenario)
-		operations := make([]string, 0, len(f.Calls))
-		for operation := range f.Calls {
-			operations = append(operations, operation)
-		}
-		slices.Sort(operations)
-		for _, operation := range operations {
-			fmt.Printf(" %s %.2f", operation, f.Calls[operation])
-		}
-		fmt.Println()
-	}
-	return nil
-}
-
-// floorText shows the floor and how much more was needed.
-func floorText(f figure) string {
-	if f.Floor == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f (×%.1f)", f.Floor, f.Seconds/f.Floor)
+	return show(os.Stdout, figures)
 }

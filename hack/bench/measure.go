@@ -4,224 +4,269 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
-// measure takes a fleet through its life: idle, converge, rest, drift, restart, deletion.
-func measure(ctx context.Context, s settings, count int) (figures []figure, err error) {
-	f, err := newFleet(ctx, s, count)
+// life is a fleet's: what is measured of it, in this order.
+var life = []struct {
+	scenario string
+	run      func(*measurement, context.Context) (outcome, error)
+}{
+	{"idle", (*measurement).idle},
+	{"converge", (*measurement).converge},
+	{"rest", (*measurement).rest},
+	{"drift", (*measurement).drift},
+	{"restart", (*measurement).restart},
+	{"deletion", (*measurement).deletion},
+}
+
+// outcome is what a scenario knows of itself.
+type outcome struct {
+	// floor is how many seconds the work takes at least; 0: not told.
+	floor float64
+	// looks is how often each trail was looked at, for figures of a look; 0: for figures of the whole scenario.
+	looks float64
+	// change is how many seconds it took until a change that was made meanwhile was done.
+	change float64
+}
+
+// measurement takes a fleet through its life.
+type measurement struct {
+	*fleet
+	operator *operator
+}
+
+// measure returns the figures of each scenario.
+func measure(ctx context.Context, s settings, z size) (figures []figure, err error) {
+	f, err := newFleet(ctx, s, z)
 	if err != nil {
 		return nil, err
 	}
+	m := &measurement{fleet: f}
 	defer func() {
 		if err != nil {
-			log, readErr := os.ReadFile(filepath.Join(f.dir, "operator.log"))
+			log, readErr := os.ReadFile(filepath.Join(f.dir, logName))
 			fmt.Fprintf(os.Stderr, "the end of the operator's log:\n%s\n", log[max(0, len(log)-4000):])
 			err = errors.Join(err, readErr)
 		}
+		if m.operator != nil {
+			err = errors.Join(err, m.operator.stop())
+		}
 		err = errors.Join(err, f.close())
 	}()
-	if err := f.startOperator(ctx); err != nil {
+	if m.operator, err = f.startOperator(ctx); err != nil {
 		return nil, err
 	}
-	stopped := false
-	defer func() {
-		if !stopped {
-			err = errors.Join(err, f.stopOperator())
-		}
-	}()
-	for _, scenario := range []struct {
-		name  string
-		floor float64
-		run   func(context.Context) (looks float64, err error)
-	}{
-		{"idle", 0, f.idle},
-		{"converge", f.convergeFloor(), f.converge},
-		{"rest", 0, f.rests},
-		{"drift", 0, f.drift},
-		{"restart", 0, f.restart},
-		{"deletion", f.deletionFloor(), f.deletion},
-	} {
-		measured, err := f.scenario(ctx, scenario.name, scenario.run)
+	for _, part := range life {
+		measured, err := m.scenario(ctx, part.scenario, part.run)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", scenario.name, err)
+			return nil, fmt.Errorf("%s: %w", part.scenario, err)
 		}
-		measured.Floor = scenario.floor
+		fmt.Fprintf(os.Stderr, "%s: %s took %.2f s\n", z, part.scenario, measured.Seconds)
 		figures = append(figures, measured)
-		fmt.Fprintf(os.Stderr, "%d trails: %s took %.2f s\n", count, scenario.name, measured.Seconds)
+		if part.scenario == s.until {
+			break
+		}
 	}
-	stopped = true
-	return figures, f.stopOperator()
+	return figures, nil
 }
 
 // scenario measures one part of a fleet's life.
-func (f *fleet) scenario(ctx context.Context, name string, run func(context.Context) (float64, error)) (figure, error) {
-	trailsBefore, eventsBefore, err := f.apiWrites(ctx)
+func (m *measurement) scenario(ctx context.Context, name string, run func(*measurement, context.Context) (outcome, error)) (figure, error) {
+	writesBefore, eventsBefore, err := m.apiWrites(ctx)
 	if err != nil {
 		return figure{}, err
 	}
-	pid := f.operator.Process.Pid
-	before, err := f.process()
+	if err := m.operator.resetPeak(); err != nil {
+		return figure{}, err
+	}
+	before, err := m.operator.usage()
 	if err != nil {
 		return figure{}, err
 	}
-	f.aws.ResetCalls()
+	if name == "idle" {
+		before.cpuSeconds = 0 // Its start belongs to it.
+	}
+	process := m.operator
+	profiled := m.profileCPU(ctx, name)
+	m.aws.ResetCalls()
 	start := time.Now()
-	looks, err := run(ctx)
+	result, err := run(m, ctx)
 	seconds := time.Since(start).Seconds()
+	if err := errors.Join(err, profiled()); err != nil {
+		return figure{}, err
+	}
+	after, err := m.operator.usage()
 	if err != nil {
 		return figure{}, err
 	}
-	after, err := f.process()
+	if m.operator != process {
+		before.cpuSeconds = 0
+	}
+	writesAfter, eventsAfter, err := m.apiWrites(ctx)
 	if err != nil {
 		return figure{}, err
 	}
-	if f.operator.Process.Pid != pid {
-		before.cpuSeconds = 0 // A process of its own.
-	}
-	trailsAfter, eventsAfter, err := f.apiWrites(ctx)
-	if err != nil {
-		return figure{}, err
-	}
-	per := float64(f.count) * max(looks, 1)
-	result := figure{
-		Trails: f.count, Accounts: f.accounts(), Limits: f.limits, Scenario: name, Seconds: seconds, Throttles: f.aws.Throttled(),
-		WritesPerTrail: (trailsAfter - trailsBefore) / per, EventsPerTrail: (eventsAfter - eventsBefore) / per,
-		PeakMiB: after.peakMiB, RestMiB: after.restMiB,
+	per := float64(m.trails) * max(result.looks, 1)
+	measured := figure{
+		Trails: m.trails, Accounts: m.accounts(), Limits: m.limits, Scenario: name,
+		Seconds: seconds, Floor: result.floor, Change: result.change, Throttles: float64(m.aws.Throttled()),
+		WritesPerTrail: (writesAfter - writesBefore) / per, EventsPerTrail: (eventsAfter - eventsBefore) / per,
+		PeakMiB: after.peakMiB, RestMiB: after.restMiB, AnonymousMiB: after.anonymousMiB,
 		CPUSeconds: after.cpuSeconds - before.cpuSeconds, CPUShare: (after.cpuSeconds - before.cpuSeconds) / seconds,
 		Calls: map[string]float64{},
 	}
-	for operation, n := range f.aws.CallCounts() {
-		result.Calls[operation] = float64(n) / per
-		result.CallsPerTrail += float64(n) / per
+	for operation, n := range m.aws.CallCounts() {
+		measured.Calls[operation] = float64(n) / per
+		measured.CallsPerTrail += float64(n) / per
 	}
-	return result, nil
+	return measured, m.profileHeap(ctx, name)
 }
 
-// workers is the operator's default number of them, for the floor.
-const workers = 64
+// profileSeconds is how long a profile of processor time is taken; shorter scenarios are not profiled to their ends.
+const profileSeconds = 2
 
-// callsToConverge are CreateTrail, StartLogging and GetTrailStatus; two of them are writes.
-const callsToConverge, writesToConverge = 3, 2
-
-// convergeFloor is the time that AWS's latency, or with limits AWS's quota of a write a second and account, takes at least.
-func (f *fleet) convergeFloor() float64 {
-	return f.floor(callsToConverge, writesToConverge)
+// profileCPU begins a profile of the operator's processor time, and returns what waits for it.
+func (m *measurement) profileCPU(ctx context.Context, scenario string) (wait func() error) {
+	if m.profiles == "" || scenario == "idle" || scenario == "restart" {
+		return func() error { return nil }
+	}
+	var group errgroup.Group
+	group.Go(func() error {
+		return m.operator.profile(ctx, fmt.Sprintf("profile?seconds=%d", profileSeconds), m.profileFile(scenario, "cpu"))
+	})
+	return group.Wait
 }
 
-// deletionFloor is the same for ListTags and DeleteTrail.
-func (f *fleet) deletionFloor() float64 { return f.floor(2, 1) }
-
-func (f *fleet) floor(calls, writes float64) float64 {
-	latency := calls * f.latency.Seconds() * math.Max(1, float64(f.count)/workers)
-	if !f.limits {
-		return latency
+func (m *measurement) profileHeap(ctx context.Context, scenario string) error {
+	if m.profiles == "" {
+		return nil
 	}
-	perAccount := math.Ceil(float64(f.count) / float64(f.accounts()))
-	return math.Max(latency, perAccount*writes-1)
+	return m.operator.profile(ctx, "heap", m.profileFile(scenario, "heap"))
+}
+
+func (m *measurement) profileFile(scenario, kind string) string {
+	return filepath.Join(m.profiles, fmt.Sprintf("%d-%d-%s-%s.pprof", m.trails, m.accounts(), scenario, kind))
 }
 
 // settleTime is how long an idle operator is watched.
 const settleTime = 3 * time.Second
 
-func (f *fleet) idle(ctx context.Context) (float64, error) { return 0, wait(ctx, settleTime) }
+func (m *measurement) idle(ctx context.Context) (outcome, error) {
+	return outcome{}, wait(ctx, settleTime)
+}
 
-func (f *fleet) converge(ctx context.Context) (float64, error) {
-	if err := f.each(ctx, func(ctx context.Context, trail *v1alpha1.Trail) error { return f.client.Create(ctx, trail) }); err != nil {
-		return 0, err
+func (m *measurement) converge(ctx context.Context) (outcome, error) {
+	// CreateTrail, StartLogging, GetTrailStatus.
+	result := outcome{floor: m.floor(3, 2)}
+	if err := m.each(ctx, func(ctx context.Context, trail *v1alpha1.Trail) error { return m.client.Create(ctx, trail) }); err != nil {
+		return result, err
 	}
-	return 0, f.until(ctx, ready)
+	if err := m.untilCalled(ctx, "StartLogging", m.trails); err != nil {
+		return result, err
+	}
+	return result, m.untilAll(ctx, ready)
 }
 
-// rests watches a fleet that has nothing to do for several looks. How many of them fall into that time depends on the phase of the
+// rest watches a fleet that has nothing to do for several looks. How many of them fall into that time depends on the phase of the
 // account, so they are counted: each asks for the status once.
-func (f *fleet) rests(ctx context.Context) (float64, error) {
-	err := wait(ctx, time.Duration(f.looks)*f.interval)
-	return float64(f.aws.CallCounts()["GetTrailStatus"]) / float64(f.count), err
+func (m *measurement) rest(ctx context.Context) (outcome, error) {
+	err := wait(ctx, time.Duration(m.looks)*m.interval)
+	return outcome{looks: float64(m.aws.CallCounts()["GetTrailStatus"]) / float64(m.trails)}, err
 }
 
-// drift lets somebody stop all trails at once.
-func (f *fleet) drift(ctx context.Context) (float64, error) {
-	for _, held := range f.aws.Trails() {
-		intruder := f.aws.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + held.AccountID + ":user/intruder", AccountID: held.AccountID, SourceIPAddress: "198.51.100.7", AccessKeyID: "AKIAINTRUDER"})
+// drift lets somebody stop all trails at once. They are found at their next looks.
+func (m *measurement) drift(ctx context.Context) (outcome, error) {
+	// GetTrailStatus, StartLogging, GetTrailStatus.
+	result := outcome{floor: m.interval.Seconds() + m.floor(3, 1)}
+	if m.accounts() == 1 {
+		result.floor = 0 // One account's looks come at one time, anywhere in the interval.
+	}
+	for _, held := range m.aws.Trails() {
+		intruder := m.aws.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + held.AccountID + ":user/intruder", AccountID: held.AccountID, SourceIPAddress: "198.51.100.7", AccessKeyID: "AKIAINTRUDER"})
 		if _, err := intruder.Do(held.HomeRegion, "StopLogging", map[string]any{"Name": held.ARN}); err != nil {
-			return 0, err
+			return result, err
 		}
 	}
-	return 0, f.until(ctx, func(t *v1alpha1.Trail) bool {
+	m.aws.ResetCalls()
+	if err := m.untilCalled(ctx, "StartLogging", m.trails); err != nil {
+		return result, err
+	}
+	return result, m.untilAll(ctx, func(t *v1alpha1.Trail) bool {
 		return ready(t) && t.Status.LastDrift != nil && t.Status.LastDrift.RepairedTime != nil
 	})
 }
 
-// restart starts the operator anew, and changes one trail right after: the change must not wait for the others.
-func (f *fleet) restart(ctx context.Context) (float64, error) {
-	if err := f.stopOperator(); err != nil {
-		return 0, err
+// restart starts the operator anew, and changes one trail right after: the change must not wait until all are looked at.
+func (m *measurement) restart(ctx context.Context) (outcome, error) {
+	var result outcome
+	if err := m.operator.stop(); err != nil {
+		return result, err
 	}
-	f.aws.ResetCalls()
-	start := time.Now()
-	if err := f.startOperator(ctx); err != nil {
-		return 0, err
+	m.aws.ResetCalls()
+	started := time.Now()
+	var err error
+	if m.operator, err = m.startOperator(ctx); err != nil {
+		return result, err
 	}
+	key := client.ObjectKey{Namespace: namespace, Name: trailName(m.trails - 1)}
 	trail := &v1alpha1.Trail{}
-	if err := f.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: fmt.Sprintf("trail-%05d", f.count-1)}, trail); err != nil {
-		return 0, err
+	if err := m.client.Get(ctx, key, trail); err != nil {
+		return result, err
 	}
 	trail.Spec.S3KeyPrefix = "changed"
-	if err := f.client.Update(ctx, trail); err != nil {
-		return 0, err
+	if err := m.client.Update(ctx, trail); err != nil {
+		return result, err
 	}
-	if err := f.until(ctx, ready); err != nil {
-		return 0, err
+	if err := m.untilCalled(ctx, "UpdateTrail", 1); err != nil {
+		return result, err
 	}
-	fmt.Fprintf(os.Stderr, "a change made at the start was done after %.2f s\n", time.Since(start).Seconds())
-	return 1, f.untilLookedAt(ctx)
+	result.change = time.Since(started).Seconds()
+	// DescribeTrails, GetTrailStatus.
+	result.floor = m.floor(2, 0)
+	if err := m.untilCalled(ctx, "GetTrailStatus", m.trails); err != nil {
+		return result, err
+	}
+	return result, m.untilDone(ctx, key, ready)
 }
 
-// untilLookedAt waits until AWS has been asked for the status of every trail.
-func (f *fleet) untilLookedAt(ctx context.Context) error {
-	for f.aws.CallCounts()["GetTrailStatus"] < f.count {
-		if err := wait(ctx, glance); err != nil {
-			return err
-		}
+func (m *measurement) deletion(ctx context.Context) (outcome, error) {
+	// ListTags, DeleteTrail.
+	result := outcome{floor: m.floor(2, 1)}
+	if err := m.each(ctx, func(ctx context.Context, trail *v1alpha1.Trail) error { return m.client.Delete(ctx, trail) }); err != nil {
+		return result, err
 	}
-	return nil
-}
-
-func (f *fleet) deletion(ctx context.Context) (float64, error) {
-	if err := f.each(ctx, func(ctx context.Context, trail *v1alpha1.Trail) error { return f.client.Delete(ctx, trail) }); err != nil {
-		return 0, err
-	}
-	for len(f.aws.Trails()) > 0 {
-		if err := wait(ctx, glance); err != nil {
-			return 0, err
-		}
+	if err := m.untilCalled(ctx, "DeleteTrail", m.trails); err != nil {
+		return result, err
 	}
 	for {
-		var list v1alpha1.TrailList
-		if err := f.client.List(ctx, &list, client.Limit(1)); err != nil {
-			return 0, err
+		var list metav1.PartialObjectMetadataList
+		list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("TrailList"))
+		if err := m.client.List(ctx, &list, client.Limit(1)); err != nil {
+			return result, err
 		}
 		if len(list.Items) == 0 {
-			return 0, nil
+			return result, nil
 		}
 		if err := wait(ctx, glance); err != nil {
-			return 0, err
+			return result, err
 		}
 	}
 }
 
-// glance is how often the bench looks whether something is done. It is coarser for big fleets, whose listing costs.
-const glance = 50 * time.Millisecond
+// glance is how often the bench looks whether something is done.
+const glance = 20 * time.Millisecond
 
 func ready(trail *v1alpha1.Trail) bool {
 	return trail.Status.ObservedGeneration == trail.Generation &&
@@ -229,23 +274,46 @@ func ready(trail *v1alpha1.Trail) bool {
 		meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionLogging)
 }
 
-// until waits for all trails. While AWS does not log with all of them, listing them would only take processor time from the operator.
-func (f *fleet) until(ctx context.Context, condition func(*v1alpha1.Trail) bool) error {
-	for {
-		var list v1alpha1.TrailList
-		if err := f.client.List(ctx, &list); err != nil {
+// untilCalled waits until AWS was called that often. It costs nothing: what the bench asks of the API server meanwhile would be taken
+// from the operator.
+func (m *measurement) untilCalled(ctx context.Context, operation string, times int) error {
+	for m.aws.CallCounts()[operation] < times {
+		if err := wait(ctx, glance); err != nil {
 			return err
 		}
-		done := 0
-		for i := range list.Items {
-			if condition(&list.Items[i]) {
-				done++
-			}
+	}
+	return nil
+}
+
+// untilAll waits for all trails. It lists them once, and then asks for those that were not done one by one.
+func (m *measurement) untilAll(ctx context.Context, condition func(*v1alpha1.Trail) bool) error {
+	var list v1alpha1.TrailList
+	if err := m.client.List(ctx, &list); err != nil {
+		return err
+	}
+	if len(list.Items) != m.trails {
+		return fmt.Errorf("there are %d trails instead of %d", len(list.Items), m.trails)
+	}
+	list.Items = slices.DeleteFunc(list.Items, func(t v1alpha1.Trail) bool { return condition(&t) })
+	for i := range list.Items {
+		if err := m.untilDone(ctx, client.ObjectKeyFromObject(&list.Items[i]), condition); err != nil {
+			return err
 		}
-		if done == f.count {
+	}
+	return nil
+}
+
+// untilDone waits for one trail.
+func (m *measurement) untilDone(ctx context.Context, key client.ObjectKey, condition func(*v1alpha1.Trail) bool) error {
+	for {
+		trail := &v1alpha1.Trail{}
+		if err := m.client.Get(ctx, key, trail); err != nil {
+			return err
+		}
+		if condition(trail) {
 			return nil
 		}
-		if err := wait(ctx, max(glance, time.Duration(f.count)*glance/1000)); err != nil {
+		if err := wait(ctx, glance); err != nil {
 			return err
 		}
 	}
