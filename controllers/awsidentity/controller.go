@@ -37,8 +37,8 @@ const (
 	checkAgain = 10 * time.Minute
 	// retryRefused is the wait after AWS refused the identity, which only a change in AWS can end.
 	retryRefused = 30 * time.Second
-	// workers is how many identities are checked at once.
-	workers = 8
+	// workers is how many identities are checked at once. They wait for AWS.
+	workers = 32
 	// namedUsers is how many Trails the message of an identity in use names.
 	namedUsers = 5
 )

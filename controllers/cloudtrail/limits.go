@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -82,7 +83,7 @@ type limits struct {
 	// buckets give out turns.
 	buckets map[regionKey]*[operationClasses]*rate.Limiter
 	// gates are passed when a call is sent. Turns alone are not enough: who comes late for one would call right before the next.
-	gates map[regionKey]*[operationClasses]gate
+	gates map[regionKey]*[operationClasses]*gate
 	// turns are the tokens of those who were told to come back, with the time from which they are good.
 	turns map[turnKey]time.Time
 	swept time.Time
@@ -103,7 +104,7 @@ func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
 	l := &limits{
 		never:   mode == RateLimitOff,
 		buckets: map[regionKey]*[operationClasses]*rate.Limiter{},
-		gates:   map[regionKey]*[operationClasses]gate{},
+		gates:   map[regionKey]*[operationClasses]*gate{},
 		turns:   map[turnKey]time.Time{},
 	}
 	l.engaged.Store(mode == RateLimitOn || mode == RateLimitAuto && awsEndpoint)
@@ -128,35 +129,54 @@ const turnsOfLimit = 0.95
 
 // gate lets as many calls through as AWS takes in a second, each counted from when it is sent until a second after it is answered. A call
 // that is held up on its way can so not come in together with the next one.
-type gate chan struct{}
+type gate struct {
+	passed chan struct{}
+	// opens is when the last call that was answered is over, in Unix nanoseconds.
+	opens atomic.Int64
+}
 
 // gate returns the gate of an account, region and class.
-func (l *limits) gate(key regionKey, class operationClass) gate {
+func (l *limits) gate(key regionKey, class operationClass) *gate {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	of, ok := l.gates[key]
 	if !ok {
-		of = &[operationClasses]gate{}
+		of = &[operationClasses]*gate{}
 		for c, limit := range perSecond {
-			of[c] = make(gate, int(limit))
+			of[c] = &gate{passed: make(chan struct{}, int(limit))}
 		}
 		l.gates[key] = of
 	}
 	return of[class]
 }
 
-// enter waits until the gate is open.
-func (g gate) enter(ctx context.Context) error {
+// enter waits until the gate is open, no longer than the patience.
+func (g *gate) enter(ctx context.Context, patience time.Duration) (entered bool, err error) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	select {
-	case g <- struct{}{}:
-		return nil
+	case g.passed <- struct{}{}:
+		return true, nil
+	case <-timer.C:
+		return false, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 }
 
 // answered opens the gate for the next call, in a second.
-func (g gate) answered() { time.AfterFunc(time.Second, func() { <-g }) }
+func (g *gate) answered() {
+	g.opens.Store(time.Now().Add(time.Second).UnixNano())
+	time.AfterFunc(time.Second, func() { <-g.passed })
+}
+
+// wait returns how long it is until the gate opens, as far as that is known: a call that is under way takes at least a second more.
+func (g *gate) wait(now time.Time) time.Duration {
+	if wait := time.Duration(g.opens.Load() - now.UnixNano()); wait > 0 {
+		return wait
+	}
+	return time.Second
+}
 
 // end ends a turn.
 func (l *limits) end(turn turnKey) {
@@ -187,19 +207,30 @@ func (l *limits) wait(ctx context.Context, key regionKey, class operationClass) 
 	}
 	now := time.Now()
 	turn := turnKey{key, class, actorOf(ctx)}
-	delay := l.turn(turn, now).Sub(now)
-	if patience, ok := ctx.Value(patienceKey{}).(time.Duration); ok && delay > patience && turn.actor != "" {
-		return 0, nil, &Error{Operation: middleware.GetOperationName(ctx), Class: Transient, Code: codeTurn, Message: "CloudTrail's rate limit for this account and region is used up for now", RetryAfter: delay}
+	patience, ok := ctx.Value(patienceKey{}).(time.Duration)
+	if !ok || turn.actor == "" {
+		patience = math.MaxInt64
 	}
-	defer l.end(turn)
+	delay := l.turn(turn, now).Sub(now)
+	if delay > patience {
+		return 0, nil, notYet(ctx, delay)
+	}
 	if err := pause(ctx, delay); err != nil {
+		l.end(turn)
 		return time.Since(now), nil, err
 	}
 	g := l.gate(key, class)
-	if err := g.enter(ctx); err != nil {
-		return time.Since(now), nil, err
+	entered, err := g.enter(ctx, patience)
+	if err == nil && !entered {
+		return time.Since(now), nil, notYet(ctx, g.wait(time.Now())) // The turn is kept.
 	}
-	return time.Since(now), g.answered, nil
+	l.end(turn)
+	return time.Since(now), g.answered, err
+}
+
+// notYet is the error of a call whose turn is later.
+func notYet(ctx context.Context, after time.Duration) *Error {
+	return &Error{Operation: middleware.GetOperationName(ctx), Class: Transient, Code: codeTurn, Message: "CloudTrail's rate limit for this account and region is used up for now", RetryAfter: after}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

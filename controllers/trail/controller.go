@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -100,14 +101,17 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 	return errors.Join(controllerBuilder.Complete(reconcile.AsReconciler(manager.GetClient(), r)), r.setUpAttribution(manager))
 }
 
-// identityChanged lets an identity through when its spec changes, or the account that it leads to.
+// identityChanged lets an identity through when its spec changes, when it works again, or when it leads to another account. That it works
+// for the first time is no change: Trails do not wait for that.
 var identityChanged = predicate.Funcs{
 	// At the start every Trail is looked at anyway.
 	CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList },
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*v1alpha1.AWSIdentity)
 		after, also := e.ObjectNew.(*v1alpha1.AWSIdentity)
-		return ok && also && (before.Generation != after.Generation || before.Status.AccountID != after.Status.AccountID)
+		return ok && also && (before.Generation != after.Generation ||
+			before.Status.AccountID != "" && before.Status.AccountID != after.Status.AccountID ||
+			meta.IsStatusConditionFalse(before.Status.Conditions, v1alpha1.ConditionReady) && meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionReady))
 	},
 }
 

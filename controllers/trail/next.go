@@ -29,6 +29,9 @@ const (
 	// quickRetries is how long quickRetry holds. After it the wait grows with the time since, up to slowRetry.
 	quickRetries = time.Minute
 	slowRetry    = 5 * time.Minute
+	// turnPriority is for a trail whose turn under CloudTrail's rate limit has come. Nothing else of its account and region can use the turn,
+	// so it comes before trails whose work has not begun.
+	turnPriority = 100
 	// settleRetry is the wait when AWS accepted a change and does not show it yet.
 	settleRetry = 2 * time.Second
 )
@@ -40,7 +43,7 @@ func (r *Reconciler) next(trail *v1alpha1.Trail, v verdict, now time.Time) (reco
 	case v.suspended:
 		return reconcile.Result{}, nil
 	case retryAfter(v.err) > 0:
-		return reconcile.Result{RequeueAfter: retryAfter(v.err)}, nil
+		return reconcile.Result{RequeueAfter: retryAfter(v.err), Priority: new(turnPriority)}, nil
 	case isTransient(v.err):
 		return reconcile.Result{}, v.err
 	case v.err != nil && !isStalled(trail):
@@ -54,8 +57,7 @@ func (r *Reconciler) next(trail *v1alpha1.Trail, v verdict, now time.Time) (reco
 
 // poll looks again without a person waiting for it, so at low priority.
 func poll(after time.Duration) reconcile.Result {
-	priority := handler.LowPriority
-	return reconcile.Result{RequeueAfter: after, Priority: &priority}
+	return reconcile.Result{RequeueAfter: after, Priority: new(handler.LowPriority)}
 }
 
 // untilLook returns the time until the next regular look, half an interval to one and a half from now. All trails of an account and
