@@ -59,6 +59,7 @@ type Reconciler struct {
 	Options
 	faults faults
 	inSync inSync
+	untold untold
 }
 
 // New returns a Reconciler. It refuses options that are not complete.

@@ -2,12 +2,16 @@ package trail
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
@@ -28,7 +32,7 @@ const (
 
 // tell records events, and logs one line, for what changed; a look that found nothing tells nothing.
 func (r *Reconciler) tell(ctx context.Context, before, after *v1alpha1.Trail, v verdict) {
-	if v.state == stateDrifted {
+	if v.state == stateDrifted && !sameDrift(before.Status.LastDrift, after.Status.LastDrift) {
 		fields := strings.Join(v.drifted(), ", ")
 		r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, eventDrift, actionLook, "AWS was changed in: %s", fields)
 	}
@@ -37,15 +41,22 @@ func (r *Reconciler) tell(ctx context.Context, before, after *v1alpha1.Trail, v 
 	}
 	if len(v.done) > 0 {
 		ctrl.LoggerFrom(ctx).Info("changed AWS", "steps", describe(v.done), "trail", after.TrailName(), "region", v.region, "account", v.accountID)
-		reason, action := eventOf(v)
-		r.Recorder.Eventf(after, nil, corev1.EventTypeNormal, reason, action, "%s", describe(v.done))
+	}
+	if steps := r.untold.take(client.ObjectKeyFromObject(after), v); len(steps) > 0 {
+		reason, action := eventOf(v, steps)
+		r.Recorder.Eventf(after, nil, corev1.EventTypeNormal, reason, action, "%s", describe(steps))
 	}
 	r.tellReady(ctx, before, after)
 }
 
-func eventOf(v verdict) (reason, action string) {
-	switch first := v.done[0].operation; {
-	case first == deleteTrail:
+// sameDrift tells whether a drift is told of already: its repair may take several turns under CloudTrail's rate limit.
+func sameDrift(before, after *v1alpha1.Drift) bool {
+	return before != nil && after != nil && before.DetectedTime.Equal(&after.DetectedTime) && slices.Equal(before.Fields, after.Fields)
+}
+
+func eventOf(v verdict, steps []step) (reason, action string) {
+	switch first, last := steps[0].operation, steps[len(steps)-1].operation; {
+	case last == deleteTrail:
 		return eventDeleted, actionDelete
 	case v.gone:
 		return eventReleased, actionDelete
@@ -56,6 +67,29 @@ func eventOf(v verdict) (reason, action string) {
 	default:
 		return eventUpdated, actionSync
 	}
+}
+
+// untold keeps the steps of trails that wait for another turn under CloudTrail's rate limit, so that one event tells of one piece of work.
+// It is lost with the process; the event tells less then.
+type untold struct {
+	mu    sync.Mutex
+	steps map[types.NamespacedName][]step
+}
+
+// take returns the steps that are to be told now.
+func (u *untold) take(key types.NamespacedName, v verdict) []step {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	steps := append(u.steps[key], v.done...)
+	delete(u.steps, key)
+	if retryAfter(v.err) == 0 || len(steps) == 0 {
+		return steps
+	}
+	if u.steps == nil {
+		u.steps = map[types.NamespacedName][]step{}
+	}
+	u.steps[key] = steps
+	return nil
 }
 
 // tellReady tells when Ready turns, or turns to another reason. That a new trail is ready follows from its creation, which is

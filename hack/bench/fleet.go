@@ -16,9 +16,14 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"golang.org/x/sync/errgroup"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -63,29 +68,49 @@ func newFleet(ctx context.Context, s settings, z size) (_ *fleet, err error) {
 		return nil, err
 	}
 	f.rest.QPS = -1
-	user, err := environment.AddUser(envtest.User{Name: "operator", Groups: []string{"system:masters"}}, nil)
-	if err != nil {
-		return nil, err
-	}
-	kubeconfig, err := user.KubeConfig()
-	if err != nil {
-		return nil, err
-	}
-	f.kubeconfig = filepath.Join(f.dir, "kubeconfig")
-	if err := os.WriteFile(f.kubeconfig, kubeconfig, 0o600); err != nil {
-		return nil, err
-	}
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), rbacv1.AddToScheme(scheme), authenticationv1.AddToScheme(scheme)); err != nil {
 		return nil, err
 	}
 	if f.client, err = client.New(f.rest, client.Options{Scheme: scheme}); err != nil {
+		return nil, err
+	}
+	if err := f.createServiceAccount(ctx); err != nil {
 		return nil, err
 	}
 	if err := f.serveAWS(ctx); err != nil {
 		return nil, err
 	}
 	return f, f.createIdentities(ctx)
+}
+
+// createServiceAccount writes a kubeconfig with a token, which is what a pod has. An API server checks certificates at every request, which
+// costs much more.
+func (f *fleet) createServiceAccount(ctx context.Context) error {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "trail-operator"}}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "trail-operator"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: "trail-operator"}},
+	}
+	token := &authenticationv1.TokenRequest{}
+	err := f.client.Create(ctx, account)
+	if err == nil {
+		err = f.client.Create(ctx, binding)
+	}
+	if err == nil {
+		err = f.client.SubResource("token").Create(ctx, account, token)
+	}
+	if err != nil {
+		return err
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters["bench"] = &clientcmdapi.Cluster{Server: f.rest.Host, CertificateAuthorityData: f.rest.CAData}
+	config.AuthInfos["bench"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+	config.Contexts["bench"] = &clientcmdapi.Context{Cluster: "bench", AuthInfo: "bench"}
+	config.CurrentContext = "bench"
+	f.kubeconfig = filepath.Join(f.dir, "kubeconfig")
+	return clientcmd.WriteToFile(*config, f.kubeconfig)
 }
 
 func (f *fleet) close() error {

@@ -163,7 +163,17 @@ func (m *measurement) profileFile(scenario, kind string) string {
 // settleTime is how long an idle operator is watched.
 const settleTime = 3 * time.Second
 
+// idle begins when the operator knows all identities.
 func (m *measurement) idle(ctx context.Context) (outcome, error) {
+	for account := range m.accounts() {
+		key := client.ObjectKey{Name: m.identityOf(account * max(m.perAccount, 1))}
+		err := untilDone(ctx, m.client, key, &v1alpha1.AWSIdentity{}, func(identity *v1alpha1.AWSIdentity) bool {
+			return meta.IsStatusConditionTrue(identity.Status.Conditions, v1alpha1.ConditionReady)
+		})
+		if err != nil {
+			return outcome{}, err
+		}
+	}
 	return outcome{}, wait(ctx, settleTime)
 }
 
@@ -238,7 +248,7 @@ func (m *measurement) restart(ctx context.Context) (outcome, error) {
 	if err := m.untilCalled(ctx, "GetTrailStatus", m.trails); err != nil {
 		return result, err
 	}
-	return result, m.untilDone(ctx, key, ready)
+	return result, untilDone(ctx, m.client, key, trail, ready)
 }
 
 func (m *measurement) deletion(ctx context.Context) (outcome, error) {
@@ -296,21 +306,20 @@ func (m *measurement) untilAll(ctx context.Context, condition func(*v1alpha1.Tra
 	}
 	list.Items = slices.DeleteFunc(list.Items, func(t v1alpha1.Trail) bool { return condition(&t) })
 	for i := range list.Items {
-		if err := m.untilDone(ctx, client.ObjectKeyFromObject(&list.Items[i]), condition); err != nil {
+		if err := untilDone(ctx, m.client, client.ObjectKeyFromObject(&list.Items[i]), &list.Items[i], condition); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// untilDone waits for one trail.
-func (m *measurement) untilDone(ctx context.Context, key client.ObjectKey, condition func(*v1alpha1.Trail) bool) error {
+// untilDone waits for one object.
+func untilDone[O client.Object](ctx context.Context, reader client.Reader, key client.ObjectKey, object O, condition func(O) bool) error {
 	for {
-		trail := &v1alpha1.Trail{}
-		if err := m.client.Get(ctx, key, trail); err != nil {
+		if err := reader.Get(ctx, key, object); err != nil {
 			return err
 		}
-		if condition(trail) {
+		if condition(object) {
 			return nil
 		}
 		if err := wait(ctx, glance); err != nil {
