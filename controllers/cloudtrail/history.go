@@ -72,7 +72,7 @@ func (r *Region) Events(ctx context.Context, query Query) iter.Seq2[Event, error
 	return func(yield func(Event, error) bool) {
 		pages := cloudtrail.NewLookupEventsPaginator(r.api, toLookup(query))
 		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+			page, err := pages.NextPage(ctx, r.as)
 			if err != nil {
 				yield(Event{}, meaning("LookupEvents", err))
 				return

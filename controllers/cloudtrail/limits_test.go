@@ -40,10 +40,10 @@ func memoryRegion(mode RateLimitMode, endpoint string, meter Meter, server *fake
 	if endpoint == "" {
 		config.BaseEndpoint = nil
 	}
-	config.Retryer = func() aws.Retryer { return newRetryer(aws.RetryModeStandard) }
+	config.Retryer = func() aws.Retryer { return newRetryer(aws.RetryModeStandard, 0) }
 	config.HTTPClient = &http.Client{Transport: server}
 	fleet := NewFleet(Options{Config: config, RateLimits: mode, Meter: meter, Version: "v1.2.3"})
-	session := &Session{AccountID: testAccount, fleet: fleet, config: config, regions: map[string]*Region{}}
+	session := &Session{AccountID: testAccount, fleet: fleet, credentials: config.Credentials, regions: map[string]*Region{}}
 	return session.Region(testRegion)
 }
 

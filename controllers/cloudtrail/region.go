@@ -18,7 +18,9 @@ import (
 // Region is CloudTrail in one region of one account, as one identity. Its errors are *Error. Trails are addressed by ARN:
 // a name fails for an organization trail seen from a delegated administrator.
 type Region struct {
-	api       API
+	api API
+	// as makes a call that of the identity: clients are shared by all identities.
+	as        func(*cloudtrail.Options)
 	accountID string
 	name      string
 	limits    *limits
@@ -60,7 +62,7 @@ func (r *Region) HomeRegions(ctx context.Context) ([]string, error) {
 	var regions []string
 	pages := cloudtrail.NewListTrailsPaginator(r.api, &cloudtrail.ListTrailsInput{})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+		page, err := pages.NextPage(ctx, r.as)
 		if err != nil {
 			return nil, meaning("ListTrails", err)
 		}
@@ -90,7 +92,7 @@ const tagReadsAtOnce = 8
 // describe reads all trails of the region, and the tags of those that have their home here and belong to the account: a
 // foreign ARN would fail its whole batch.
 func (r *Region) describe(ctx context.Context) ([]*Trail, error) {
-	out, err := r.api.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{})
+	out, err := r.api.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{}, r.as)
 	if err != nil {
 		return nil, meaning("DescribeTrails", err)
 	}
@@ -152,7 +154,7 @@ func (r *Region) listTags(ctx context.Context, arns []string) (map[string]map[st
 	}
 	in := &cloudtrail.ListTagsInput{ResourceIdList: arns}
 	for {
-		out, err := r.api.ListTags(ctx, in)
+		out, err := r.api.ListTags(ctx, in, r.as)
 		if err != nil {
 			return nil, meaning("ListTags", err)
 		}
@@ -170,7 +172,7 @@ func (r *Region) listTags(ctx context.Context, arns []string) (map[string]map[st
 
 // Status reads what CloudTrail reports of logging and delivery.
 func (r *Region) Status(ctx context.Context, arn string) (Status, error) {
-	out, err := r.api.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: aws.String(arn)})
+	out, err := r.api.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: aws.String(arn)}, r.as)
 	if err != nil {
 		return Status{}, meaning("GetTrailStatus", err)
 	}
@@ -179,7 +181,7 @@ func (r *Region) Status(ctx context.Context, arn string) (Status, error) {
 
 // Selectors reads the event selectors.
 func (r *Region) Selectors(ctx context.Context, arn string) (Selectors, error) {
-	out, err := r.api.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: aws.String(arn)})
+	out, err := r.api.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: aws.String(arn)}, r.as)
 	if err != nil {
 		return Selectors{}, meaning("GetEventSelectors", err)
 	}
@@ -188,7 +190,7 @@ func (r *Region) Selectors(ctx context.Context, arn string) (Selectors, error) {
 
 // Insights reads the insight selectors; none is no error.
 func (r *Region) Insights(ctx context.Context, arn string) ([]v1alpha1.InsightSelector, error) {
-	out, err := r.api.GetInsightSelectors(ctx, &cloudtrail.GetInsightSelectorsInput{TrailName: aws.String(arn)})
+	out, err := r.api.GetInsightSelectors(ctx, &cloudtrail.GetInsightSelectorsInput{TrailName: aws.String(arn)}, r.as)
 	switch {
 	case errorCode(err) == "InsightNotEnabledException":
 		return nil, nil
@@ -201,7 +203,7 @@ func (r *Region) Insights(ctx context.Context, arn string) ([]v1alpha1.InsightSe
 
 // Aggregations reads the aggregation configurations.
 func (r *Region) Aggregations(ctx context.Context, arn string) ([]v1alpha1.AggregationConfiguration, error) {
-	out, err := r.api.GetEventConfiguration(ctx, &cloudtrail.GetEventConfigurationInput{TrailName: aws.String(arn)})
+	out, err := r.api.GetEventConfiguration(ctx, &cloudtrail.GetEventConfigurationInput{TrailName: aws.String(arn)}, r.as)
 	if err != nil {
 		return nil, meaning("GetEventConfiguration", err)
 	}
@@ -210,7 +212,7 @@ func (r *Region) Aggregations(ctx context.Context, arn string) ([]v1alpha1.Aggre
 
 // Create creates the trail of a spec with these tags and returns it. It does not log yet.
 func (r *Region) Create(ctx context.Context, trail *v1alpha1.Trail, tags map[string]string) (*Trail, error) {
-	out, err := r.api.CreateTrail(ctx, toCreate(trail, tags))
+	out, err := r.api.CreateTrail(ctx, toCreate(trail, tags), r.as)
 	if err != nil {
 		err = meaning("CreateTrail", err)
 		if Is(err, AlreadyExists) {
@@ -225,7 +227,7 @@ func (r *Region) Create(ctx context.Context, trail *v1alpha1.Trail, tags map[str
 
 // Update changes settings of the trail and updates t with AWS's answer.
 func (r *Region) Update(ctx context.Context, t *Trail, change Change) error {
-	out, err := r.api.UpdateTrail(ctx, toUpdate(t.ARN, change))
+	out, err := r.api.UpdateTrail(ctx, toUpdate(t.ARN, change), r.as)
 	if err != nil {
 		return r.refused("UpdateTrail", t, err)
 	}
@@ -236,7 +238,7 @@ func (r *Region) Update(ctx context.Context, t *Trail, change Change) error {
 
 // Delete deletes the trail; one that is gone already is no error.
 func (r *Region) Delete(ctx context.Context, arn string) error {
-	_, err := r.api.DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String(arn)})
+	_, err := r.api.DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String(arn)}, r.as)
 	if err = meaning("DeleteTrail", err); err != nil && !Is(err, NotFound) {
 		return err
 	}
@@ -246,7 +248,7 @@ func (r *Region) Delete(ctx context.Context, arn string) error {
 
 // StartLogging makes the trail record events.
 func (r *Region) StartLogging(ctx context.Context, t *Trail) error {
-	if _, err := r.api.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: aws.String(t.ARN)}); err != nil {
+	if _, err := r.api.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: aws.String(t.ARN)}, r.as); err != nil {
 		return r.refused("StartLogging", t, err)
 	}
 	if t.New {
@@ -258,13 +260,13 @@ func (r *Region) StartLogging(ctx context.Context, t *Trail) error {
 
 // StopLogging makes the trail record nothing.
 func (r *Region) StopLogging(ctx context.Context, t *Trail) error {
-	_, err := r.api.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: aws.String(t.ARN)})
+	_, err := r.api.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: aws.String(t.ARN)}, r.as)
 	return r.refused("StopLogging", t, err)
 }
 
 // PutSelectors sets the event selectors; empty ones set CloudTrail's default.
 func (r *Region) PutSelectors(ctx context.Context, t *Trail, selectors Selectors) error {
-	if _, err := r.api.PutEventSelectors(ctx, toSelectors(t.ARN, selectors)); err != nil {
+	if _, err := r.api.PutEventSelectors(ctx, toSelectors(t.ARN, selectors), r.as); err != nil {
 		return r.refused("PutEventSelectors", t, err)
 	}
 	t.HasEventSelectors = aws.Bool(len(selectors.Basic)+len(selectors.Advanced) > 0)
@@ -274,7 +276,7 @@ func (r *Region) PutSelectors(ctx context.Context, t *Trail, selectors Selectors
 
 // PutInsights sets the insight selectors; none disables Insights.
 func (r *Region) PutInsights(ctx context.Context, t *Trail, selectors []v1alpha1.InsightSelector) error {
-	_, err := r.api.PutInsightSelectors(ctx, &cloudtrail.PutInsightSelectorsInput{TrailName: aws.String(t.ARN), InsightSelectors: toInsights(selectors)})
+	_, err := r.api.PutInsightSelectors(ctx, &cloudtrail.PutInsightSelectorsInput{TrailName: aws.String(t.ARN), InsightSelectors: toInsights(selectors)}, r.as)
 	if err != nil {
 		return r.refused("PutInsightSelectors", t, err)
 	}
@@ -285,13 +287,13 @@ func (r *Region) PutInsights(ctx context.Context, t *Trail, selectors []v1alpha1
 
 // PutAggregations sets the aggregation configurations; none ends aggregation.
 func (r *Region) PutAggregations(ctx context.Context, t *Trail, configurations []v1alpha1.AggregationConfiguration) error {
-	_, err := r.api.PutEventConfiguration(ctx, &cloudtrail.PutEventConfigurationInput{TrailName: aws.String(t.ARN), AggregationConfigurations: toAggregations(configurations)})
+	_, err := r.api.PutEventConfiguration(ctx, &cloudtrail.PutEventConfigurationInput{TrailName: aws.String(t.ARN), AggregationConfigurations: toAggregations(configurations)}, r.as)
 	return r.refused("PutEventConfiguration", t, err)
 }
 
 // AddTags sets tags and leaves all others alone.
 func (r *Region) AddTags(ctx context.Context, t *Trail, tags map[string]string) error {
-	if _, err := r.api.AddTags(ctx, &cloudtrail.AddTagsInput{ResourceId: aws.String(t.ARN), TagsList: toTags(tags)}); err != nil {
+	if _, err := r.api.AddTags(ctx, &cloudtrail.AddTagsInput{ResourceId: aws.String(t.ARN), TagsList: toTags(tags)}, r.as); err != nil {
 		return r.refused("AddTags", t, err)
 	}
 	t.Tags = maps.Clone(t.Tags)
@@ -306,7 +308,7 @@ func (r *Region) RemoveTags(ctx context.Context, t *Trail, keys []string) error 
 	for _, key := range keys {
 		list = append(list, types.Tag{Key: aws.String(key)})
 	}
-	if _, err := r.api.RemoveTags(ctx, &cloudtrail.RemoveTagsInput{ResourceId: aws.String(t.ARN), TagsList: list}); err != nil {
+	if _, err := r.api.RemoveTags(ctx, &cloudtrail.RemoveTagsInput{ResourceId: aws.String(t.ARN), TagsList: list}, r.as); err != nil {
 		return r.refused("RemoveTags", t, err)
 	}
 	t.Tags = maps.Clone(t.Tags)

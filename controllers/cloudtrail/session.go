@@ -21,7 +21,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
-	"github.com/aws/smithy-go/middleware"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
@@ -70,28 +69,40 @@ func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
 	// Not an option either: AWS_CA_BUNDLE is put into the SDK's own client only.
 	cfg.HTTPClient = inMemory{cfg.HTTPClient}
 	// Not an option of the above, which would keep it from reading AWS_MAX_ATTEMPTS and AWS_RETRY_MODE.
-	cfg.Retryer = func() aws.Retryer { return newRetryer(cfg.RetryMode) }
+	cfg.Retryer = func() aws.Retryer { return newRetryer(cfg.RetryMode, cfg.RetryMaxAttempts) }
 	return cfg, nil
 }
 
-// newRetryer retries what the SDK's mode retries, and CloudTrail's ConflictException, which means that another change of the
-// same trail is under way.
-func newRetryer(mode aws.RetryMode) aws.Retryer {
-	var retryer aws.Retryer = retry.NewStandard()
-	if mode == aws.RetryModeAdaptive {
-		retryer = retry.NewAdaptiveMode()
+// conflict is CloudTrail's ConflictException, which means that another change of the same trail is under way.
+var conflict = retry.RetryableErrorCode{Codes: map[string]struct{}{"ConflictException": {}}}
+
+// newRetryer retries what the SDK's mode retries, and conflicts; attempts 0 is the SDK's default.
+func newRetryer(mode aws.RetryMode, attempts int) aws.Retryer {
+	options := func(o *retry.StandardOptions) {
+		o.Retryables = append(o.Retryables, conflict)
+		if attempts > 0 {
+			o.MaxAttempts = attempts
+		}
 	}
-	return retry.AddWithErrorCodes(retryer, "ConflictException")
+	if mode == aws.RetryModeAdaptive {
+		return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) { o.StandardOptions = append(o.StandardOptions, options) })
+	}
+	return retry.NewStandard(options)
 }
 
-// Fleet opens Sessions, one for each AWSIdentity, and keeps what they share: the rate limits of each account and region.
+// Fleet opens Sessions, one for each AWSIdentity, and keeps what they share: the rate limits of each account and region, and the
+// SDK's clients, each of which takes kilobytes.
 type Fleet struct {
 	options Options
 	limits  *limits
 
 	mu       sync.Mutex
 	sessions map[types.UID]*openSession
+	clients  map[clientKey]API
+	sts      map[string]*sts.Client
 }
+
+type clientKey struct{ region, endpoint string }
 
 // openSession is a Session that is being opened or is open, for one generation of its identity.
 type openSession struct {
@@ -119,7 +130,47 @@ func NewFleet(options Options) *Fleet {
 		options:  options,
 		limits:   newLimits(options.RateLimits, isAWSEndpoint(endpointOf(options.Config))),
 		sessions: map[types.UID]*openSession{},
+		clients:  map[clientKey]API{},
+		sts:      map[string]*sts.Client{},
 	}
+}
+
+// config is the SDK's configuration for a region, with the operator's own credentials.
+func (f *Fleet) config(region string) aws.Config {
+	cfg := f.options.Config.Copy()
+	cfg.Region = region
+	cfg.APIOptions = append(cfg.APIOptions, userAgent(f.options.Version))
+	cfg.Credentials = taggedCredentials{cfg.Credentials}
+	return cfg
+}
+
+// clientFor returns the client for a region and an endpoint, "" for the configuration's.
+func (f *Fleet) clientFor(region, endpoint string) API {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := clientKey{region, endpoint}
+	client, ok := f.clients[key]
+	if !ok {
+		client = cloudtrail.NewFromConfig(f.config(region), func(o *cloudtrail.Options) {
+			if endpoint != "" {
+				o.BaseEndpoint = aws.String(endpoint)
+			}
+		})
+		f.clients[key] = client
+	}
+	return client
+}
+
+// stsFor returns the STS client for a region.
+func (f *Fleet) stsFor(region string) *sts.Client {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	client, ok := f.sts[region]
+	if !ok {
+		client = newSTS(f.config(region), f.options.Meter)
+		f.sts[region] = client
+	}
+	return client
 }
 
 // endpointOf returns the endpoint that the environment names for CloudTrail, "" for AWS's own.
@@ -154,9 +205,11 @@ type Session struct {
 	// ARN is the caller's ARN.
 	ARN string
 
-	fleet    *Fleet
-	config   aws.Config
-	endpoint string
+	fleet       *Fleet
+	credentials aws.CredentialsProvider
+	// stsRegion is where STS is called.
+	stsRegion string
+	endpoint  string
 	// fresh says that nobody has checked the session since it was opened, which was a check.
 	fresh atomic.Bool
 
@@ -206,7 +259,7 @@ func (f *Fleet) Check(ctx context.Context, identity *v1alpha1.AWSIdentity, stsRe
 	if err != nil || session.fresh.CompareAndSwap(true, false) {
 		return session, err
 	}
-	caller, err := newSTS(session.config, f.options.Meter).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	caller, err := f.callerOf(ctx, session.stsRegion, session.credentials)
 	if err != nil {
 		return nil, meaning(openOperation(identity, err), err)
 	}
@@ -225,30 +278,34 @@ func (f *Fleet) Forget(uid types.UID) {
 }
 
 func (f *Fleet) open(ctx context.Context, identity *v1alpha1.AWSIdentity, stsRegion string) (*Session, error) {
-	cfg := f.options.Config.Copy()
-	if cfg.Region == "" {
-		cfg.Region = stsRegion
+	if own := f.options.Config.Region; own != "" {
+		stsRegion = own
 	}
-	cfg.APIOptions = append(cfg.APIOptions, userAgent(f.options.Version))
-	cfg.Credentials = taggedCredentials{cfg.Credentials}
+	var credentials aws.CredentialsProvider = taggedCredentials{f.options.Config.Credentials}
 	if identity.Spec.RoleARN != "" {
-		role := stscreds.NewAssumeRoleProvider(newSTS(cfg, f.options.Meter), identity.Spec.RoleARN, f.assumeRoleOptions(identity))
-		cfg.Credentials = taggedCredentials{aws.NewCredentialsCache(role, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = credentialsExpiry })}
+		role := stscreds.NewAssumeRoleProvider(f.stsFor(stsRegion), identity.Spec.RoleARN, f.assumeRoleOptions(identity))
+		credentials = taggedCredentials{aws.NewCredentialsCache(role, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = credentialsExpiry })}
 	}
-	caller, err := newSTS(cfg, f.options.Meter).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	caller, err := f.callerOf(ctx, stsRegion, credentials)
 	if err != nil {
 		return nil, meaning(openOperation(identity, err), err)
 	}
 	session := &Session{
-		AccountID: aws.ToString(caller.Account),
-		ARN:       aws.ToString(caller.Arn),
-		fleet:     f,
-		config:    cfg,
-		endpoint:  identity.Spec.EndpointURL,
-		regions:   map[string]*Region{},
+		AccountID:   aws.ToString(caller.Account),
+		ARN:         aws.ToString(caller.Arn),
+		fleet:       f,
+		credentials: credentials,
+		stsRegion:   stsRegion,
+		endpoint:    identity.Spec.EndpointURL,
+		regions:     map[string]*Region{},
 	}
 	session.fresh.Store(true)
 	return session, nil
+}
+
+// callerOf asks AWS whose the credentials are.
+func (f *Fleet) callerOf(ctx context.Context, stsRegion string, credentials aws.CredentialsProvider) (*sts.GetCallerIdentityOutput, error) {
+	return f.stsFor(stsRegion).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) { o.Credentials = credentials })
 }
 
 // openOperation tells which operation failed in opening a session.
@@ -306,7 +363,7 @@ func (e *credentialsError) Unwrap() error { return e.error }
 func (s *Session) Partition() string {
 	parsed, err := arn.Parse(s.ARN)
 	if err != nil {
-		return Partition(s.config.Region)
+		return Partition(s.stsRegion)
 	}
 	return parsed.Partition
 }
@@ -317,17 +374,33 @@ func (s *Session) Region(name string) *Region {
 	defer s.mu.Unlock()
 	region, ok := s.regions[name]
 	if !ok {
-		key := regionKey{s.AccountID, name}
 		options := s.fleet.options
-		api := cloudtrail.NewFromConfig(s.config, func(o *cloudtrail.Options) {
-			o.Region = name
-			if s.endpoint != "" {
-				o.BaseEndpoint = aws.String(s.endpoint)
-			}
-			o.APIOptions = append(append([]func(*middleware.Stack) error{}, o.APIOptions...), s.fleet.limits.middleware(key, options.Meter))
-		})
-		region = &Region{api: api, accountID: s.AccountID, name: name, limits: s.fleet.limits, snapshot: newSnapshot(options.Now, *options.Settle)}
+		region = &Region{
+			api:       s.fleet.clientFor(name, s.endpoint),
+			as:        s.as(regionKey{s.AccountID, name}),
+			accountID: s.AccountID,
+			name:      name,
+			limits:    s.fleet.limits,
+			snapshot:  newSnapshot(options.Now, *options.Settle),
+		}
 		s.regions[name] = region
 	}
 	return region
+}
+
+// as returns what makes a call that of the session: its credentials, and the limits and retries of the account and region, so that one
+// account's troubles do not use up the retries of another.
+func (s *Session) as(key regionKey) func(*cloudtrail.Options) {
+	limit := s.fleet.limits.middleware(key, s.fleet.options.Meter)
+	var retryer aws.Retryer
+	if s.fleet.options.Config.Retryer != nil {
+		retryer = s.fleet.options.Config.Retryer()
+	}
+	return func(o *cloudtrail.Options) {
+		o.Credentials = s.credentials
+		if retryer != nil {
+			o.Retryer = retryer
+		}
+		o.APIOptions = append(o.APIOptions, limit)
+	}
 }

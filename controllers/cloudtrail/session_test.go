@@ -302,7 +302,7 @@ func TestRetryer(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
 			for _, mode := range []aws.RetryMode{"", aws.RetryModeStandard, aws.RetryModeAdaptive} {
-				g.Expect(newRetryer(mode).IsErrorRetryable(&smithy.GenericAPIError{Code: code})).To(Equal(again))
+				g.Expect(newRetryer(mode, 0).IsErrorRetryable(&smithy.GenericAPIError{Code: code})).To(Equal(again))
 			}
 		})
 	}
@@ -570,7 +570,7 @@ func TestPartitionOfASession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			NewWithT(t).Expect((&Session{ARN: c.arn, config: aws.Config{Region: c.region}}).Partition()).To(Equal(c.partition))
+			NewWithT(t).Expect((&Session{ARN: c.arn, stsRegion: c.region}).Partition()).To(Equal(c.partition))
 		})
 	}
 }
