@@ -80,7 +80,7 @@ type untold struct {
 func (u *untold) take(key types.NamespacedName, v verdict) []step {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	steps := append(u.steps[key], v.done...)
+	steps := slices.Concat(u.steps[key], v.done)
 	delete(u.steps, key)
 	if retryAfter(v.err) == 0 || len(steps) == 0 {
 		return steps
