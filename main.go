@@ -36,6 +36,7 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/eventlookup"
 	"github.com/trail-operator/trail-operator/controllers/export"
 	"github.com/trail-operator/trail-operator/controllers/metrics"
+	"github.com/trail-operator/trail-operator/controllers/recorder"
 	"github.com/trail-operator/trail-operator/controllers/trail"
 )
 
@@ -295,9 +296,13 @@ func clusterID(ctx context.Context, reader client.Reader, given string) (string,
 const stsFallbackRegion = "us-east-1"
 
 func addControllers(ctx context.Context, manager ctrl.Manager, fleet *cloudtrail.Fleet, clusterID string, f flags) error {
+	events, err := recorder.New(manager.GetConfig(), manager.GetHTTPClient(), manager.GetScheme(), "trail-operator")
+	if err != nil {
+		return err
+	}
 	trails, err := trail.New(trail.Options{
 		Client:    manager.GetClient(),
-		Recorder:  manager.GetEventRecorder("trail-operator"),
+		Recorder:  events,
 		Fleet:     fleet,
 		ClusterID: clusterID,
 		Interval:  f.resyncInterval,
@@ -315,7 +320,7 @@ func addControllers(ctx context.Context, manager ctrl.Manager, fleet *cloudtrail
 	identities, err := awsidentity.New(awsidentity.Options{
 		Client:        manager.GetClient(),
 		Trails:        allTrails,
-		Recorder:      manager.GetEventRecorder("trail-operator"),
+		Recorder:      events,
 		Fleet:         fleet,
 		DefaultRegion: cmp.Or(fleet.DefaultRegion(), stsFallbackRegion),
 	})
@@ -324,13 +329,14 @@ func addControllers(ctx context.Context, manager ctrl.Manager, fleet *cloudtrail
 	}
 	lookups, err := eventlookup.New(eventlookup.Options{
 		Client:   manager.GetClient(),
-		Recorder: manager.GetEventRecorder("trail-operator"),
+		Recorder: events,
 		Fleet:    fleet,
 	})
 	if err != nil {
 		return err
 	}
 	return errors.Join(
+		manager.Add(events),
 		trails.SetupWithManager(ctx, manager, f.workers),
 		identities.SetupWithManager(manager),
 		lookups.SetupWithManager(manager),

@@ -31,7 +31,6 @@ import (
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=eventlookups/status,verbs=patch
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 const (
 	// workers is how many lookups are run at once. One of 1000 events waits ten seconds for CloudTrail's rate limit.

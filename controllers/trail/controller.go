@@ -36,7 +36,6 @@ import (
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=trails/status,verbs=patch
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Options are what a Reconciler needs. All but Now and NamespacesUnwatched are required.
 type Options struct {

@@ -54,7 +54,6 @@
   - events
   verbs:
   - create
-  - patch
 - apiGroups:
   - trail-operator.dev
   resources:

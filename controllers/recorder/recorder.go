@@ -1,0 +1,178 @@
+// Package recorder writes events to the Kubernetes API.
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/wait"
+	client "k8s.io/client-go/kubernetes/typed/events/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/tools/reference"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
+
+const (
+	// waiting is how many events can wait to be written; more are dropped.
+	waiting = 1000
+	// atOnce is how many are written at once.
+	atOnce = 8
+	// lastWords is how long events are still written after the end.
+	lastWords = 5 * time.Second
+)
+
+// retries are the waits before an event is tried again that the API server could not take: up to half a minute.
+var retries = wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.1, Steps: 5}
+
+// Recorder writes an event for each call of Eventf, in the background. Events are told to people and are no record: when more happen than
+// the API server takes, some are dropped.
+//
+// client-go's recorder keeps each event in memory for 6 to 36 minutes, to count it up if the same happens again: 1.5 kB for each of
+// thousands of trails that are created. The operator tells only what changed, so nothing is the same again.
+type Recorder struct {
+	client               client.EventsV1Interface
+	scheme               *runtime.Scheme
+	controller, instance string
+	queue                chan *eventsv1.Event
+}
+
+var (
+	_ events.EventRecorder           = (*Recorder)(nil)
+	_ manager.Runnable               = (*Recorder)(nil)
+	_ manager.LeaderElectionRunnable = (*Recorder)(nil)
+)
+
+// New returns a Recorder that writes as the controller of that name; Start must run it. The scheme knows the objects that events are about.
+func New(config *rest.Config, httpClient *http.Client, scheme *runtime.Scheme, controller string) (*Recorder, error) {
+	if config.ContentType == "" {
+		config = rest.CopyConfig(config)
+		config.ContentType = runtime.ContentTypeProtobuf
+	}
+	writer, err := client.NewForConfigAndClient(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("creating a client for events: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("finding the name of this host: %w", err)
+	}
+	return &Recorder{client: writer, scheme: scheme, controller: controller, instance: controller + "-" + host, queue: make(chan *eventsv1.Event, waiting)}, nil
+}
+
+// Eventf tells an event about an object, and about a related one or nil. It does not wait.
+func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, arguments ...any) {
+	event, err := r.event(regarding, related)
+	if err != nil {
+		ctrl.Log.WithName("recorder").Error(err, "an event is about an unknown object", "reason", reason)
+		return
+	}
+	event.Type, event.Reason, event.Action, event.Note = eventType, reason, action, fmt.Sprintf(note, arguments...)
+	select {
+	case r.queue <- event:
+	default:
+		ctrl.Log.WithName("recorder").V(1).Info("an event was dropped, as too many are waiting", "regarding", event.Regarding.Name, "reason", reason)
+	}
+}
+
+func (r *Recorder) event(regarding, related runtime.Object) (*eventsv1.Event, error) {
+	about, err := reference.GetReference(r.scheme, regarding)
+	if err != nil {
+		return nil, err
+	}
+	var other *corev1.ObjectReference
+	if related != nil {
+		if other, err = reference.GetReference(r.scheme, related); err != nil {
+			return nil, err
+		}
+	}
+	namespace := about.Namespace
+	if namespace == "" {
+		namespace = metav1.NamespaceDefault // Where the API server wants those of objects without a namespace.
+	}
+	now := time.Now()
+	return &eventsv1.Event{
+		ObjectMeta:          metav1.ObjectMeta{Namespace: namespace, Name: eventName(about.Name, now)},
+		EventTime:           metav1.NewMicroTime(now),
+		ReportingController: r.controller,
+		ReportingInstance:   r.instance,
+		Regarding:           *about,
+		Related:             other,
+	}, nil
+}
+
+// eventName names an event as client-go does, but within what a name may have: 253 characters.
+func eventName(about string, now time.Time) string {
+	suffix := fmt.Sprintf(".%x", now.UnixNano())
+	return strings.TrimRight(about[:min(len(about), validation.DNS1123SubdomainMaxLength-len(suffix))], ".-") + suffix
+}
+
+// Start writes events until the context ends, and then those that wait.
+func (r *Recorder) Start(ctx context.Context) error {
+	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, stop) })()
+	var writers errgroup.Group
+	for range atOnce {
+		writers.Go(func() error {
+			for event := r.next(ctx); event != nil; event = r.next(ctx) {
+				r.write(writing, event)
+			}
+			return nil
+		})
+	}
+	return writers.Wait()
+}
+
+// next waits for an event until the context ends; nil is the last.
+func (r *Recorder) next(ctx context.Context) *eventsv1.Event {
+	select {
+	case event := <-r.queue:
+		return event
+	case <-ctx.Done():
+	}
+	select {
+	case event := <-r.queue:
+		return event
+	default:
+		return nil
+	}
+}
+
+// NeedLeaderElection returns false: a replica that does not lead any more may have something to tell.
+func (r *Recorder) NeedLeaderElection() bool { return false }
+
+// write writes an event. An event that the API server refuses is not tried again.
+func (r *Recorder) write(ctx context.Context, event *eventsv1.Event) {
+	var err error
+	ended := wait.ExponentialBackoffWithContext(ctx, retries, func(ctx context.Context) (bool, error) {
+		_, err = r.client.Events(event.Namespace).Create(ctx, event, metav1.CreateOptions{})
+		return err == nil || refused(err), nil
+	})
+	if err == nil || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return
+	}
+	ctrl.Log.WithName("recorder").Error(errors.Join(err, ended), "an event could not be written", "regarding", event.Regarding.Name, "reason", event.Reason, "note", event.Note)
+}
+
+// refused tells whether the API server has understood and will not take the event.
+func refused(err error) bool {
+	status := apierrors.APIStatus(nil)
+	return errors.As(err, &status) && status.Status().Code >= http.StatusBadRequest && status.Status().Code < http.StatusInternalServerError &&
+		!apierrors.IsTooManyRequests(err)
+}
