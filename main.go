@@ -11,6 +11,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -89,7 +90,14 @@ func parseFlags(set *flag.FlagSet, arguments []string) (flags, error) {
 	return f, err
 }
 
+// gcPercent is GOGC where the environment does not set it: the operator mostly waits, so it has more time to collect garbage than a
+// fleet of it may have memory.
+const gcPercent = 50
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	if err := run(ctrl.SetupSignalHandler(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "trail-operator:", err)
 		os.Exit(1)

@@ -32,7 +32,7 @@ const (
 	// waiting is how many events can wait to be written; more are dropped.
 	waiting = 1000
 	// atOnce is how many are written at once.
-	atOnce = 8
+	atOnce = 32
 	// lastWords is how long events are still written after the end.
 	lastWords = 5 * time.Second
 )
@@ -126,7 +126,7 @@ func eventName(about string, now time.Time) string {
 func (r *Recorder) Start(ctx context.Context) error {
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, stop) })()
+	context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, stop) })
 	var writers errgroup.Group
 	for range atOnce {
 		writers.Go(func() error {

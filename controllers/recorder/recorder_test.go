@@ -55,7 +55,7 @@ func (s *apiServer) RoundTrip(request *http.Request) (*http.Response, error) {
 	if len(s.answers) > 0 {
 		err := s.answers[0]
 		s.answers = s.answers[1:]
-		status, ok := err.(apierrors.APIStatus) //nolint:errorlint // The tests' own.
+		status, ok := err.(apierrors.APIStatus)
 		if !ok {
 			return nil, err
 		}
