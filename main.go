@@ -252,7 +252,7 @@ func cacheOptions(f flags) (cache.Options, error) {
 		return options, fmt.Errorf("--watch-label-selector: %w", err)
 	}
 	options.ByObject = map[client.Object]cache.ByObject{
-		&v1alpha1.Trail{}: {Label: selector},
+		&v1alpha1.Trail{}: {Label: selector, Transform: trail.Slim},
 		// What lookups have found is not worked on, and may be half a megabyte each.
 		&v1alpha1.EventLookup{}: {Label: selector, Transform: eventlookup.WithoutEvents},
 	}

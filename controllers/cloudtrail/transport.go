@@ -27,7 +27,7 @@ func (c inMemory) Do(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	request = request.Clone(request.Context())
+	request = request.WithContext(request.Context()) // A copy.
 	request.Body = io.NopCloser(bytes.NewReader(body))
 	return c.HTTPClient.Do(request)
 }

@@ -2,6 +2,7 @@
 package recorder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,9 +31,9 @@ import (
 
 const (
 	// waiting is how many events can wait to be written; more are dropped.
-	waiting = 1000
-	// atOnce is how many are written at once.
-	atOnce = 32
+	waiting = 20_000
+	// atOnce is how many are written at once: few, so that telling what was done does not hold up the work.
+	atOnce = 4
 	// lastWords is how long events are still written after the end.
 	lastWords = 5 * time.Second
 )
@@ -43,13 +44,13 @@ var retries = wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.1, Steps:
 // Recorder writes an event for each call of Eventf, in the background. Events are told to people and are no record: when more happen than
 // the API server takes, some are dropped.
 //
-// client-go's recorder keeps each event in memory for 6 to 36 minutes, to count it up if the same happens again: 1.5 kB for each of
+// A waiting event takes a quarter of a kilobyte. client-go's recorder keeps each event in memory for 6 to 36 minutes, to count it up if the same happens again: 1.5 kB for each of
 // thousands of trails that are created. The operator tells only what changed, so nothing is the same again.
 type Recorder struct {
 	client               client.EventsV1Interface
 	scheme               *runtime.Scheme
 	controller, instance string
-	queue                chan *eventsv1.Event
+	queue                chan *told
 }
 
 var (
@@ -72,48 +73,53 @@ func New(config *rest.Config, httpClient *http.Client, scheme *runtime.Scheme, c
 	if err != nil {
 		return nil, fmt.Errorf("finding the name of this host: %w", err)
 	}
-	return &Recorder{client: writer, scheme: scheme, controller: controller, instance: controller + "-" + host, queue: make(chan *eventsv1.Event, waiting)}, nil
+	return &Recorder{client: writer, scheme: scheme, controller: controller, instance: controller + "-" + host, queue: make(chan *told, waiting)}, nil
+}
+
+// told is an event that waits to be written.
+type told struct {
+	at                              time.Time
+	regarding                       *corev1.ObjectReference
+	related                         *corev1.ObjectReference
+	eventType, reason, action, note string
 }
 
 // Eventf tells an event about an object, and about a related one or nil. It does not wait.
 func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, arguments ...any) {
-	event, err := r.event(regarding, related)
+	t := &told{at: time.Now(), eventType: eventType, reason: reason, action: action, note: fmt.Sprintf(note, arguments...)}
+	var err error
+	if t.regarding, err = reference.GetReference(r.scheme, regarding); err == nil && related != nil {
+		t.related, err = reference.GetReference(r.scheme, related)
+	}
 	if err != nil {
 		ctrl.Log.WithName("recorder").Error(err, "an event is about an unknown object", "reason", reason)
 		return
 	}
-	event.Type, event.Reason, event.Action, event.Note = eventType, reason, action, fmt.Sprintf(note, arguments...)
 	select {
-	case r.queue <- event:
+	case r.queue <- t:
 	default:
-		ctrl.Log.WithName("recorder").V(1).Info("an event was dropped, as too many are waiting", "regarding", event.Regarding.Name, "reason", reason)
+		ctrl.Log.WithName("recorder").V(1).Info("an event was dropped, as too many are waiting", "regarding", t.regarding.Name, "reason", reason)
 	}
 }
 
-func (r *Recorder) event(regarding, related runtime.Object) (*eventsv1.Event, error) {
-	about, err := reference.GetReference(r.scheme, regarding)
-	if err != nil {
-		return nil, err
-	}
-	var other *corev1.ObjectReference
-	if related != nil {
-		if other, err = reference.GetReference(r.scheme, related); err != nil {
-			return nil, err
-		}
-	}
-	namespace := about.Namespace
-	if namespace == "" {
-		namespace = metav1.NamespaceDefault // Where the API server wants those of objects without a namespace.
-	}
-	now := time.Now()
+// event returns what is written.
+func (r *Recorder) event(t *told) *eventsv1.Event {
 	return &eventsv1.Event{
-		ObjectMeta:          metav1.ObjectMeta{Namespace: namespace, Name: eventName(about.Name, now)},
-		EventTime:           metav1.NewMicroTime(now),
+		ObjectMeta: metav1.ObjectMeta{
+			// Where the API server wants the events of objects without a namespace.
+			Namespace: cmp.Or(t.regarding.Namespace, metav1.NamespaceDefault),
+			Name:      eventName(t.regarding.Name, t.at),
+		},
+		EventTime:           metav1.NewMicroTime(t.at),
 		ReportingController: r.controller,
 		ReportingInstance:   r.instance,
-		Regarding:           *about,
-		Related:             other,
-	}, nil
+		Type:                t.eventType,
+		Reason:              t.reason,
+		Action:              t.action,
+		Note:                t.note,
+		Regarding:           *t.regarding,
+		Related:             t.related,
+	}
 }
 
 // eventName names an event as client-go does, but within what a name may have: 253 characters.
@@ -130,8 +136,8 @@ func (r *Recorder) Start(ctx context.Context) error {
 	var writers errgroup.Group
 	for range atOnce {
 		writers.Go(func() error {
-			for event := r.next(ctx); event != nil; event = r.next(ctx) {
-				r.write(writing, event)
+			for t := r.next(ctx); t != nil; t = r.next(ctx) {
+				r.write(writing, r.event(t))
 			}
 			return nil
 		})
@@ -140,15 +146,15 @@ func (r *Recorder) Start(ctx context.Context) error {
 }
 
 // next waits for an event until the context ends; nil is the last.
-func (r *Recorder) next(ctx context.Context) *eventsv1.Event {
+func (r *Recorder) next(ctx context.Context) *told {
 	select {
-	case event := <-r.queue:
-		return event
+	case t := <-r.queue:
+		return t
 	case <-ctx.Done():
 	}
 	select {
-	case event := <-r.queue:
-		return event
+	case t := <-r.queue:
+		return t
 	default:
 		return nil
 	}

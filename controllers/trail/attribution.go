@@ -111,7 +111,7 @@ func (r *Reconciler) Attribute(ctx context.Context, trail *v1alpha1.Trail) (reco
 	if len(drifts) == 0 {
 		return reconcile.Result{}, nil
 	}
-	before := trail.DeepCopy()
+	before := trail.Status.DeepCopy()
 	wait := attributionSlow
 	var told []func()
 	for n, drift := range drifts {

@@ -65,7 +65,7 @@ func normalSelectors(s cloudtrail.Selectors) cloudtrail.Selectors {
 	for _, a := range s.Advanced {
 		normal.Advanced = append(normal.Advanced, normalAdvanced(a))
 	}
-	normal.Basic, normal.Advanced = unique(normal.Basic), unique(normal.Advanced)
+	normal.Basic, normal.Advanced = distinct(normal.Basic), distinct(normal.Advanced)
 	if len(normal.Basic) == 1 && sameText(normal.Basic[0], normalBasic(v1alpha1.EventSelector{})) {
 		normal.Basic = nil
 	}
@@ -77,7 +77,7 @@ func normalBasic(s v1alpha1.EventSelector) v1alpha1.EventSelector {
 	normal := v1alpha1.EventSelector{
 		ReadWriteType:                 s.ReadWriteType,
 		IncludeManagementEvents:       &management,
-		ExcludeManagementEventSources: unique(s.ExcludeManagementEventSources),
+		ExcludeManagementEventSources: distinct(s.ExcludeManagementEventSources),
 	}
 	if normal.ReadWriteType == "" {
 		normal.ReadWriteType = v1alpha1.ReadWriteAll
@@ -87,7 +87,7 @@ func normalBasic(s v1alpha1.EventSelector) v1alpha1.EventSelector {
 		values[d.Type] = append(values[d.Type], d.Values...)
 	}
 	for _, resourceType := range slices.Sorted(maps.Keys(values)) {
-		normal.DataResources = append(normal.DataResources, v1alpha1.DataResource{Type: resourceType, Values: unique(values[resourceType])})
+		normal.DataResources = append(normal.DataResources, v1alpha1.DataResource{Type: resourceType, Values: distinct(values[resourceType])})
 	}
 	return normal
 }
@@ -97,15 +97,15 @@ func normalAdvanced(s v1alpha1.AdvancedEventSelector) v1alpha1.AdvancedEventSele
 	for _, f := range s.FieldSelectors {
 		normal.FieldSelectors = append(normal.FieldSelectors, v1alpha1.AdvancedFieldSelector{
 			Field:         f.Field,
-			Equals:        unique(f.Equals),
-			NotEquals:     unique(f.NotEquals),
-			StartsWith:    unique(f.StartsWith),
-			NotStartsWith: unique(f.NotStartsWith),
-			EndsWith:      unique(f.EndsWith),
-			NotEndsWith:   unique(f.NotEndsWith),
+			Equals:        distinct(f.Equals),
+			NotEquals:     distinct(f.NotEquals),
+			StartsWith:    distinct(f.StartsWith),
+			NotStartsWith: distinct(f.NotStartsWith),
+			EndsWith:      distinct(f.EndsWith),
+			NotEndsWith:   distinct(f.NotEndsWith),
 		})
 	}
-	normal.FieldSelectors = unique(normal.FieldSelectors)
+	normal.FieldSelectors = distinct(normal.FieldSelectors)
 	return normal
 }
 
@@ -125,13 +125,13 @@ func sameInsights(wanted, reported []v1alpha1.InsightSelector) bool {
 func normalInsights(selectors []v1alpha1.InsightSelector) []v1alpha1.InsightSelector {
 	normal := make([]v1alpha1.InsightSelector, 0, len(selectors))
 	for _, s := range selectors {
-		categories := unique(s.EventCategories)
+		categories := distinct(s.EventCategories)
 		if len(categories) == 0 {
 			categories = []v1alpha1.InsightEventCategory{v1alpha1.InsightEventCategoryManagement}
 		}
 		normal = append(normal, v1alpha1.InsightSelector{InsightType: s.InsightType, EventCategories: categories})
 	}
-	return unique(normal)
+	return distinct(normal)
 }
 
 // sameAggregations compares aggregation configurations as sets.
@@ -143,14 +143,14 @@ func normalAggregations(configurations []v1alpha1.AggregationConfiguration) []v1
 	var normal []v1alpha1.AggregationConfiguration
 	for _, c := range configurations {
 		if len(c.Templates) > 0 {
-			normal = append(normal, v1alpha1.AggregationConfiguration{EventCategory: c.EventCategory, Templates: unique(c.Templates)})
+			normal = append(normal, v1alpha1.AggregationConfiguration{EventCategory: c.EventCategory, Templates: distinct(c.Templates)})
 		}
 	}
-	return unique(normal)
+	return distinct(normal)
 }
 
-// unique returns the elements in a fixed order, each once; nil for none.
-func unique[T any](list []T) []T {
+// distinct returns the elements in a fixed order, each once; nil for none.
+func distinct[T any](list []T) []T {
 	if len(list) == 0 {
 		return nil
 	}

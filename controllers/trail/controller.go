@@ -297,7 +297,7 @@ func (r *Reconciler) prepare(ctx context.Context, trail *v1alpha1.Trail) error {
 	if err := r.addFinalizer(ctx, trail); err != nil {
 		return err
 	}
-	before := trail.DeepCopy()
+	before := trail.Status.DeepCopy()
 	for _, tag := range trail.Spec.Tags {
 		if !slices.Contains(trail.Status.ManagedTagKeys, tag.Key) {
 			trail.Status.ManagedTagKeys = append(trail.Status.ManagedTagKeys, tag.Key)
@@ -308,25 +308,21 @@ func (r *Reconciler) prepare(ctx context.Context, trail *v1alpha1.Trail) error {
 }
 
 func (r *Reconciler) addFinalizer(ctx context.Context, trail *v1alpha1.Trail) error {
-	before := trail.DeepCopy()
-	if !controllerutil.AddFinalizer(trail, v1alpha1.Finalizer) {
-		return nil
-	}
-	return r.patch(ctx, before, trail)
+	return r.patchFinalizers(ctx, trail, controllerutil.AddFinalizer)
 }
 
 func (r *Reconciler) removeFinalizer(ctx context.Context, trail *v1alpha1.Trail) error {
-	before := trail.DeepCopy()
-	if !controllerutil.RemoveFinalizer(trail, v1alpha1.Finalizer) {
-		return nil
-	}
-	return client.IgnoreNotFound(r.patch(ctx, before, trail))
+	return client.IgnoreNotFound(r.patchFinalizers(ctx, trail, controllerutil.RemoveFinalizer))
 }
 
-// patch writes metadata. The API server's answer replaces the object's metadata and nothing else, so that a status that is
-// being worked on is kept.
-func (r *Reconciler) patch(ctx context.Context, before, trail *v1alpha1.Trail) error {
-	written := trail.DeepCopy()
+// patchFinalizers writes the finalizers if the change changes them. Nothing but them is in the objects that are compared. The API server's
+// answer replaces the object's metadata and nothing else, so that a status that is being worked on is kept.
+func (r *Reconciler) patchFinalizers(ctx context.Context, trail *v1alpha1.Trail, change func(client.Object, string) bool) error {
+	before, written := identified(trail), identified(trail)
+	before.Finalizers, written.Finalizers = trail.Finalizers, slices.Clone(trail.Finalizers)
+	if !change(written, v1alpha1.Finalizer) {
+		return nil
+	}
 	if err := r.Client.Patch(ctx, written, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("writing the finalizer: %w", err)
 	}
@@ -335,17 +331,22 @@ func (r *Reconciler) patch(ctx context.Context, before, trail *v1alpha1.Trail) e
 }
 
 // patchStatus writes the status if it has changed.
-func (r *Reconciler) patchStatus(ctx context.Context, before, trail *v1alpha1.Trail) error {
-	if equality.Semantic.DeepEqual(before.Status, trail.Status) {
+func (r *Reconciler) patchStatus(ctx context.Context, before *v1alpha1.TrailStatus, trail *v1alpha1.Trail) error {
+	if equality.Semantic.DeepEqual(before, &trail.Status) {
 		return nil
 	}
-	before.ResourceVersion = trail.ResourceVersion
-	written := trail.DeepCopy()
-	if err := r.Client.Status().Patch(ctx, written, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+	was, written := identified(trail), identified(trail)
+	was.Status, written.Status = *before, *trail.Status.DeepCopy()
+	if err := r.Client.Status().Patch(ctx, written, client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("writing the status: %w", err)
 	}
 	trail.ObjectMeta = written.ObjectMeta
 	return nil
+}
+
+// identified returns an object that says which and of which version the Trail is, and nothing else.
+func identified(trail *v1alpha1.Trail) *v1alpha1.Trail {
+	return &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: trail.Namespace, Name: trail.Name, UID: trail.UID, ResourceVersion: trail.ResourceVersion}}
 }
 
 // report is the one exit: it writes the status, tells events, and says when to look again.
@@ -371,9 +372,7 @@ func (r *Reconciler) report(ctx context.Context, before, trail *v1alpha1.Trail, 
 	}
 	note(trail, v, now, shown)
 	// What prepare wrote in between is a part of the difference, too: the patch says the same again.
-	base := before.DeepCopy()
-	base.ObjectMeta = *trail.ObjectMeta.DeepCopy()
-	err := r.patchStatus(ctx, base, trail)
+	err := r.patchStatus(ctx, &before.Status, trail)
 	if apierrors.IsConflict(err) {
 		err = r.noteAnew(ctx, trail, v, now, shown)
 	}
@@ -401,10 +400,10 @@ func (r *Reconciler) noteAnew(ctx context.Context, trail *v1alpha1.Trail, v verd
 		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(trail), trail); err != nil {
 			return err
 		}
-		base := trail.DeepCopy()
+		before := trail.Status.DeepCopy()
 		rememberKey(trail, v.observed, v.done)
 		note(trail, v, now, shown && trail.Generation == generation)
-		return r.patchStatus(ctx, base, trail)
+		return r.patchStatus(ctx, before, trail)
 	})
 }
 
