@@ -81,9 +81,9 @@ type limits struct {
 
 	mu sync.Mutex
 	// buckets give out turns.
-	buckets map[regionKey]*[operationClasses]*rate.Limiter
+	buckets map[limitKey]*rate.Limiter
 	// gates are passed when a call is sent. Turns alone are not enough: who comes late for one would call right before the next.
-	gates map[regionKey]*[operationClasses]*gate
+	gates map[limitKey]*gate
 	// turns are the tokens of those who were told to come back, with the time from which they are good.
 	turns map[turnKey]time.Time
 	swept time.Time
@@ -91,9 +91,14 @@ type limits struct {
 
 type regionKey struct{ accountID, region string }
 
-type turnKey struct {
+// limitKey is what a limit holds for.
+type limitKey struct {
 	regionKey
 	class operationClass
+}
+
+type turnKey struct {
+	limitKey
 	actor string
 }
 
@@ -103,8 +108,8 @@ const turnLost = 30 * time.Second
 func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
 	l := &limits{
 		never:   mode == RateLimitOff,
-		buckets: map[regionKey]*[operationClasses]*rate.Limiter{},
-		gates:   map[regionKey]*[operationClasses]*gate{},
+		buckets: map[limitKey]*rate.Limiter{},
+		gates:   map[limitKey]*gate{},
 		turns:   map[turnKey]time.Time{},
 	}
 	l.engaged.Store(mode == RateLimitOn || mode == RateLimitAuto && awsEndpoint)
@@ -112,16 +117,14 @@ func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
 }
 
 // bucket returns the token bucket, made full when it is first asked for. The caller holds the lock.
-func (l *limits) bucket(key regionKey, class operationClass) *rate.Limiter {
-	of, ok := l.buckets[key]
+func (l *limits) bucket(key limitKey) *rate.Limiter {
+	bucket, ok := l.buckets[key]
 	if !ok {
-		of = &[operationClasses]*rate.Limiter{}
-		for c, limit := range perSecond {
-			of[c] = rate.NewLimiter(limit*turnsOfLimit, int(limit))
-		}
-		l.buckets[key] = of
+		limit := perSecond[key.class]
+		bucket = rate.NewLimiter(limit*turnsOfLimit, int(limit))
+		l.buckets[key] = bucket
 	}
-	return of[class]
+	return bucket
 }
 
 // turnsOfLimit is which part of the limit turns are given for. The rest is the time that calls themselves take, see gate.
@@ -136,18 +139,15 @@ type gate struct {
 }
 
 // gate returns the gate of an account, region and class.
-func (l *limits) gate(key regionKey, class operationClass) *gate {
+func (l *limits) gate(key limitKey) *gate {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	of, ok := l.gates[key]
+	g, ok := l.gates[key]
 	if !ok {
-		of = &[operationClasses]*gate{}
-		for c, limit := range perSecond {
-			of[c] = &gate{passed: make(chan struct{}, int(limit))}
-		}
-		l.gates[key] = of
+		g = &gate{passed: make(chan struct{}, int(perSecond[key.class]))}
+		l.gates[key] = g
 	}
-	return of[class]
+	return g
 }
 
 // enter waits until the gate is open, no longer than the patience.
@@ -201,12 +201,12 @@ func patient(ctx context.Context) context.Context {
 }
 
 // wait takes a token, passes the gate, and tells how long that took. Whoever gets no error must call answered.
-func (l *limits) wait(ctx context.Context, key regionKey, class operationClass) (waited time.Duration, answered func(), err error) {
+func (l *limits) wait(ctx context.Context, key limitKey) (waited time.Duration, answered func(), err error) {
 	if l.never || !l.engaged.Load() {
 		return 0, func() {}, nil
 	}
 	now := time.Now()
-	turn := turnKey{key, class, actorOf(ctx)}
+	turn := turnKey{key, actorOf(ctx)}
 	patience, ok := ctx.Value(patienceKey{}).(time.Duration)
 	if !ok || turn.actor == "" {
 		patience = math.MaxInt64
@@ -219,7 +219,7 @@ func (l *limits) wait(ctx context.Context, key regionKey, class operationClass) 
 		l.end(turn)
 		return time.Since(now), nil, err
 	}
-	g := l.gate(key, class)
+	g := l.gate(key)
 	entered, err := g.enter(ctx, patience)
 	if err == nil && !entered {
 		return time.Since(now), nil, notYet(ctx, g.wait(time.Now())) // The turn is kept.
@@ -255,7 +255,7 @@ func (l *limits) turn(turn turnKey, now time.Time) time.Time {
 	if at, ok := l.turns[turn]; ok && now.Sub(at) < turnLost {
 		return at
 	}
-	at := now.Add(l.bucket(turn.regionKey, turn.class).ReserveN(now, 1).DelayFrom(now))
+	at := now.Add(l.bucket(turn.limitKey).ReserveN(now, 1).DelayFrom(now))
 	if turn.actor != "" {
 		l.turns[turn] = at
 	}
@@ -276,7 +276,7 @@ func (l *limits) waiting(key regionKey, actor string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for class := range operationClasses {
-		if _, ok := l.turns[turnKey{key, class, actor}]; ok {
+		if _, ok := l.turns[turnKey{limitKey{key, class}, actor}]; ok {
 			return true
 		}
 	}
@@ -285,14 +285,14 @@ func (l *limits) waiting(key regionKey, actor string) bool {
 
 // throttled is told that AWS throttled a call. Others share the account's quota: the tokens of one second are theirs. Calls
 // that were under way together are throttled together, and cost no more than one of them.
-func (l *limits) throttled(key regionKey, class operationClass) {
+func (l *limits) throttled(key limitKey) {
 	l.engaged.Store(!l.never)
 	if l.never {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if bucket, now := l.bucket(key, class), time.Now(); bucket.TokensAt(now) > 0 {
+	if bucket, now := l.bucket(key), time.Now(); bucket.TokensAt(now) > 0 {
 		bucket.ReserveN(now, bucket.Burst())
 	}
 }
@@ -302,9 +302,9 @@ func (l *limits) middleware(key regionKey, meter Meter) func(*middleware.Stack) 
 	return func(stack *middleware.Stack) error {
 		limit := middleware.FinalizeMiddlewareFunc("TrailOperatorRateLimit", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 			operation := middleware.GetOperationName(ctx)
-			class := classOfOperation(operation)
-			waited, answered, err := l.wait(ctx, key, class)
-			meter.Waited(key.region, class.String(), waited)
+			limited := limitKey{key, classOfOperation(operation)}
+			waited, answered, err := l.wait(ctx, limited)
+			meter.Waited(key.region, limited.class.String(), waited)
 			if err != nil {
 				return middleware.FinalizeOutput{}, middleware.Metadata{}, fmt.Errorf("waiting for CloudTrail's rate limit: %w", err)
 			}
@@ -313,7 +313,7 @@ func (l *limits) middleware(key regionKey, meter Meter) func(*middleware.Stack) 
 			answered()
 			meter.Called(key.region, operation, errorCode(err), time.Since(start))
 			if isThrottle(errorCode(err)) {
-				l.throttled(key, class)
+				l.throttled(limited)
 			}
 			return out, metadata, err
 		})

@@ -96,14 +96,14 @@ func TestRateLimitModes(t *testing.T) {
 				holds := func() bool {
 					return took(func() {
 						for range 11 {
-							_, answered, err := limits.wait(t.Context(), key, readClass)
+							_, answered, err := limits.wait(t.Context(), limitKey{key, readClass})
 							g.Expect(err).NotTo(HaveOccurred())
 							answered()
 						}
 					}) > 0
 				}
 				g.Expect(holds()).To(Equal(c.before))
-				limits.throttled(key, readClass)
+				limits.throttled(limitKey{key, readClass})
 				g.Expect(holds()).To(Equal(c.throttled))
 			})
 		})
@@ -128,7 +128,7 @@ func TestRates(t *testing.T) {
 				g := NewWithT(t)
 				limits := newLimits(RateLimitOn, true)
 				take := func(key regionKey, class operationClass) {
-					_, answered, err := limits.wait(t.Context(), key, class)
+					_, answered, err := limits.wait(t.Context(), limitKey{key, class})
 					g.Expect(err).NotTo(HaveOccurred())
 					answered()
 				}
@@ -164,12 +164,12 @@ func TestHeldUpCalls(t *testing.T) {
 				g := NewWithT(t)
 				limits, key := newLimits(RateLimitOn, true), regionKey{testAccount, testRegion}
 				for range rate {
-					_, answered, err := limits.wait(t.Context(), key, class)
+					_, answered, err := limits.wait(t.Context(), limitKey{key, class})
 					g.Expect(err).NotTo(HaveOccurred())
 					time.AfterFunc(5*time.Second, answered)
 				}
 				g.Expect(took(func() {
-					_, answered, err := limits.wait(t.Context(), key, class)
+					_, answered, err := limits.wait(t.Context(), limitKey{key, class})
 					g.Expect(err).NotTo(HaveOccurred())
 					answered()
 				})).To(BeNumerically("~", 6*time.Second, time.Millisecond))
@@ -186,10 +186,10 @@ func TestCallsThrottledTogether(t *testing.T) {
 		g := NewWithT(t)
 		limits, key := newLimits(RateLimitAuto, false), regionKey{testAccount, testRegion}
 		for range 100 {
-			limits.throttled(key, writeClass)
+			limits.throttled(limitKey{key, writeClass})
 		}
 		g.Expect(took(func() {
-			_, answered, err := limits.wait(t.Context(), key, writeClass)
+			_, answered, err := limits.wait(t.Context(), limitKey{key, writeClass})
 			g.Expect(err).NotTo(HaveOccurred())
 			answered()
 		})).To(BeNumerically("~", time.Second, 100*time.Millisecond))
