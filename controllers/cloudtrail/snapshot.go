@@ -22,7 +22,13 @@ type snapshot struct {
 	byName map[string]*Trail
 	// written are the answers to our own writes, by ARN, until later reads have settled.
 	written map[string]write
+	used    time.Time
+	release *time.Timer // nil: nothing is held
 }
+
+// unused is how long what was read is held after it was last used: longer than anybody is served from it but those who wait for a turn
+// under the rate limit, and than own writes are believed.
+const unused = 15 * time.Second
 
 type write struct {
 	at    time.Time
@@ -30,7 +36,7 @@ type write struct {
 }
 
 func newSnapshot(now func() time.Time, settle time.Duration) *snapshot {
-	return &snapshot{now: now, settle: settle, byARN: map[string]*Trail{}, byName: map[string]*Trail{}, written: map[string]write{}}
+	return &snapshot{now: now, settle: settle}
 }
 
 // refresh makes sure that the snapshot is at most maxAge old; it calls fetch when it is older. Of callers at the
@@ -67,10 +73,36 @@ func (s *snapshot) begin() (time.Time, int) {
 	return s.now(), s.doubts
 }
 
+// takenSince tells whether what is held was read since then; it stays held for the caller if so.
 func (s *snapshot) takenSince(t time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.taken.IsZero() && !s.taken.Before(t)
+	if s.taken.IsZero() || s.taken.Before(t) {
+		return false
+	}
+	s.use()
+	return true
+}
+
+// use notes that what is held is used. The caller holds the lock.
+func (s *snapshot) use() {
+	s.used = time.Now()
+	if s.release == nil {
+		s.release = time.AfterFunc(max(unused, s.settle), s.forget)
+	}
+}
+
+// forget lets go of what nobody uses: of thousands of accounts few are looked at together.
+func (s *snapshot) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if left := max(unused, s.settle) - time.Since(s.used); left > 0 {
+		s.release.Reset(left)
+		return
+	}
+	s.release = nil
+	s.taken = time.Time{}
+	s.byARN, s.byName, s.written = nil, nil, nil
 }
 
 // find returns a copy of the trail with the ARN or else of that name, nil when there is none. The ARN may be "".
@@ -107,8 +139,8 @@ func (s *snapshot) store(start time.Time, doubts int, trails []*Trail) {
 	if doubts != s.doubts {
 		s.taken = time.Time{}
 	}
-	clear(s.byARN)
-	clear(s.byName)
+	s.use()
+	s.byARN, s.byName = make(map[string]*Trail, len(trails)), make(map[string]*Trail, len(trails))
 	for _, t := range trails {
 		s.lay(t)
 	}
@@ -128,6 +160,10 @@ func (s *snapshot) put(arn string, trail *Trail) {
 	if trail != nil {
 		kept := *trail
 		trail = &kept
+	}
+	s.use()
+	if s.written == nil {
+		s.written = map[string]write{}
 	}
 	s.written[arn] = write{at: s.now(), trail: trail}
 	s.layWrite(arn, trail)
@@ -149,6 +185,9 @@ func (s *snapshot) layWrite(arn string, trail *Trail) {
 // lay puts a trail into both indexes. A name is seen twice only where an organization's trail has the name of an
 // account's own: the account's own, which has its home here, wins.
 func (s *snapshot) lay(t *Trail) {
+	if s.byARN == nil {
+		s.byARN, s.byName = map[string]*Trail{}, map[string]*Trail{}
+	}
 	s.byARN[t.ARN] = t
 	if old, ok := s.byName[t.Name]; !ok || old.ARN == t.ARN || old.AccountID() != t.AccountID() && old.IsOrganizationTrail {
 		s.byName[t.Name] = t

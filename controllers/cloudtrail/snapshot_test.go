@@ -127,6 +127,34 @@ func TestSnapshotHangingRead(t *testing.T) {
 	})
 }
 
+// TestSnapshotUnused holds that what nobody uses is let go of, and what somebody uses is not.
+func TestSnapshotUnused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
+		s := newSnapshot(time.Now, ownWritesSettle)
+		read := &slowRead{answer: func(n int) ([]*Trail, error) { return []*Trail{testTrail("audit", strconv.Itoa(n))}, nil }}
+		look := func() string {
+			g.Expect(s.refresh(t.Context(), FreshForTurn, read.fetch)).To(Succeed())
+			return s.find("", "audit").S3KeyPrefix
+		}
+		g.Expect(look()).To(Equal("1"))
+		for range 3 {
+			pass(unused - 1)
+			g.Expect(look()).To(Equal("1"), "it is in use")
+		}
+		s.put(testTrail("audit", "").ARN, testTrail("audit", "written"))
+		pass(unused + 1)
+		synctest.Wait()
+		g.Expect(s.find("", "audit")).To(BeNil())
+		g.Expect(s.written).To(BeEmpty())
+		g.Expect(look()).To(Equal("2"), "the next one reads anew")
+		pass(unused + 1)
+		synctest.Wait()
+		g.Expect(s.byARN).To(BeEmpty(), "and it is let go of again")
+	})
+}
+
 func TestSnapshotFailedRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -140,7 +168,7 @@ func TestSnapshotFailedRead(t *testing.T) {
 			return []*Trail{testTrail("audit", strconv.Itoa(n))}, nil
 		}}
 		g.Expect(s.refresh(t.Context(), FreshNow, read.fetch)).To(Succeed())
-		pass(time.Minute)
+		pass(unused / 2)
 		g.Expect(s.refresh(t.Context(), time.Second, read.fetch)).To(MatchError(failure))
 		g.Expect(s.find("", "audit").S3KeyPrefix).To(Equal("1"), "what was known stays known")
 		g.Expect(s.refresh(t.Context(), time.Second, read.fetch)).To(Succeed(), "and a failure is not remembered")
