@@ -183,8 +183,16 @@ func newLogger(options zap.Options) logr.Logger {
 		level = zapcore.InfoLevel
 	}
 	options.Level = zapcore.Level(math.MinInt8)
-	options.ZapOpts = append(options.ZapOpts, uberzap.IncreaseLevel(level))
+	options.ZapOpts = append(options.ZapOpts, uberzap.IncreaseLevel(level), uberzap.WrapCore(func(core zapcore.Core) zapcore.Core { return lazyCore{core} }))
 	return zap.New(zap.UseFlagOptions(&options))
+}
+
+// lazyCore encodes the fields of a logger when it writes its first line: most reconciles write none.
+type lazyCore struct{ zapcore.Core }
+
+// With implements zapcore.Core.
+func (c lazyCore) With(fields []zapcore.Field) zapcore.Core {
+	return lazyCore{zapcore.NewLazyWith(c.Core, fields)}
 }
 
 // newScheme knows what the operator works with. All of client-go's kinds would take a megabyte.

@@ -3,6 +3,7 @@ package trail
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -145,7 +146,7 @@ func (r *Reconciler) requests(ctx context.Context, options ...client.ListOption)
 // Reconcile looks at a trail, makes AWS hold what the spec says, and writes what was found into the status.
 func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reconcile.Result, error) {
 	ctx = cloudtrail.WithPatience(cloudtrail.WithActor(ctx, client.ObjectKeyFromObject(trail).String()), patience)
-	before := trail.DeepCopy()
+	before := trail.Status.DeepCopy()
 	var v verdict
 	switch {
 	case !trail.DeletionTimestamp.IsZero():
@@ -315,15 +316,19 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, trail *v1alpha1.Trail)
 	return client.IgnoreNotFound(r.patchFinalizers(ctx, trail, controllerutil.RemoveFinalizer))
 }
 
-// patchFinalizers writes the finalizers if the change changes them. Nothing but them is in the objects that are compared. The API server's
-// answer replaces the object's metadata and nothing else, so that a status that is being worked on is kept.
+// patchFinalizers writes the finalizers if the change changes them. The API server's answer replaces the object's metadata and nothing
+// else, so that a status that is being worked on is kept.
 func (r *Reconciler) patchFinalizers(ctx context.Context, trail *v1alpha1.Trail, change func(client.Object, string) bool) error {
-	before, written := identified(trail), identified(trail)
-	before.Finalizers, written.Finalizers = trail.Finalizers, slices.Clone(trail.Finalizers)
+	written := identified(trail)
+	written.Finalizers = slices.Clone(trail.Finalizers)
 	if !change(written, v1alpha1.Finalizer) {
 		return nil
 	}
-	if err := r.Client.Patch(ctx, written, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": trail.ResourceVersion, "finalizers": written.Finalizers}})
+	if err != nil {
+		return err
+	}
+	if err := r.Client.Patch(ctx, written, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return fmt.Errorf("writing the finalizer: %w", err)
 	}
 	trail.ObjectMeta = written.ObjectMeta
@@ -336,7 +341,7 @@ func (r *Reconciler) patchStatus(ctx context.Context, before *v1alpha1.TrailStat
 		return nil
 	}
 	was, written := identified(trail), identified(trail)
-	was.Status, written.Status = *before, *trail.Status.DeepCopy()
+	was.Status, written.Status = *before, trail.Status
 	if err := r.Client.Status().Patch(ctx, written, client.MergeFromWithOptions(was, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("writing the status: %w", err)
 	}
@@ -350,7 +355,7 @@ func identified(trail *v1alpha1.Trail) *v1alpha1.Trail {
 }
 
 // report is the one exit: it writes the status, tells events, and says when to look again.
-func (r *Reconciler) report(ctx context.Context, before, trail *v1alpha1.Trail, v verdict) (reconcile.Result, error) {
+func (r *Reconciler) report(ctx context.Context, before *v1alpha1.TrailStatus, trail *v1alpha1.Trail, v verdict) (reconcile.Result, error) {
 	key := client.ObjectKeyFromObject(trail)
 	if v.gone {
 		r.faults.end(key)
@@ -372,7 +377,7 @@ func (r *Reconciler) report(ctx context.Context, before, trail *v1alpha1.Trail, 
 	}
 	note(trail, v, now, shown)
 	// What prepare wrote in between is a part of the difference, too: the patch says the same again.
-	err := r.patchStatus(ctx, &before.Status, trail)
+	err := r.patchStatus(ctx, before, trail)
 	if apierrors.IsConflict(err) {
 		err = r.noteAnew(ctx, trail, v, now, shown)
 	}

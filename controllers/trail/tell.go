@@ -31,8 +31,8 @@ const (
 )
 
 // tell records events, and logs one line, for what changed; a look that found nothing tells nothing.
-func (r *Reconciler) tell(ctx context.Context, before, after *v1alpha1.Trail, v verdict) {
-	if v.state == stateDrifted && !sameDrift(before.Status.LastDrift, after.Status.LastDrift) {
+func (r *Reconciler) tell(ctx context.Context, before *v1alpha1.TrailStatus, after *v1alpha1.Trail, v verdict) {
+	if v.state == stateDrifted && !sameDrift(before.LastDrift, after.Status.LastDrift) {
 		fields := strings.Join(v.drifted(), ", ")
 		r.Recorder.Eventf(after, nil, corev1.EventTypeWarning, eventDrift, actionLook, "AWS was changed in: %s", fields)
 	}
@@ -94,8 +94,8 @@ func (u *untold) take(key types.NamespacedName, v verdict) []step {
 
 // tellReady tells when Ready turns, or turns to another reason. That a new trail is ready follows from its creation, which is
 // told already.
-func (r *Reconciler) tellReady(ctx context.Context, before, after *v1alpha1.Trail) {
-	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+func (r *Reconciler) tellReady(ctx context.Context, before *v1alpha1.TrailStatus, after *v1alpha1.Trail) {
+	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReady)
 	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
 	if is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason {
 		return
