@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,7 +21,7 @@ import (
 type operator struct {
 	command *exec.Cmd
 	log     *os.File
-	// pprof is where it serves its profiles.
+	// pprof is where it serves its profiles; 0: nowhere.
 	pprof string
 }
 
@@ -32,9 +33,11 @@ func (f *fleet) startOperator(ctx context.Context) (*operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &operator{log: log}
-	if o.pprof, err = freeAddress(ctx); err != nil {
-		return nil, errors.Join(err, log.Close())
+	o := &operator{log: log, pprof: "0"}
+	if f.profiles != "" {
+		if o.pprof, err = freeAddress(ctx); err != nil {
+			return nil, errors.Join(err, log.Close())
+		}
 	}
 	arguments := []string{
 		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0", "--pprof-bind-address=" + o.pprof,
@@ -44,7 +47,8 @@ func (f *fleet) startOperator(ctx context.Context) (*operator, error) {
 		arguments = append(arguments, "--aws-rate-limits=on")
 	}
 	o.command = exec.CommandContext(ctx, f.binary, append(arguments, f.arguments...)...)
-	o.command.Env = append(os.Environ(), "KUBECONFIG="+f.kubeconfig, "AWS_ENDPOINT_URL="+f.endpoint, "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
+	environment := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
+	o.command.Env = append(environment, "KUBECONFIG="+f.kubeconfig, "AWS_ENDPOINT_URL="+f.endpoint, "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
 	o.command.Stdout, o.command.Stderr = log, log
 	o.command.Cancel = func() error { return o.command.Process.Signal(syscall.SIGTERM) }
 	return o, o.command.Start()
