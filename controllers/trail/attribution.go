@@ -134,7 +134,7 @@ func (r *Reconciler) Attribute(ctx context.Context, trail *v1alpha1.Trail) (reco
 		wait = min(wait, max(age/2, attributionQuick), attributionEnds-age)
 	}
 	trail.Status.EarlierDrifts = slices.DeleteFunc(trail.Status.EarlierDrifts, func(d v1alpha1.Drift) bool { return d.Attribution != v1alpha1.DriftAttributionPending })
-	if err := r.patchStatus(ctx, before, trail); err != nil {
+	if err := r.writeStatus(ctx, before, trail); err != nil {
 		return r.again(client.IgnoreNotFound(err))
 	}
 	for _, tell := range told {

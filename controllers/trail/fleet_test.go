@@ -139,9 +139,9 @@ func (f *fleetOf) run(ctx context.Context, fleet *cloudtrail.Fleet) *atomic.Int6
 					writes.Add(1)
 					return c.Patch(ctx, object, patch, options...)
 				},
-				SubResourcePatch: func(ctx context.Context, c client.Client, subresource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+				SubResourceUpdate: func(ctx context.Context, c client.Client, subresource string, object client.Object, options ...client.SubResourceUpdateOption) error {
 					writes.Add(1)
-					return c.SubResource(subresource).Patch(ctx, object, patch, options...)
+					return c.SubResource(subresource).Update(ctx, object, options...)
 				},
 			}), nil
 		},

@@ -142,8 +142,8 @@ func (w *world) process(clusterID string, sender aws.HTTPClient) (*cloudtrail.Fl
 		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
 			return w.write(func() error { return c.Patch(ctx, object, patch, options...) })
 		},
-		SubResourcePatch: func(ctx context.Context, c client.Client, subresource string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
-			return w.write(func() error { return c.SubResource(subresource).Patch(ctx, object, patch, options...) })
+		SubResourceUpdate: func(ctx context.Context, c client.Client, subresource string, object client.Object, options ...client.SubResourceUpdateOption) error {
+			return w.write(func() error { return c.SubResource(subresource).Update(ctx, object, options...) })
 		},
 	})
 	reconciler, err := trail.New(trail.Options{

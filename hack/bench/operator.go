@@ -47,8 +47,8 @@ func (f *fleet) startOperator(ctx context.Context) (*operator, error) {
 		arguments = append(arguments, "--aws-rate-limits=on")
 	}
 	o.command = exec.CommandContext(ctx, f.binary, append(arguments, f.arguments...)...)
-	environment := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
-	o.command.Env = append(environment, "KUBECONFIG="+f.kubeconfig, "AWS_ENDPOINT_URL="+f.endpoint, "AWS_REGION="+region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
+	own := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
+	o.command.Env = slices.Concat(own, []string{"KUBECONFIG=" + f.kubeconfig, "AWS_ENDPOINT_URL=" + f.endpoint, "AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"})
 	o.command.Stdout, o.command.Stderr = log, log
 	o.command.Cancel = func() error { return o.command.Process.Signal(syscall.SIGTERM) }
 	return o, o.command.Start()

@@ -66,7 +66,6 @@
   - trail-operator.dev
   resources:
   - eventlookups/status
-  - trails/status
   verbs:
   - patch
 - apiGroups:
@@ -77,6 +76,12 @@
   - delete
   - list
   - watch
+- apiGroups:
+  - trail-operator.dev
+  resources:
+  - trails/status
+  verbs:
+  - update
 {{- end }}
 
 {{- /* The resources that users work with in their namespaces. */}}
