@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"io"
+	"net"
+	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
@@ -98,5 +104,56 @@ var _ = Describe("Sharding", Ordered, func() {
 	It("refuses a selector that is none", func() {
 		_, err := newManager(cluster, parsed("--watch-label-selector=shard in one"))
 		Expect(err).To(MatchError(ContainSubstring("--watch-label-selector")))
+	})
+})
+
+var _ = Describe("Profiles", func() {
+	// serves tells whether the operator that these arguments start serves profiles at the address.
+	serves := func(ctx context.Context, address string, arguments ...string) bool {
+		manager, err := newManager(cluster, parsed(arguments...))
+		Expect(err).NotTo(HaveOccurred())
+		running, stop := context.WithCancel(context.WithoutCancel(ctx))
+		ended := make(chan error, 1)
+		go func() { ended <- manager.Start(running) }()
+		defer func() {
+			stop()
+			Eventually(ended).WithTimeout(time.Minute).Should(Receive(BeNil()), "the manager stops when it is told to")
+		}()
+		Eventually(manager.Elected()).WithTimeout(time.Minute).Should(BeClosed(), "all servers are started before anybody leads")
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/debug/pprof/heap", http.NoBody)
+		Expect(err).NotTo(HaveOccurred())
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return false
+		}
+		Expect(answer.Body.Close()).To(Succeed())
+		return answer.StatusCode == http.StatusOK
+	}
+
+	It("are served where the flag says, and nowhere by default", func(ctx context.Context) {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+		Expect(err).NotTo(HaveOccurred())
+		address := listener.Addr().String()
+		Expect(listener.Close()).To(Succeed())
+		Expect(serves(ctx, address, "--pprof-bind-address="+address)).To(BeTrue())
+		Expect(serves(ctx, address)).To(BeFalse())
+	})
+})
+
+var _ = Describe("The log", func() {
+	It("has the fields of its loggers in every line, and no line below its level", func() {
+		var lines bytes.Buffer
+		log := newLogger(zap.Options{DestWriter: &lines})
+		trail := log.WithValues("trail", "audit").WithName("trail")
+		log.V(1).Info("hidden")
+		trail.V(1).Info("hidden")
+		trail.WithValues("region", "eu-central-1").Info("changed", "steps", "CreateTrail")
+		trail.Error(errors.New("no"), "refused")
+		log.Info("plain")
+		Expect(strings.Split(strings.TrimSpace(lines.String()), "\n")).To(HaveExactElements(
+			And(ContainSubstring(`"msg":"changed"`), ContainSubstring(`"trail":"audit","region":"eu-central-1","steps":"CreateTrail"`), ContainSubstring(`"logger":"trail"`)),
+			And(ContainSubstring(`"msg":"refused"`), ContainSubstring(`"trail":"audit","error":"no"`), Not(ContainSubstring("region"))),
+			And(ContainSubstring(`"msg":"plain"`), Not(ContainSubstring("audit"))),
+		))
 	})
 })

@@ -178,6 +178,42 @@ func TestHeldUpCalls(t *testing.T) {
 	}
 }
 
+// TestClosedGate holds that a worker does not wait at a closed gate either, and that its turn is kept.
+func TestClosedGate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
+		limits, key := newLimits(RateLimitOn, true), limitKey{regionKey{testAccount, testRegion}, writeClass}
+		as := func(actor string) context.Context {
+			return WithPatience(WithActor(t.Context(), actor), 100*time.Millisecond)
+		}
+		refused := func(actor string) time.Duration {
+			_, _, err := limits.wait(as(actor), key)
+			var turn *Error
+			g.Expect(errors.As(err, &turn)).To(BeTrue())
+			g.Expect(limits.waiting(key.regionKey, actor)).To(BeTrue())
+			return turn.RetryAfter
+		}
+		_, answered, err := limits.wait(as("a/first"), key)
+		g.Expect(err).NotTo(HaveOccurred())
+		time.Sleep(refused("a/second")) //nolint:forbidigo // The bubble's clock.
+
+		// Its turn has come, but the first call is still under way.
+		g.Expect(took(func() { g.Expect(refused("a/second")).To(Equal(time.Second)) })).To(Equal(100 * time.Millisecond))
+		answered()
+		var again time.Duration
+		g.Expect(took(func() { again = refused("a/second") })).To(Equal(100 * time.Millisecond))
+		g.Expect(again).To(Equal(900*time.Millisecond), "a second after the answer")
+		time.Sleep(again) //nolint:forbidigo // The bubble's clock.
+		g.Expect(took(func() {
+			_, answered, err = limits.wait(as("a/second"), key)
+			g.Expect(err).NotTo(HaveOccurred())
+			answered()
+		})).To(BeZero())
+		g.Expect(limits.waiting(key.regionKey, "a/second")).To(BeFalse())
+	})
+}
+
 // TestCallsThrottledTogether holds that calls that were under way together when AWS throttled them all cost the tokens of one second, and
 // not of one second each.
 func TestCallsThrottledTogether(t *testing.T) {

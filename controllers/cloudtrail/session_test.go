@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -305,6 +306,15 @@ func TestRetryer(t *testing.T) {
 				g.Expect(newRetryer(mode, 0).IsErrorRetryable(&smithy.GenericAPIError{Code: code})).To(Equal(again))
 			}
 		})
+	}
+}
+
+func TestRetryAttempts(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []aws.RetryMode{"", aws.RetryModeStandard, aws.RetryModeAdaptive} {
+		for attempts, want := range map[int]int{0: retry.DefaultMaxAttempts, 1: 1, 7: 7} {
+			NewWithT(t).Expect(newRetryer(mode, attempts).MaxAttempts()).To(Equal(want), "%q %d", mode, attempts)
+		}
 	}
 }
 

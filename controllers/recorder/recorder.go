@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,8 +33,11 @@ import (
 const (
 	// waiting is how many events can wait to be written; more are dropped.
 	waiting = 20_000
-	// atOnce is how many are written at once: few, so that telling what was done does not hold up the work.
+	// atOnce is how many warnings, and how many others, are written at once.
 	atOnce = 4
+	// perSecond and burst are how fast events that are no warnings are written, as fast as a kubelet's: to tell of thousands of new trails
+	// must not hold up the work on them.
+	perSecond, burst = 50, 100
 	// lastWords is how long events are still written after the end.
 	lastWords = 5 * time.Second
 )
@@ -44,13 +48,15 @@ var retries = wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.1, Steps:
 // Recorder writes an event for each call of Eventf, in the background. Events are told to people and are no record: when more happen than
 // the API server takes, some are dropped.
 //
-// A waiting event takes a quarter of a kilobyte. client-go's recorder keeps each event in memory for 6 to 36 minutes, to count it up if the same happens again: 1.5 kB for each of
-// thousands of trails that are created. The operator tells only what changed, so nothing is the same again.
+// A waiting event takes a quarter of a kilobyte. client-go's recorder keeps each event in memory for 6 to 36 minutes, to count it up if the
+// same happens again: 1.5 kB for each of thousands of trails that are created. The operator tells only what changed, so nothing is the
+// same again.
 type Recorder struct {
 	client               client.EventsV1Interface
 	scheme               *runtime.Scheme
 	controller, instance string
-	queue                chan *told
+	warnings, others     chan *told
+	pace                 *rate.Limiter
 }
 
 var (
@@ -73,7 +79,10 @@ func New(config *rest.Config, httpClient *http.Client, scheme *runtime.Scheme, c
 	if err != nil {
 		return nil, fmt.Errorf("finding the name of this host: %w", err)
 	}
-	return &Recorder{client: writer, scheme: scheme, controller: controller, instance: controller + "-" + host, queue: make(chan *told, waiting)}, nil
+	return &Recorder{
+		client: writer, scheme: scheme, controller: controller, instance: controller + "-" + host,
+		warnings: make(chan *told, waiting), others: make(chan *told, waiting), pace: rate.NewLimiter(perSecond, burst),
+	}, nil
 }
 
 // told is an event that waits to be written.
@@ -95,8 +104,12 @@ func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, 
 		ctrl.Log.WithName("recorder").Error(err, "an event is about an unknown object", "reason", reason)
 		return
 	}
+	queue := r.others
+	if eventType == corev1.EventTypeWarning {
+		queue = r.warnings
+	}
 	select {
-	case r.queue <- t:
+	case queue <- t:
 	default:
 		ctrl.Log.WithName("recorder").V(1).Info("an event was dropped, as too many are waiting", "regarding", t.regarding.Name, "reason", reason)
 	}
@@ -136,7 +149,14 @@ func (r *Recorder) Start(ctx context.Context) error {
 	var writers errgroup.Group
 	for range atOnce {
 		writers.Go(func() error {
-			for t := r.next(ctx); t != nil; t = r.next(ctx) {
+			for t := next(ctx, r.warnings); t != nil; t = next(ctx, r.warnings) {
+				r.write(writing, r.event(t))
+			}
+			return nil
+		})
+		writers.Go(func() error {
+			for t := next(ctx, r.others); t != nil; t = next(ctx, r.others) {
+				_ = r.pace.Wait(ctx) //nolint:errcheck // At the end there is no time to wait.
 				r.write(writing, r.event(t))
 			}
 			return nil
@@ -146,14 +166,14 @@ func (r *Recorder) Start(ctx context.Context) error {
 }
 
 // next waits for an event until the context ends; nil is the last.
-func (r *Recorder) next(ctx context.Context) *told {
+func next(ctx context.Context, queue <-chan *told) *told {
 	select {
-	case t := <-r.queue:
+	case t := <-queue:
 		return t
 	case <-ctx.Done():
 	}
 	select {
-	case t := <-r.queue:
+	case t := <-queue:
 		return t
 	default:
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -70,6 +71,13 @@ func (s *apiServer) RoundTrip(request *http.Request) (*http.Response, error) {
 	return answer.Result(), err
 }
 
+// written returns the events that were taken.
+func (s *apiServer) written() []eventsv1.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
+}
+
 func newRecorder(t *testing.T, server http.RoundTripper) *Recorder {
 	t.Helper()
 	g := NewWithT(t)
@@ -110,8 +118,8 @@ func TestEvents(t *testing.T) {
 			synctest.Wait()
 			recorder.Eventf(&corev1.Pod{}, nil, corev1.EventTypeNormal, "Unknown", "Look", "the scheme does not know it")
 		})
-		g.Expect(server.events).To(HaveLen(2))
-		event := server.events[0]
+		g.Expect(server.written()).To(HaveLen(2))
+		event := server.written()[0]
 		g.Expect(event.EventTime.Time).To(BeTemporally("~", time.Now(), time.Second))
 		g.Expect(event.Namespace).To(Equal("team"))
 		g.Expect(event.Name).To(HavePrefix("audit."))
@@ -122,8 +130,8 @@ func TestEvents(t *testing.T) {
 		g.Expect([]string{event.Type, event.Reason, event.Action, event.Note}).To(Equal([]string{"Warning", "DriftDetected", "Look", "AWS was changed in: logging"}))
 		g.Expect(event.ReportingController).To(Equal("trail-operator"))
 		g.Expect(event.ReportingInstance).To(HavePrefix("trail-operator-"))
-		g.Expect(server.events[1].Namespace).To(Equal("default"), "where events of objects without a namespace are")
-		g.Expect(server.events[1].Related).To(BeNil())
+		g.Expect(server.written()[1].Namespace).To(Equal("default"), "where events of objects without a namespace are")
+		g.Expect(server.written()[1].Related).To(BeNil())
 	})
 }
 
@@ -175,7 +183,7 @@ func TestFailingWrites(t *testing.T) {
 					time.Sleep(time.Minute) //nolint:forbidigo // The bubble's clock.
 				})
 				g.Expect(server.tries).To(Equal(c.tries))
-				g.Expect(server.events).To(HaveLen(c.written))
+				g.Expect(server.written()).To(HaveLen(c.written))
 			})
 		})
 	}
@@ -205,8 +213,34 @@ func TestTooManyEvents(t *testing.T) {
 				g.Expect(time.Since(start)).To(BeZero())
 				run(t, recorder, func() {})
 				g.Expect(time.Since(start)).To(BeNumerically("<=", lastWords))
-				g.Expect(len(server.events)).To(And(BeNumerically(">=", c.atLeast), BeNumerically("<=", c.atMost)))
+				g.Expect(len(server.written())).To(And(BeNumerically(">=", c.atLeast), BeNumerically("<=", c.atMost)))
 			})
 		})
 	}
+}
+
+// TestPace holds that telling of much work does not keep the API server from it, and that warnings do not wait behind that.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
+		server := &apiServer{}
+		recorder := newRecorder(t, server)
+		written := func() int {
+			synctest.Wait()
+			return len(server.written())
+		}
+		run(t, recorder, func() {
+			for range burst + 10*perSecond {
+				recorder.Eventf(trailNamed("audit"), nil, corev1.EventTypeNormal, "Created", "Sync", "CreateTrail")
+			}
+			recorder.Eventf(trailNamed("audit"), nil, corev1.EventTypeWarning, "DriftDetected", "Look", "AWS was changed in: logging")
+			g.Expect(written()).To(Equal(burst + 1))
+			g.Expect(server.written()).To(ContainElement(HaveField("Reason", "DriftDetected")))
+			time.Sleep(time.Second) //nolint:forbidigo // The bubble's clock.
+			g.Expect(written()).To(BeNumerically("~", burst+1+perSecond, 1))
+			time.Sleep(10 * time.Second) //nolint:forbidigo // The bubble's clock.
+			g.Expect(written()).To(Equal(burst + 1 + 10*perSecond))
+		})
+	})
 }

@@ -43,35 +43,35 @@ func TestNext(t *testing.T) {
 	}
 	someStep := []step{{operation: updateTrail}}
 	for name, c := range map[string]struct {
-		trail   func(*v1alpha1.Trail)
-		verdict verdict
-		after   [2]time.Duration // From and to.
-		err     bool             // Whether the queue's own backoff is used.
-		prompt  bool             // Whether it goes before what is looked at in the background.
+		trail    func(*v1alpha1.Trail)
+		verdict  verdict
+		after    [2]time.Duration // From and to.
+		err      bool             // Whether the queue's own backoff is used.
+		priority int              // 0: what it had.
 	}{
-		"in sync":                             {nil, verdict{}, look, false, false},
-		"in sync, by its own interval":        {often(func(*v1alpha1.Trail) {}), verdict{}, [2]time.Duration{6 * time.Second, 18 * time.Second}, false, false},
-		"suspended":                           {nil, verdict{suspended: true}, never, false, true},
-		"a passing fault":                     {nil, verdict{err: awsError(cloudtrail.Transient, "UpdateTrail", "ServiceUnavailable", "no")}, never, true, true},
-		"gone in between":                     {nil, verdict{err: awsError(cloudtrail.NotFound, "UpdateTrail", "TrailNotFoundException", "no")}, never, true, true},
-		"there in between":                    {nil, verdict{err: awsError(cloudtrail.AlreadyExists, "CreateTrail", "TrailAlreadyExistsException", "no")}, never, true, true},
-		"its turn comes later":                {nil, verdict{err: &cloudtrail.Error{Class: cloudtrail.Transient, RetryAfter: 3 * time.Second}}, exactly(3 * time.Second), false, true},
-		"refused just now":                    {notReady(0, false), verdict{err: refused}, exactly(5 * time.Second), false, false},
-		"refused for the first time":          {nil, verdict{err: refused}, exactly(5 * time.Second), false, false},
-		"refused for less than a minute":      {notReady(59*time.Second, false), verdict{err: refused}, exactly(5 * time.Second), false, false},
-		"refused for a minute":                {notReady(time.Minute, false), verdict{err: refused}, exactly(15 * time.Second), false, false},
-		"refused for ten minutes":             {notReady(10*time.Minute, false), verdict{err: refused}, exactly(150 * time.Second), false, false},
-		"refused for a day":                   {notReady(24*time.Hour, false), verdict{err: refused}, exactly(5 * time.Minute), false, false},
-		"refused in the future, by the clock": {notReady(-time.Hour, false), verdict{err: refused}, exactly(5 * time.Second), false, false},
-		"refused, looked at more often":       {often(notReady(24*time.Hour, false)), verdict{err: refused}, exactly(12 * time.Second), false, false},
-		"denied for a day":                    {notReady(24*time.Hour, false), verdict{err: denied}, exactly(5 * time.Minute), false, false},
-		"no identity":                         {notReady(0, false), verdict{err: refusal}, exactly(5 * time.Second), false, false},
-		"the spec is wrong":                   {notReady(0, true), verdict{err: wrong}, look, false, false},
-		"the spec was wrong before":           {notReady(0, true), verdict{held: true, open: someStep}, look, false, false},
-		"not ours":                            {notReady(0, true), verdict{state: stateNotOwned, open: someStep}, look, false, false},
-		"accepted, not shown yet":             {notReady(0, false), verdict{done: someStep, open: someStep}, exactly(2 * time.Second), false, false},
-		"observed, different":                 {notReady(0, false), verdict{open: someStep}, look, false, false},
-		"repaired":                            {nil, verdict{done: someStep}, look, false, false},
+		"in sync":                             {nil, verdict{}, look, false, handler.LowPriority},
+		"in sync, by its own interval":        {often(func(*v1alpha1.Trail) {}), verdict{}, [2]time.Duration{6 * time.Second, 18 * time.Second}, false, handler.LowPriority},
+		"suspended":                           {nil, verdict{suspended: true}, never, false, 0},
+		"a passing fault":                     {nil, verdict{err: awsError(cloudtrail.Transient, "UpdateTrail", "ServiceUnavailable", "no")}, never, true, 0},
+		"gone in between":                     {nil, verdict{err: awsError(cloudtrail.NotFound, "UpdateTrail", "TrailNotFoundException", "no")}, never, true, 0},
+		"there in between":                    {nil, verdict{err: awsError(cloudtrail.AlreadyExists, "CreateTrail", "TrailAlreadyExistsException", "no")}, never, true, 0},
+		"its turn comes later":                {nil, verdict{err: &cloudtrail.Error{Class: cloudtrail.Transient, RetryAfter: 3 * time.Second}}, exactly(3 * time.Second), false, turnPriority},
+		"refused just now":                    {notReady(0, false), verdict{err: refused}, exactly(5 * time.Second), false, handler.LowPriority},
+		"refused for the first time":          {nil, verdict{err: refused}, exactly(5 * time.Second), false, handler.LowPriority},
+		"refused for less than a minute":      {notReady(59*time.Second, false), verdict{err: refused}, exactly(5 * time.Second), false, handler.LowPriority},
+		"refused for a minute":                {notReady(time.Minute, false), verdict{err: refused}, exactly(15 * time.Second), false, handler.LowPriority},
+		"refused for ten minutes":             {notReady(10*time.Minute, false), verdict{err: refused}, exactly(150 * time.Second), false, handler.LowPriority},
+		"refused for a day":                   {notReady(24*time.Hour, false), verdict{err: refused}, exactly(5 * time.Minute), false, handler.LowPriority},
+		"refused in the future, by the clock": {notReady(-time.Hour, false), verdict{err: refused}, exactly(5 * time.Second), false, handler.LowPriority},
+		"refused, looked at more often":       {often(notReady(24*time.Hour, false)), verdict{err: refused}, exactly(12 * time.Second), false, handler.LowPriority},
+		"denied for a day":                    {notReady(24*time.Hour, false), verdict{err: denied}, exactly(5 * time.Minute), false, handler.LowPriority},
+		"no identity":                         {notReady(0, false), verdict{err: refusal}, exactly(5 * time.Second), false, handler.LowPriority},
+		"the spec is wrong":                   {notReady(0, true), verdict{err: wrong}, look, false, handler.LowPriority},
+		"the spec was wrong before":           {notReady(0, true), verdict{held: true, open: someStep}, look, false, handler.LowPriority},
+		"not ours":                            {notReady(0, true), verdict{state: stateNotOwned, open: someStep}, look, false, handler.LowPriority},
+		"accepted, not shown yet":             {notReady(0, false), verdict{done: someStep, open: someStep}, exactly(2 * time.Second), false, handler.LowPriority},
+		"observed, different":                 {notReady(0, false), verdict{open: someStep}, look, false, handler.LowPriority},
+		"repaired":                            {nil, verdict{done: someStep}, look, false, handler.LowPriority},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,10 +84,10 @@ func TestNext(t *testing.T) {
 				g.Expect(err).NotTo(HaveOccurred())
 			}
 			g.Expect(result.RequeueAfter).To(And(BeNumerically(">=", c.after[0]), BeNumerically("<=", c.after[1])))
-			if c.prompt {
+			if c.priority == 0 {
 				g.Expect(result.Priority).To(BeNil())
 			} else {
-				g.Expect(result.Priority).To(HaveValue(Equal(handler.LowPriority)))
+				g.Expect(result.Priority).To(HaveValue(Equal(c.priority)))
 			}
 		})
 	}

@@ -29,7 +29,7 @@ type settings struct {
 	interval  time.Duration
 	looks     int
 	runs      int
-	until     string
+	scenarios []string
 	binary    string
 	arguments []string
 	jsonFile  string
@@ -82,7 +82,7 @@ func main() {
 
 func parse(arguments []string) (settings, error) {
 	var s settings
-	var trails, fleets string
+	var trails, fleets, scenarios string
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.StringVar(&trails, "trails", "500", "How many trails, such as 500,2000,10000.")
 	set.StringVar(&fleets, "fleets", "one,many,limits", "Which fleets: all trails in one account, 5 in each of many accounts, and these with AWS's limits of 5 trails, 1 write and 10 reads a second.")
@@ -90,7 +90,7 @@ func parse(arguments []string) (settings, error) {
 	set.DurationVar(&s.interval, "interval", 10*time.Second, "The operator's --resync-interval.")
 	set.IntVar(&s.looks, "looks", 3, "For how many intervals to watch a fleet at rest.")
 	set.IntVar(&s.runs, "runs", 1, "How often to measure; the table shows medians.")
-	set.StringVar(&s.until, "until", "", "The last scenario to measure of idle, converge, rest, drift, restart, deletion; empty: all.")
+	set.StringVar(&scenarios, "scenarios", "idle,converge,rest,drift,restart,deletion", "What to measure, in this order; nothing is at rest or deleted that has not converged.")
 	set.StringVar(&s.binary, "operator", "bin/trail-operator", "The operator's binary. What follows the flags are more arguments for it.")
 	set.StringVar(&s.jsonFile, "json", "", "Also write the figures to this file.")
 	set.StringVar(&s.profiles, "profiles", "", "Also write the operator's profiles into this folder: processor time at the begin of each scenario, heap at its end.")
@@ -98,6 +98,7 @@ func parse(arguments []string) (settings, error) {
 		return s, err
 	}
 	s.arguments = set.Args()
+	s.scenarios = strings.Split(scenarios, ",")
 	for n := range strings.SplitSeq(trails, ",") {
 		count, err := strconv.Atoi(n)
 		if err != nil || count < 1 {

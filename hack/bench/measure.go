@@ -69,15 +69,15 @@ func measure(ctx context.Context, s settings, z size) (figures []figure, err err
 		return nil, err
 	}
 	for _, part := range life {
+		if !slices.Contains(s.scenarios, part.scenario) {
+			continue
+		}
 		measured, err := m.scenario(ctx, part.scenario, part.run)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", part.scenario, err)
 		}
 		fmt.Fprintf(os.Stderr, "%s: %s took %.2f s\n", z, part.scenario, measured.Seconds)
 		figures = append(figures, measured)
-		if part.scenario == s.until {
-			break
-		}
 	}
 	return figures, nil
 }
