@@ -206,14 +206,10 @@ func (l *limits) wait(ctx context.Context, key limitKey) (waited time.Duration, 
 		return 0, func() {}, nil
 	}
 	now := time.Now()
-	turn := turnKey{key, actorOf(ctx)}
-	patience, ok := ctx.Value(patienceKey{}).(time.Duration)
-	if !ok || turn.actor == "" {
-		patience = math.MaxInt64
-	}
+	turn, patience := turnKey{key, actorOf(ctx)}, patienceOf(ctx)
 	delay := l.turn(turn, now).Sub(now)
 	if delay > patience {
-		return 0, nil, notYet(ctx, delay)
+		return 0, nil, notYet(middleware.GetOperationName(ctx), delay)
 	}
 	if err := pause(ctx, delay); err != nil {
 		l.end(turn)
@@ -222,15 +218,37 @@ func (l *limits) wait(ctx context.Context, key limitKey) (waited time.Duration, 
 	g := l.gate(key)
 	entered, err := g.enter(ctx, patience)
 	if err == nil && !entered {
-		return time.Since(now), nil, notYet(ctx, g.wait(time.Now())) // The turn is kept.
+		return time.Since(now), nil, notYet(middleware.GetOperationName(ctx), g.wait(time.Now())) // The turn is kept.
 	}
 	l.end(turn)
 	return time.Since(now), g.answered, err
 }
 
+// reserve fails as the operation would when its turn is later than the context's actor is ready to wait. The turn is kept for the
+// operation.
+func (l *limits) reserve(ctx context.Context, key limitKey, operation string) error {
+	actor, patience := actorOf(ctx), patienceOf(ctx)
+	if l.never || !l.engaged.Load() || actor == "" {
+		return nil
+	}
+	now := time.Now()
+	if delay := l.turn(turnKey{key, actor}, now).Sub(now); delay > patience {
+		return notYet(operation, delay)
+	}
+	return nil
+}
+
+// patienceOf returns how long a context's calls wait for their turn.
+func patienceOf(ctx context.Context) time.Duration {
+	if patience, ok := ctx.Value(patienceKey{}).(time.Duration); ok && actorOf(ctx) != "" {
+		return patience
+	}
+	return math.MaxInt64
+}
+
 // notYet is the error of a call whose turn is later.
-func notYet(ctx context.Context, after time.Duration) *Error {
-	return &Error{Operation: middleware.GetOperationName(ctx), Class: Transient, Code: codeTurn, Message: "CloudTrail's rate limit for this account and region is used up for now", RetryAfter: after}
+func notYet(operation string, after time.Duration) *Error {
+	return &Error{Operation: operation, Class: Transient, Code: codeTurn, Message: "CloudTrail's rate limit for this account and region is used up for now", RetryAfter: after}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

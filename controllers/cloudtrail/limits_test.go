@@ -367,6 +367,35 @@ func TestPatience(t *testing.T) {
 	})
 }
 
+// TestReserve holds that a turn can be had before the call, so that nothing is read for a call that has to wait.
+func TestReserve(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
+		server := &fakeAWS{}
+		region := memoryRegion(RateLimitOn, "http://emulator", nil, server)
+		as := func(actor string) context.Context {
+			return WithPatience(WithActor(t.Context(), actor), 100*time.Millisecond)
+		}
+		g.Expect(region.ReserveDelete(as("a/first"))).To(Succeed())
+		var turn *Error
+		g.Expect(errors.As(region.ReserveDelete(as("a/second")), &turn)).To(BeTrue())
+		g.Expect(turn.Operation).To(Equal("DeleteTrail"))
+		g.Expect(server.made()).To(BeEmpty())
+		g.Expect(took(func() { g.Expect(region.Delete(as("a/first"), "arn")).To(Succeed()) })).To(BeZero(), "the turn that was reserved")
+		time.Sleep(turn.RetryAfter) //nolint:forbidigo // The bubble's clock.
+		g.Expect(took(func() {
+			g.Expect(region.ReserveDelete(as("a/second"))).To(Succeed())
+			g.Expect(region.Delete(as("a/second"), "arn")).To(Succeed())
+		})).To(BeZero())
+		g.Expect(region.ReserveDelete(t.Context())).To(Succeed(), "who waits as long as it takes is not sent away")
+		off := memoryRegion(RateLimitOff, "http://emulator", nil, server)
+		for range 3 {
+			g.Expect(off.ReserveDelete(as("a/first"))).To(Succeed())
+		}
+	})
+}
+
 func TestWaitEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

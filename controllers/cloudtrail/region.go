@@ -79,6 +79,12 @@ func (r *Region) Waiting(ctx context.Context) bool {
 	return r.limits.waiting(regionKey{r.accountID, r.name}, actorOf(ctx))
 }
 
+// ReserveDelete fails, as Delete would, when it is not yet the turn of the context's actor under the rate limit. It spares what
+// must be read right before a deletion.
+func (r *Region) ReserveDelete(ctx context.Context) error {
+	return r.limits.reserve(ctx, limitKey{regionKey{r.accountID, r.name}, writeClass}, "DeleteTrail")
+}
+
 // Distrust makes the next Find read anew what AWS holds of the trail.
 func (r *Region) Distrust(arn string) { r.snapshot.distrust(arn) }
 

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -91,6 +92,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 	controllerBuilder := ctrl.NewControllerManagedBy(manager).
 		Named("trail").
 		For(&v1alpha1.Trail{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, awsidentity.RequestChanged))).
+		Watches(&v1alpha1.Trail{}, changedFirst).
 		Watches(&v1alpha1.AWSIdentity{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfIdentity), builder.WithPredicates(identityChanged)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
@@ -100,6 +102,21 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 		controllerBuilder.WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfNamespace), builder.WithPredicates(labelsChanged))
 	}
 	return errors.Join(controllerBuilder.Complete(reconcile.AsReconciler(manager.GetClient(), r)), r.setUpAttribution(manager))
+}
+
+// changedFirst gives Trails that were changed while no operator ran the priority of a change. At the start all others are looked at in the
+// background.
+var changedFirst = handler.Funcs{
+	CreateFunc: func(_ context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+		trail, ok := e.Object.(*v1alpha1.Trail)
+		prioritized, also := queue.(priorityqueue.PriorityQueue[reconcile.Request])
+		if !ok || !also || !e.IsInInitialList {
+			return
+		}
+		if trail.Generation != trail.Status.ObservedGeneration || !trail.DeletionTimestamp.IsZero() || requested(trail) {
+			prioritized.AddWithOpts(priorityqueue.AddOpts{Priority: new(0)}, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(trail)})
+		}
+	},
 }
 
 // identityChanged lets an identity through when its spec changes, when it works again, or when it leads to another account. That it works

@@ -78,6 +78,9 @@ func (r *Reconciler) release(ctx context.Context, trail *v1alpha1.Trail, v *verd
 	if found == nil || found.HomeRegion != v.region {
 		return r.absent(trail)
 	}
+	if err := region.ReserveDelete(ctx); err != nil {
+		return err
+	}
 	found.Tags, found.TagsErr = region.Tags(ctx, found.ARN)
 	switch {
 	case cloudtrail.Is(found.TagsErr, cloudtrail.NotFound):

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -99,6 +100,11 @@ func parse(arguments []string) (settings, error) {
 	}
 	s.arguments = set.Args()
 	s.scenarios = strings.Split(scenarios, ",")
+	for _, scenario := range s.scenarios {
+		if !slices.ContainsFunc(life, func(part scenarioOf) bool { return part.name == scenario }) {
+			return s, fmt.Errorf("-scenarios: %q is none of idle, converge, rest, drift, restart, deletion", scenario)
+		}
+	}
 	for n := range strings.SplitSeq(trails, ",") {
 		count, err := strconv.Atoi(n)
 		if err != nil || count < 1 {

@@ -18,11 +18,14 @@ import (
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
+// scenarioOf is a part of a fleet's life.
+type scenarioOf struct {
+	name string
+	run  func(*measurement, context.Context) (outcome, error)
+}
+
 // life is a fleet's: what is measured of it, in this order.
-var life = []struct {
-	scenario string
-	run      func(*measurement, context.Context) (outcome, error)
-}{
+var life = []scenarioOf{
 	{"idle", (*measurement).idle},
 	{"converge", (*measurement).converge},
 	{"rest", (*measurement).rest},
@@ -69,14 +72,14 @@ func measure(ctx context.Context, s settings, z size) (figures []figure, err err
 		return nil, err
 	}
 	for _, part := range life {
-		if !slices.Contains(s.scenarios, part.scenario) {
+		if !slices.Contains(s.scenarios, part.name) {
 			continue
 		}
-		measured, err := m.scenario(ctx, part.scenario, part.run)
+		measured, err := m.scenario(ctx, part.name, part.run)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", part.scenario, err)
+			return nil, fmt.Errorf("%s: %w", part.name, err)
 		}
-		fmt.Fprintf(os.Stderr, "%s: %s took %.2f s\n", z, part.scenario, measured.Seconds)
+		fmt.Fprintf(os.Stderr, "%s: %s took %.2f s\n", z, part.name, measured.Seconds)
 		figures = append(figures, measured)
 	}
 	return figures, nil
