@@ -40,6 +40,8 @@ type outcome struct {
 	floor float64
 	// looks is how often each trail was looked at, for figures of a look; 0: for figures of the whole scenario.
 	looks float64
+	// began is when the work began; zero: at once.
+	began time.Time
 	// change is how many seconds it took until a change that was made meanwhile was done.
 	change float64
 }
@@ -106,6 +108,9 @@ func (m *measurement) scenario(ctx context.Context, name string, run func(*measu
 	m.aws.ResetCalls()
 	start := time.Now()
 	result, err := run(m, ctx)
+	if !result.began.IsZero() {
+		start = result.began
+	}
 	seconds := time.Since(start).Seconds()
 	if err := errors.Join(err, profiled()); err != nil {
 		return figure{}, err
@@ -228,7 +233,7 @@ func (m *measurement) restart(ctx context.Context) (outcome, error) {
 		return result, err
 	}
 	m.aws.ResetCalls()
-	started := time.Now()
+	result.began = time.Now()
 	var err error
 	if m.operator, err = m.startOperator(ctx); err != nil {
 		return result, err
@@ -245,7 +250,7 @@ func (m *measurement) restart(ctx context.Context) (outcome, error) {
 	if err := m.untilCalled(ctx, "UpdateTrail", 1); err != nil {
 		return result, err
 	}
-	result.change = time.Since(started).Seconds()
+	result.change = time.Since(result.began).Seconds()
 	// DescribeTrails, GetTrailStatus.
 	result.floor = m.floor(2, 0)
 	if err := m.untilCalled(ctx, "GetTrailStatus", m.trails); err != nil {
