@@ -96,8 +96,8 @@ var _ = Describe("A fleet at rest", Ordered, func() {
 		// What was created a moment ago has settled when every trail was looked at again, and its events are written.
 		first := looks()
 		Eventually(looks, "120s", "500ms").Should(BeNumerically(">=", first+2*trails))
+		Eventually(written, "60s", "500ms").Should(HaveLen(2*trails), "a Trail and an event each, which take their time")
 		before, said, then := written(), o.lines(), looks()
-		Expect(before).To(HaveLen(2*trails), "a Trail and an event each")
 		Eventually(looks, "300s", "500ms").Should(BeNumerically(">=", then+intervals*trails))
 		Expect(o.lines()[len(said):]).To(BeEmpty())
 		Expect(written()).To(Equal(before))
