@@ -202,23 +202,23 @@ func patient(ctx context.Context) context.Context {
 
 // wait takes a token, passes the gate, and tells how long that took. Whoever gets no error must call answered.
 func (l *limits) wait(ctx context.Context, key limitKey) (waited time.Duration, answered func(), err error) {
-	if l.never || !l.engaged.Load() {
+	if !l.hold() {
 		return 0, func() {}, nil
 	}
-	now := time.Now()
-	turn, patience := turnKey{key, actorOf(ctx)}, patienceOf(ctx)
-	delay := l.turn(turn, now).Sub(now)
-	if delay > patience {
-		return 0, nil, notYet(middleware.GetOperationName(ctx), delay)
+	operation := middleware.GetOperationName(ctx)
+	delay, err := l.claim(ctx, key, operation)
+	if err != nil {
+		return 0, nil, err
 	}
+	now, turn := time.Now(), turnKey{key, actorOf(ctx)}
 	if err := pause(ctx, delay); err != nil {
 		l.end(turn)
 		return time.Since(now), nil, err
 	}
 	g := l.gate(key)
-	entered, err := g.enter(ctx, patience)
+	entered, err := g.enter(ctx, patienceOf(ctx))
 	if err == nil && !entered {
-		return time.Since(now), nil, notYet(middleware.GetOperationName(ctx), g.wait(time.Now())) // The turn is kept.
+		return time.Since(now), nil, notYet(operation, g.wait(time.Now())) // The turn is kept.
 	}
 	l.end(turn)
 	return time.Since(now), g.answered, err
@@ -227,15 +227,24 @@ func (l *limits) wait(ctx context.Context, key limitKey) (waited time.Duration, 
 // reserve fails as the operation would when its turn is later than the context's actor is ready to wait. The turn is kept for the
 // operation.
 func (l *limits) reserve(ctx context.Context, key limitKey, operation string) error {
-	actor, patience := actorOf(ctx), patienceOf(ctx)
-	if l.never || !l.engaged.Load() || actor == "" {
+	if !l.hold() || actorOf(ctx) == "" {
 		return nil
 	}
+	_, err := l.claim(ctx, key, operation)
+	return err
+}
+
+// hold tells whether the limits are kept to.
+func (l *limits) hold() bool { return !l.never && l.engaged.Load() }
+
+// claim returns how long it is until the turn of the context's actor, which is kept; it fails when that is longer than the actor waits.
+func (l *limits) claim(ctx context.Context, key limitKey, operation string) (time.Duration, error) {
 	now := time.Now()
-	if delay := l.turn(turnKey{key, actor}, now).Sub(now); delay > patience {
-		return notYet(operation, delay)
+	delay := l.turn(turnKey{key, actorOf(ctx)}, now).Sub(now)
+	if delay > patienceOf(ctx) {
+		return 0, notYet(operation, delay)
 	}
-	return nil
+	return delay, nil
 }
 
 // patienceOf returns how long a context's calls wait for their turn.

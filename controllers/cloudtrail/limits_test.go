@@ -54,6 +54,14 @@ func took(f func()) time.Duration {
 	return time.Since(start)
 }
 
+// impatient returns contexts of actors who wait no longer than a worker does.
+func impatient(t *testing.T) func(actor string) context.Context {
+	t.Helper()
+	return func(actor string) context.Context {
+		return WithPatience(WithActor(t.Context(), actor), 100*time.Millisecond)
+	}
+}
+
 func TestOperationClasses(t *testing.T) {
 	t.Parallel()
 	for class, operations := range map[operationClass][]string{
@@ -184,9 +192,7 @@ func TestClosedGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewWithT(t)
 		limits, key := newLimits(RateLimitOn, true), limitKey{regionKey{testAccount, testRegion}, writeClass}
-		as := func(actor string) context.Context {
-			return WithPatience(WithActor(t.Context(), actor), 100*time.Millisecond)
-		}
+		as := impatient(t)
 		refused := func(actor string) time.Duration {
 			_, _, err := limits.wait(as(actor), key)
 			var turn *Error
@@ -318,9 +324,7 @@ func TestPatience(t *testing.T) {
 		g := NewWithT(t)
 		server := &fakeAWS{}
 		region := memoryRegion(RateLimitOn, "http://emulator", nil, server)
-		as := func(actor string) context.Context {
-			return WithPatience(WithActor(t.Context(), actor), 100*time.Millisecond)
-		}
+		as := impatient(t)
 		start := func(ctx context.Context) (time.Duration, error) {
 			err := region.StartLogging(ctx, &Trail{ARN: "arn"})
 			if known, ok := errors.AsType[*Error](err); ok {
@@ -374,9 +378,7 @@ func TestReserve(t *testing.T) {
 		g := NewWithT(t)
 		server := &fakeAWS{}
 		region := memoryRegion(RateLimitOn, "http://emulator", nil, server)
-		as := func(actor string) context.Context {
-			return WithPatience(WithActor(t.Context(), actor), 100*time.Millisecond)
-		}
+		as := impatient(t)
 		g.Expect(region.ReserveDelete(as("a/first"))).To(Succeed())
 		var turn *Error
 		g.Expect(errors.As(region.ReserveDelete(as("a/second")), &turn)).To(BeTrue())
