@@ -55,9 +55,16 @@ type Recorder struct {
 	client               client.EventsV1Interface
 	scheme               *runtime.Scheme
 	controller, instance string
-	warnings, others     chan *told
-	pace                 *rate.Limiter
+	warnings, others     queue
 }
+
+// queue is of events that wait to be written at a pace.
+type queue struct {
+	events chan *told
+	pace   *rate.Limiter
+}
+
+func newQueue(pace *rate.Limiter) queue { return queue{make(chan *told, waiting), pace} }
 
 var (
 	_ events.EventRecorder           = (*Recorder)(nil)
@@ -81,7 +88,7 @@ func New(config *rest.Config, httpClient *http.Client, scheme *runtime.Scheme, c
 	}
 	return &Recorder{
 		client: writer, scheme: scheme, controller: controller, instance: controller + "-" + host,
-		warnings: make(chan *told, waiting), others: make(chan *told, waiting), pace: rate.NewLimiter(perSecond, burst),
+		warnings: newQueue(rate.NewLimiter(rate.Inf, 0)), others: newQueue(rate.NewLimiter(perSecond, burst)),
 	}, nil
 }
 
@@ -104,12 +111,12 @@ func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, 
 		ctrl.Log.WithName("recorder").Error(err, "an event is about an unknown object", "reason", reason)
 		return
 	}
-	queue := r.others
+	q := r.others
 	if eventType == corev1.EventTypeWarning {
-		queue = r.warnings
+		q = r.warnings
 	}
 	select {
-	case queue <- t:
+	case q.events <- t:
 	default:
 		ctrl.Log.WithName("recorder").V(1).Info("an event was dropped, as too many are waiting", "regarding", t.regarding.Name, "reason", reason)
 	}
@@ -147,33 +154,29 @@ func (r *Recorder) Start(ctx context.Context) error {
 	defer stop()
 	context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, stop) })
 	var writers errgroup.Group
-	for range atOnce {
-		writers.Go(func() error {
-			for t := next(ctx, r.warnings); t != nil; t = next(ctx, r.warnings) {
-				r.write(writing, r.event(t))
-			}
-			return nil
-		})
-		writers.Go(func() error {
-			for t := next(ctx, r.others); t != nil; t = next(ctx, r.others) {
-				_ = r.pace.Wait(ctx) //nolint:errcheck // At the end there is no time to wait.
-				r.write(writing, r.event(t))
-			}
-			return nil
-		})
+	for _, q := range []queue{r.warnings, r.others} {
+		for range atOnce {
+			writers.Go(func() error {
+				for t := q.next(ctx); t != nil; t = q.next(ctx) {
+					_ = q.pace.Wait(ctx) //nolint:errcheck // At the end there is no time to wait.
+					r.write(writing, r.event(t))
+				}
+				return nil
+			})
+		}
 	}
 	return writers.Wait()
 }
 
 // next waits for an event until the context ends; nil is the last.
-func next(ctx context.Context, queue <-chan *told) *told {
+func (q queue) next(ctx context.Context) *told {
 	select {
-	case t := <-queue:
+	case t := <-q.events:
 		return t
 	case <-ctx.Done():
 	}
 	select {
-	case t := <-queue:
+	case t := <-q.events:
 		return t
 	default:
 		return nil
