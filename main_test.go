@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -48,6 +49,18 @@ func parsed(arguments ...string) flags {
 	f, err := parseFlags(set, append([]string{"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0"}, arguments...))
 	Expect(err).NotTo(HaveOccurred())
 	return f
+}
+
+// start starts a manager and returns what stops it.
+func start(ctx context.Context, manager ctrl.Manager) (stop func()) {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- manager.Start(running) }()
+	return func() {
+		GinkgoHelper()
+		cancel()
+		Eventually(ended).WithTimeout(time.Minute).Should(Receive(BeNil()), "the manager stops when it is told to")
+	}
 }
 
 // Several operators share a cluster by namespaces or by labels: each one's cache holds only what is its own.
@@ -83,13 +96,7 @@ var _ = Describe("Sharding", Ordered, func() {
 		It("by "+name, func(ctx context.Context) {
 			manager, err := newManager(cluster, parsed(c.arguments...))
 			Expect(err).NotTo(HaveOccurred())
-			running, stop := context.WithCancel(context.WithoutCancel(ctx))
-			ended := make(chan error, 1)
-			go func() { ended <- manager.Start(running) }()
-			defer func() {
-				stop()
-				Eventually(ended).WithTimeout(time.Minute).Should(Receive(BeNil()), "the manager stops when it is told to")
-			}()
+			defer start(ctx, manager)()
 			var trails v1alpha1.TrailList
 			Eventually(func() error { return manager.GetClient().List(ctx, &trails) }).WithTimeout(time.Minute).Should(Succeed(), "the cache starts")
 			var seen []string
@@ -112,13 +119,7 @@ var _ = Describe("Profiles", func() {
 	serves := func(ctx context.Context, address string, arguments ...string) bool {
 		manager, err := newManager(cluster, parsed(arguments...))
 		Expect(err).NotTo(HaveOccurred())
-		running, stop := context.WithCancel(context.WithoutCancel(ctx))
-		ended := make(chan error, 1)
-		go func() { ended <- manager.Start(running) }()
-		defer func() {
-			stop()
-			Eventually(ended).WithTimeout(time.Minute).Should(Receive(BeNil()), "the manager stops when it is told to")
-		}()
+		defer start(ctx, manager)()
 		Eventually(manager.Elected()).WithTimeout(time.Minute).Should(BeClosed(), "all servers are started before anybody leads")
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/debug/pprof/heap", http.NoBody)
 		Expect(err).NotTo(HaveOccurred())

@@ -45,15 +45,14 @@ func ForReaders(config *rest.Config, httpClient *http.Client) (metricsserver.Fil
 	return func(log logr.Logger, handler http.Handler) (http.Handler, error) {
 		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 			status, err := r.review(request)
-			switch {
-			case err != nil:
+			if err != nil {
 				log.Error(err, "whether a caller may read metrics could not be asked")
-				http.Error(w, http.StatusText(status), status)
-			case status != http.StatusOK:
-				http.Error(w, http.StatusText(status), status)
-			default:
-				handler.ServeHTTP(w, request)
 			}
+			if status != http.StatusOK {
+				http.Error(w, http.StatusText(status), status)
+				return
+			}
+			handler.ServeHTTP(w, request)
 		}), nil
 	}, nil
 }

@@ -1,7 +1,6 @@
 package trail
 
 import (
-	"context"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -15,14 +14,15 @@ import (
 )
 
 // told returns the events of looks at one trail, one after the other.
-func told(looks ...verdict) []string {
+func told(t *testing.T, looks ...verdict) []string {
+	t.Helper()
 	recorder := events.NewFakeRecorder(100)
 	r := &Reconciler{Options: Options{Recorder: recorder}}
 	trail := testTrail(nil)
 	for _, v := range looks {
 		before := trail.Status.DeepCopy()
 		detectDrift(trail, v, testNow)
-		r.tell(context.Background(), before, trail, v)
+		r.tell(t.Context(), before, trail, v)
 	}
 	close(recorder.Events)
 	var texts []string
@@ -57,7 +57,7 @@ func TestOneEventForOnePieceOfWork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			NewWithT(t).Expect(told(c.looks...)).To(Equal(c.told))
+			NewWithT(t).Expect(told(t, c.looks...)).To(Equal(c.told))
 		})
 	}
 }
