@@ -18,6 +18,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/smithy-go"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -315,6 +317,32 @@ func TestRetryAttempts(t *testing.T) {
 		for attempts, want := range map[int]int{0: retry.DefaultMaxAttempts, 1: 1, 7: 7} {
 			NewWithT(t).Expect(newRetryer(mode, attempts).MaxAttempts()).To(Equal(want), "%q %d", mode, attempts)
 		}
+	}
+}
+
+// TestSharedClients holds that identities share a client, but neither credentials nor the retries that a client has left.
+func TestSharedClients(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	config := testConfig("http://emulator")
+	config.Retryer = func() aws.Retryer { return newRetryer(aws.RetryModeStandard, 0) }
+	fleet := NewFleet(Options{Config: config})
+	region := func(key string) (*Region, cloudtrail.Options) {
+		session := &Session{
+			AccountID: testAccount, fleet: fleet, credentials: credentials.NewStaticCredentialsProvider(key, "secret", ""), regions: map[string]*Region{},
+		}
+		region, options := session.Region(testRegion), cloudtrail.Options{}
+		region.as(&options)
+		return region, options
+	}
+	first, ofFirst := region("AKIAFIRST")
+	second, ofSecond := region("AKIASECOND")
+	g.Expect(first.api).To(BeIdenticalTo(second.api))
+	g.Expect(ofFirst.Retryer).NotTo(BeIdenticalTo(ofSecond.Retryer))
+	for key, options := range map[string]cloudtrail.Options{"AKIAFIRST": ofFirst, "AKIASECOND": ofSecond} {
+		found, err := options.Credentials.Retrieve(t.Context())
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(found.AccessKeyID).To(Equal(key))
 	}
 }
 
