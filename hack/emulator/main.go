@@ -44,11 +44,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.BoolVar(&opts.PerOperationRate, "per-operation-rate", false, "give every operation a request rate of its own")
 	flags.DurationVar(&opts.Latency, "latency", 0, "time added to every answer")
 	flags.DurationVar(&opts.HistoryLag, "history-lag", 0, "how long a recorded event cannot be looked up yet")
+	flags.DurationVar(&opts.HistoryLagMax, "history-lag-max", 0, "the longest history lag, if each event has one of its own")
+	flags.DurationVar(&opts.ReadLag, "read-lag", 0, "how long reads do not show a write")
+	flags.DurationVar(&opts.ReadLagMax, "read-lag-max", 0, "the longest read lag, if each read has one of its own")
 	flags.DurationVar(&opts.ConsistencyLag, "consistency-lag", 0, "how long reads do not show a new trail")
+	flags.DurationVar(&opts.EventDelay, "event-delay", 0, "how much later than its effect the event of a call is")
+	flags.BoolVar(&opts.RepeatedCallsMoveTimes, "repeated-calls-move-times", false, "let StopLogging of a stopped trail move the time it stopped")
 	flags.DurationVar(&opts.DeliveryInterval, "delivery-interval", 0, "how often the delivery times of logging trails move on; 0: never")
 	flags.BoolVar(&opts.RecordReads, "record-reads", false, "record reads in the event history as well")
 	flags.BoolVar(&opts.RegisteredRolesOnly, "registered-roles-only", false, "let only roles be assumed that were put by the admin API")
-	flags.Int64Var(&opts.Seed, "seed", 0, "seed of faults with a probability")
+	flags.Int64Var(&opts.Seed, "seed", 0, "seed of everything random: ids, keys, lags, faults; 0: ids and keys that nobody can know")
 	var keys []cloudtrailtest.Credentials
 	flags.Func("credentials", "a further access key, as KEY:SECRET:ARN (repeatable)", func(text string) error {
 		parts := strings.SplitN(text, ":", 3)
@@ -75,12 +80,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return serve(ctx, *listen, srv, out)
 }
 
-func serve(ctx context.Context, address string, handler http.Handler, out io.Writer) error {
+func serve(ctx context.Context, address string, emulator *cloudtrailtest.Server, out io.Writer) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: emulator, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	fmt.Fprintf(out, "listening on http://%s\n", listener.Addr())
@@ -89,6 +94,7 @@ func serve(ctx context.Context, address string, handler http.Handler, out io.Wri
 		return err
 	case <-ctx.Done():
 	}
+	emulator.Close()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
 	return server.Shutdown(grace)

@@ -40,31 +40,45 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-func TestRun(t *testing.T) {
+// command is the command while it runs.
+type command struct {
+	*output
+	url   string
+	stop  func()
+	ended chan error
+}
+
+// begin runs the command on a free port.
+func begin(t *testing.T, args ...string) *command {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	out := &output{line: make(chan struct{}, 1)}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- run(ctx, []string{"--listen", "127.0.0.1:0", "--log", "--no-rate-limit", "--credentials", "K:s:arn:aws:iam::222233334444:user/u"}, out)
-	}()
+	t.Cleanup(stop)
+	c := &command{&output{line: make(chan struct{}, 1)}, "", stop, make(chan error, 1)}
+	go func() { c.ended <- run(ctx, append([]string{"--listen", "127.0.0.1:0"}, args...), c) }()
 	select {
-	case <-out.line:
+	case <-c.line:
 	case <-time.After(10 * time.Second):
 		t.Fatal("nothing printed")
 	}
-	match := regexp.MustCompile(`^listening on (http://127\.0\.0\.1:[1-9][0-9]*)\n$`).FindStringSubmatch(out.String())
+	match := regexp.MustCompile(`^listening on (http://127\.0\.0\.1:[1-9][0-9]*)\n$`).FindStringSubmatch(c.String())
 	if match == nil {
-		t.Fatalf("printed %q", out)
+		t.Fatalf("printed %q", c)
 	}
-	client := cloudtrail.New(cloudtrail.Options{
-		Region: "eu-west-1", BaseEndpoint: aws.String(match[1]), Credentials: credentials.NewStaticCredentialsProvider("K", "s", ""),
+	c.url = match[1]
+	return c
+}
+
+// client returns a client of eu-west-1.
+func (c *command) client(key, secret string) *cloudtrail.Client {
+	return cloudtrail.New(cloudtrail.Options{
+		Region: "eu-west-1", BaseEndpoint: aws.String(c.url), Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
 	})
-	created, err := client.CreateTrail(ctx, &cloudtrail.CreateTrailInput{Name: aws.String("audit"), S3BucketName: aws.String("any-bucket")})
-	if err != nil || *created.TrailARN != "arn:aws:cloudtrail:eu-west-1:222233334444:trail/audit" {
-		t.Fatal(created, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, match[1]+"/_emulator/healthz", http.NoBody)
+}
+
+// admin calls the admin API and returns its answer.
+func (c *command) admin(t *testing.T, method, path, body string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, c.url+"/_emulator/"+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,16 +86,53 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.Body.Close() != nil || !strings.Contains(string(body), "ok") {
-		t.Fatal(string(body), err)
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil || resp.Body.Close() != nil {
+		t.Fatal(string(raw), err)
 	}
-	stop()
-	if err := <-ended; err != nil {
+	return string(raw)
+}
+
+func TestRun(t *testing.T) {
+	c := begin(t, "--log", "--no-rate-limit", "--credentials", "K:s:arn:aws:iam::222233334444:user/u", "--read-lag", "1s", "--history-lag-max", "5m")
+	created, err := c.client("K", "s").CreateTrail(t.Context(), &cloudtrail.CreateTrailInput{Name: aws.String("audit"), S3BucketName: aws.String("any-bucket")})
+	if err != nil || *created.TrailARN != "arn:aws:cloudtrail:eu-west-1:222233334444:trail/audit" {
+		t.Fatal(created, err)
+	}
+	if body := c.admin(t, http.MethodGet, "healthz", ""); !strings.Contains(body, "ok") {
+		t.Fatal(body)
+	}
+	if body := strings.Join(strings.Fields(c.admin(t, http.MethodGet, "lags", "")), ""); body != `{"read":"1s","readMax":"0s","history":"0s","historyMax":"5m0s"}` {
+		t.Fatal(body)
+	}
+	c.stop()
+	if err := <-c.ended; err != nil {
 		t.Fatal(err)
 	}
-	if want := `account=222233334444 region=eu-west-1 operation=CreateTrail target="audit" result=ok key=K agent="aws-sdk-go-v2`; !strings.Contains(out.String(), want) {
-		t.Fatalf("%s does not contain %s", out, want)
+	if want := `account=222233334444 region=eu-west-1 operation=CreateTrail target="audit" result=ok key=K agent="aws-sdk-go-v2`; !strings.Contains(c.String(), want) {
+		t.Fatalf("%s does not contain %s", c, want)
+	}
+}
+
+// The command ends at once, also while calls hang.
+func TestRunEndsWhileCallsHang(t *testing.T) {
+	c := begin(t, "--log")
+	c.admin(t, http.MethodPost, "faults", `{"hang": true}`)
+	answered := make(chan error, 1)
+	go func() { _, err := c.client("test", "test").DescribeTrails(t.Context(), nil); answered <- err }()
+	for hangs := false; !hangs; hangs = strings.Contains(c.String(), "result=NoAnswer") {
+		select {
+		case <-c.line:
+		case <-time.After(10 * time.Second):
+			t.Fatal("no call")
+		}
+	}
+	c.stop()
+	if err := <-c.ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; err == nil {
+		t.Fatal("the call was answered")
 	}
 }
 

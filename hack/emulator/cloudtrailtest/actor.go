@@ -2,6 +2,7 @@ package cloudtrailtest
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 )
@@ -16,6 +17,10 @@ type Actor struct {
 	SourceIPAddress string `json:"sourceIPAddress,omitempty"`
 	UserAgent       string `json:"userAgent,omitempty"`
 	AccessKeyID     string `json:"accessKeyID,omitempty"`
+	// Bound is an actor to whom request rates and faults apply as they do in AWS: its calls use up the account's rate, may be
+	// throttled, and go wrong where a fault matches. Default: its calls always get through and use nothing up, so that a test can
+	// set a scene whatever the operator does in the meantime.
+	Bound bool `json:"bound,omitempty"`
 }
 
 // ActingAs is a server seen by an actor.
@@ -42,8 +47,9 @@ func (s *Server) As(a Actor) ActingAs {
 }
 
 // Do performs a CloudTrail operation as the actor: with the operation's own validation, errors (an *APIError) and
-// history, but without signature, rate limits, faults, hooks or a trace in Calls. Parameters and result have the names of the
-// API, such as {"Name": "audit"}.
+// history, but without signature, hooks or a trace in Calls. Parameters and result have the names of the API, such as
+// {"Name": "audit"}. Request rates and faults apply to an actor that is Bound; it never waits: a fault's latency is left out, and
+// what would hang or be cut is an error at once.
 func (a ActingAs) Do(region, operation string, params map[string]any) (map[string]any, error) {
 	s := a.server
 	if !s.regions[region] {
@@ -56,16 +62,28 @@ func (a ActingAs) Do(region, operation string, params map[string]any) (map[strin
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.perform(&call{
-		operation: operation, account: a.actor.AccountID, region: region, partition: partitionOf(region), requestID: newID(),
-		params: newMembers(fields),
+
+	c := &call{
+		operation: operation, account: a.actor.AccountID, region: region, partition: partitionOf(region), isActor: true,
+		requestID: s.chance.id(forRequestIDs, place{a.actor.AccountID, region}),
+		params:    newMembers(fields),
 		caller: caller{
 			accessKeyID: a.actor.AccessKeyID, account: a.actor.AccountID, region: region, arn: a.actor.ARN,
 			principalID: principalID(a.actor.ARN), sourceIP: a.actor.SourceIPAddress, userAgent: a.actor.UserAgent,
 		},
-	})
-	if err != nil {
+	}
+	do := func() (map[string]any, error) { return s.perform(c) }
+	var out map[string]any
+	if a.actor.Bound {
+		out, err = s.attempt(nil, c, do)
+	} else {
+		out, err = do()
+	}
+	switch {
+	case err != nil:
 		return nil, err
+	case c.cutBody:
+		return nil, io.ErrUnexpectedEOF
 	}
 	return viaJSON(out)
 }

@@ -26,6 +26,10 @@ func (s *Server) adminHandler() http.Handler {
 	handle("POST /_emulator/faults", s.adminInject)
 	handle("PUT /_emulator/faults", s.adminInject)
 	handle("DELETE /_emulator/faults", s.adminClearFaults)
+	handle("GET /_emulator/lags", func(*http.Request) (any, error) { return showLags(s.Lags()), nil })
+	handle("PUT /_emulator/lags", s.adminLags)
+	handle("POST /_emulator/sessions/revoke", func(r *http.Request) (any, error) { return ofRole(r, s.RevokeSessions) })
+	handle("POST /_emulator/sessions/expire", func(r *http.Request) (any, error) { return ofRole(r, s.ExpireSessions) })
 	handle("GET /_emulator/organization", func(*http.Request) (any, error) { return s.organization(), nil })
 	handle("PUT /_emulator/organization", func(r *http.Request) (any, error) { return take(r, s.SetOrganization) })
 	handle("DELETE /_emulator/organization", func(*http.Request) (any, error) { s.SetOrganization(Organization{}); return done() })
@@ -167,19 +171,10 @@ func (s *Server) adminDelivery(r *http.Request) (any, error) {
 
 // adminFault is a Fault in JSON, with its latency as a text such as 250ms.
 type adminFault struct {
-	ID             string  `json:"id,omitempty"`
-	Operation      string  `json:"operation,omitempty"`
-	AccountID      string  `json:"accountID,omitempty"`
-	Region         string  `json:"region,omitempty"`
-	Code           string  `json:"code,omitempty"`
-	Message        string  `json:"message,omitempty"`
-	Status         int     `json:"status,omitempty"`
-	Times          int     `json:"times,omitempty"`
-	Left           int     `json:"left,omitempty"`
-	Probability    float64 `json:"probability,omitempty"`
-	Latency        string  `json:"latency,omitempty"`
-	DropConnection bool    `json:"dropConnection,omitempty"`
-	DropAfter      bool    `json:"dropAfter,omitempty"`
+	ID string `json:"id,omitempty"`
+	Fault
+	Left    int    `json:"left,omitempty"`
+	Latency string `json:"latency,omitempty"`
 }
 
 func (s *Server) adminInject(r *http.Request) (any, error) {
@@ -187,19 +182,15 @@ func (s *Server) adminInject(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := Fault{
-		Operation: in.Operation, AccountID: in.AccountID, Region: in.Region, Code: in.Code, Message: in.Message, Status: in.Status,
-		Times: in.Times, Probability: in.Probability, DropConnection: in.DropConnection, DropAfter: in.DropAfter,
-	}
 	if in.Latency != "" {
-		if f.Latency, err = time.ParseDuration(in.Latency); err != nil {
+		if in.Fault.Latency, err = time.ParseDuration(in.Latency); err != nil {
 			return nil, fmt.Errorf("%w: %w", errUsage, err)
 		}
 	}
-	if f.Code == "" && f.Latency == 0 && !f.DropConnection && !f.DropAfter {
-		return nil, fmt.Errorf("%w: a fault needs code, latency, dropConnection or dropAfter", errUsage)
+	if !in.Fault.does() {
+		return nil, fmt.Errorf("%w: a fault needs code, status, latency, hang, dropConnection, dropAfter, cutBody or notApplied", errUsage)
 	}
-	return map[string]string{"id": s.Inject(f)}, nil
+	return map[string]string{"id": s.Inject(in.Fault)}, nil
 }
 
 func (s *Server) adminClearFaults(r *http.Request) (any, error) {
@@ -218,17 +209,62 @@ func (s *Server) listFaults() []adminFault {
 	defer s.mu.Unlock()
 	out := make([]adminFault, 0, len(s.faults))
 	for _, f := range s.faults {
-		one := adminFault{
-			ID: f.id, Operation: f.Operation, AccountID: f.AccountID, Region: f.Region, Code: f.Code, Message: f.Message,
-			Status: f.Status, Times: f.Times, Left: f.left, Probability: f.Probability,
-			DropConnection: f.DropConnection, DropAfter: f.DropAfter,
-		}
-		if f.Latency > 0 {
-			one.Latency = f.Latency.String()
+		one := adminFault{ID: f.id, Fault: f.Fault, Left: f.left}
+		if f.Fault.Latency > 0 {
+			one.Latency = f.Fault.Latency.String()
 		}
 		out = append(out, one)
 	}
 	return out
+}
+
+// adminLags are Lags in JSON, as texts such as 250ms.
+type adminLags struct {
+	Read       string `json:"read"`
+	ReadMax    string `json:"readMax"`
+	History    string `json:"history"`
+	HistoryMax string `json:"historyMax"`
+}
+
+func showLags(l Lags) adminLags {
+	return adminLags{l.Read.String(), l.ReadMax.String(), l.History.String(), l.HistoryMax.String()}
+}
+
+// adminLags sets the lags; those that are left out become none.
+func (s *Server) adminLags(r *http.Request) (any, error) {
+	in, err := decode[adminLags](r, nil)
+	if err != nil {
+		return nil, err
+	}
+	var l Lags
+	for _, one := range []struct {
+		text string
+		to   *time.Duration
+	}{{in.Read, &l.Read}, {in.ReadMax, &l.ReadMax}, {in.History, &l.History}, {in.HistoryMax, &l.HistoryMax}} {
+		if one.text == "" {
+			continue
+		}
+		if *one.to, err = time.ParseDuration(one.text); err != nil {
+			return nil, fmt.Errorf("%w: %w", errUsage, err)
+		}
+	}
+	s.SetLags(l)
+	return done()
+}
+
+// ofRole does something with the sessions of the role that the request names.
+func ofRole(r *http.Request, do func(roleARN string)) (any, error) {
+	in, err := decode[struct {
+		RoleARN string `json:"roleARN"`
+	}](r, nil)
+	if err != nil {
+		return nil, err
+	}
+	if in.RoleARN == "" {
+		return nil, fmt.Errorf("%w: roleARN is required", errUsage)
+	}
+	do(in.RoleARN)
+	return done()
 }
 
 func (s *Server) organization() Organization {

@@ -23,9 +23,11 @@ type Credentials struct {
 	AccountID string `json:"accountID"`
 	// ARN is who the key belongs to: a user, a role session or an account's root. Default: a user named as the key.
 	ARN string `json:"arn"`
+	// Inactive is a key that is switched off: it is rejected as if it did not exist.
+	Inactive bool `json:"inactive,omitempty"`
 }
 
-// AddCredentials makes an access key known, replacing one of the same id.
+// AddCredentials makes an access key known, replacing one of the same id: from then on the key belongs to whom c says.
 func (s *Server) AddCredentials(c Credentials) {
 	if c.AccountID == "" {
 		if a, ok := parseARN(c.ARN); ok {
@@ -113,7 +115,11 @@ func (s *Server) authenticate(r *http.Request, body []byte, service string) (cal
 func (s *Server) identify(who *caller) (secret, token string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	invalid := fail("UnrecognizedClientException", "The security token included in the request is invalid.")
 	if c, ok := s.credentials[who.accessKeyID]; ok {
+		if c.Inactive {
+			return "", "", invalid
+		}
 		who.account, who.arn, who.principalID = c.AccountID, c.ARN, principalID(c.ARN)
 		return c.SecretAccessKey, c.SessionToken, nil
 	}
@@ -121,7 +127,7 @@ func (s *Server) identify(who *caller) (secret, token string, err error) {
 		who.account, who.arn, who.principalID, who.session = session.account, session.arn, session.principalID, session
 		return session.secret, session.token, nil
 	}
-	return "", "", fail("UnrecognizedClientException", "The security token included in the request is invalid.")
+	return "", "", invalid
 }
 
 func parseAuthorization(header string) (signature, error) {
@@ -247,12 +253,19 @@ func principalID(arn string) string {
 		return a.account
 	case "assumed-role":
 		role, session, _ := strings.Cut(rest, "/")
-		return roleID(a.account, role) + ":" + session
+		return roleID(a.account, role, 0) + ":" + session
 	}
 	return "AIDA" + uniqueID(arn)
 }
 
-func roleID(account, role string) string { return "AROA" + uniqueID(account+"/"+role) }
+// roleID is the unique id of a role after as many of the same name were deleted.
+func roleID(account, role string, deleted int) string {
+	name := account + "/" + role
+	if deleted > 0 {
+		name = fmt.Sprintf("%s#%d", name, deleted)
+	}
+	return "AROA" + uniqueID(name)
+}
 
 // uniqueID returns 17 characters of IAM's alphabet that stand for s.
 func uniqueID(s string) string {

@@ -1,6 +1,7 @@
 package cloudtrailtest
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -13,7 +14,8 @@ type Call struct {
 	AccountID string `json:"accountID"`
 	Region    string `json:"region"`
 	Operation string `json:"operation"`
-	// Error is the code of the error that was answered, "" for success, ConnectionReset for an injected reset.
+	// Error is the code of the error that was answered, "" for success. For what a fault did to the connection or put in front of
+	// AWS it is ConnectionReset, NoAnswer or Status and a number.
 	Error       string `json:"error,omitempty"`
 	AccessKeyID string `json:"accessKeyID"`
 	UserAgent   string `json:"userAgent"`
@@ -67,21 +69,38 @@ func (s *Server) OnLog(log func(Call)) {
 	s.logger = log
 }
 
-func (s *Server) enter() (n int, before, after func(string, int)) {
+// enter counts a call that executes and returns the hooks around it. Actors' calls have none.
+func (s *Server) enter(c *call) (n int, before, after func(string, int)) {
+	none := func(string, int) {}
+	if c.isActor {
+		return 0, none, none
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ordinal++
-	return s.ordinal, s.before, s.after
+	before, after = s.before, s.after
+	if before == nil {
+		before = none
+	}
+	if after == nil {
+		after = none
+	}
+	return s.ordinal, before, after
 }
 
-// record counts a call and keeps it.
+// record counts a call and keeps it, unless it is an actor's.
 func (s *Server) record(c *call, err error) {
+	if c.isActor {
+		return
+	}
 	entry := Call{
 		Time: s.now(), AccountID: c.account, Region: c.region, Operation: c.operation,
 		AccessKeyID: c.caller.accessKeyID, UserAgent: c.caller.userAgent, Params: c.params.fields, Target: c.target(),
 	}
-	if e := asAPIError(err); e != nil {
-		entry.Error = e.Code
+	if b, ok := errors.AsType[*broken](err); ok {
+		entry.Error = b.what
+	} else if err != nil {
+		entry.Error = asAPIError(err).Code
 	}
 	s.mu.Lock()
 	s.counts[c.operation]++
@@ -96,6 +115,18 @@ func (s *Server) record(c *call, err error) {
 	if logger != nil {
 		logger(entry)
 	}
+}
+
+// role returns the role that the request names, "" for none.
+func (c *call) role() string {
+	if c.operation != "AssumeRole" {
+		return ""
+	}
+	role, ok := c.params.fields["RoleArn"].(string)
+	if !ok {
+		return ""
+	}
+	return role
 }
 
 // target returns the trail or role that the request names.

@@ -95,17 +95,42 @@ var defaultMessages = map[string]string{
 }
 
 // defaultMessage returns what AWS says with a code when an injected fault does not.
-func defaultMessage(code, callerARN, operation string) string {
+func (c *call) defaultMessage(code string) string {
 	if m, ok := defaultMessages[code]; ok {
 		return m
 	}
 	if code == "AccessDeniedException" || code == "AccessDenied" {
-		service := "cloudtrail"
-		if _, ok := operations[operation]; !ok {
-			service = "sts"
-		}
-		return fmt.Sprintf("User: %s is not authorized to perform: %s:%s because no identity-based policy allows the %s:%s action",
-			callerARN, service, operation, service, operation)
+		return c.denial("because no identity-based policy allows the " + c.action() + " action")
 	}
 	return strings.TrimSuffix(code, "Exception")
+}
+
+// denial is the message of a call that IAM denies, with the reason at its end.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+func (c *call) denial(reason string) string {
+	on := ""
+	if resource := c.resource(); resource != "" {
+		on = " on resource: " + resource
+	}
+	return fmt.Sprintf("User: %s is not authorized to perform: %s%s %s", c.caller.arn, c.action(), on, reason)
+}
+
+// action is the permission that the call needs.
+func (c *call) action() string {
+	if _, ok := operations[c.operation]; ok {
+		return "cloudtrail:" + c.operation
+	}
+	return "sts:" + c.operation
+}
+
+// resource is the ARN of what IAM judges the call by: the trail or the role that it names, "" for what is not about one.
+func (c *call) resource() string {
+	ident := c.target()
+	switch {
+	case ident == "", c.operation == "DescribeTrails":
+		return ""
+	case strings.HasPrefix(ident, "arn:"):
+		return ident
+	}
+	return trailARN(c.region, c.account, ident)
 }

@@ -42,8 +42,9 @@ func (s *Server) putEventConfiguration(c *call) (map[string]any, error) {
 	if err := validAggregations(configurations); err != nil {
 		return nil, err
 	}
-	t.aggregations, t.updated = configurations, c.now
-	return t.configurationFields(), nil
+	n := *t
+	n.aggregations, n.updated = configurations, c.now
+	return s.commit(c, t, &n).configurationFields(), nil
 }
 
 func (t *trail) configurationFields() map[string]any {

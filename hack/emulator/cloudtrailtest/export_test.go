@@ -2,3 +2,18 @@ package cloudtrailtest
 
 // HexSum is the payload hash of a signature.
 var HexSum = hexSum
+
+// Remembered is how many former states, sessions and events the server keeps.
+func (s *Server) Remembered() (states, sessions, events int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.accounts {
+		for _, past := range a.past {
+			states += len(past)
+		}
+	}
+	for _, l := range s.history {
+		events += len(l.events)
+	}
+	return max(states, len(s.pastQueue)), len(s.sessions), events
+}

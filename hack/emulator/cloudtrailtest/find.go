@@ -33,7 +33,11 @@ func (s *Server) findByName(c *call, name string, want access) (*trail, error) {
 		return nil, err
 	}
 	a := s.account(c.account)
-	if t := a.home[c.region][name]; t != nil {
+	t := a.home[c.region][name]
+	if want == toRead && c.age > 0 {
+		t = s.seen(c, c.account, trailARN(c.region, c.account, name))
+	}
+	if t != nil {
 		return t, nil
 	}
 	if t := a.multi[shadowKey(c.region, name)]; t != nil && want == toWrite {
@@ -48,6 +52,10 @@ func (s *Server) findByARN(c *call, ident string, want access) (*trail, error) {
 		return nil, err
 	}
 	t := s.byARN[ident]
+	if want == toRead && c.age > 0 {
+		a, _ := parseARN(ident)
+		t = s.seen(c, a.account, ident)
+	}
 	switch {
 	case t == nil, t.owner != c.account && !s.sees(c.account, t):
 		return nil, unknownTrail(ident, c.account)

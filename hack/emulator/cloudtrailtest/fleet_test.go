@@ -47,9 +47,10 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 // fleet fills an emulator with trails over accounts, five each.
-func fleet(b *testing.B, trails int) *cloudtrailtest.Server {
+func fleet(b *testing.B, trails int, opts cloudtrailtest.Options) *cloudtrailtest.Server {
 	b.Helper()
-	srv := cloudtrailtest.New(cloudtrailtest.Options{OpenResources: true, NoRateLimit: true, NoCallLog: true})
+	opts.OpenResources, opts.NoCallLog = true, true
+	srv := cloudtrailtest.New(opts)
 	for i := range trails {
 		account := fmt.Sprintf("%012d", i/5+1)
 		_, err := srv.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/u"}).Do(region, "CreateTrail", map[string]any{
@@ -63,24 +64,44 @@ func fleet(b *testing.B, trails int) *cloudtrailtest.Server {
 	return srv
 }
 
-// BenchmarkFleet measures one signed DescribeTrails among 10,000 trails in 2,000 accounts.
+// BenchmarkFleet measures one signed call among 10,000 trails in 2,000 accounts, with request rates, a call of each account in turn.
 func BenchmarkFleet(b *testing.B) {
-	srv := fleet(b, 10_000)
-	signer := v4.NewSigner()
-	body := []byte("{}")
-	b.ResetTimer()
-	for i := range b.N {
-		req := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://emulator/", bytes.NewReader(body))
-		req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-		req.Header.Set("X-Amz-Target", "CloudTrail_20131101.DescribeTrails")
-		creds := aws.Credentials{AccessKeyID: fmt.Sprintf("AK%012d", i%2000+1), SecretAccessKey: "s"}
-		if err := signer.SignHTTP(ctx, creds, req, cloudtrailtest.HexSum(body), "cloudtrail", region, time.Now()); err != nil {
-			b.Fatal(err)
-		}
-		rec := httptest.NewRecorder()
-		srv.ServeHTTP(rec, req)
-		if rec.Code != http.StatusOK {
-			b.Fatal(rec.Body)
-		}
+	for _, c := range []struct {
+		name, operation, body string
+		opts                  cloudtrailtest.Options
+	}{
+		{"read", "DescribeTrails", "{}", cloudtrailtest.Options{}},
+		{"read that lags", "DescribeTrails", "{}", cloudtrailtest.Options{ReadLagMax: time.Hour}},
+		{"write", "StartLogging", `{"Name":"trail-0"}`, cloudtrailtest.Options{MaxHistory: 100}},
+		{"write seen late", "StartLogging", `{"Name":"trail-0"}`, cloudtrailtest.Options{MaxHistory: 100, ReadLagMax: time.Minute}},
+		{"lookup", "LookupEvents", `{"MaxResults":5}`, cloudtrailtest.Options{}},
+		{"seeded", "DescribeTrails", "{}", cloudtrailtest.Options{Seed: 1}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			now := newClock()
+			c.opts.Now = now.Now
+			srv := fleet(b, 10_000, c.opts)
+			signer := v4.NewSigner()
+			body := []byte(c.body)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				if i%2000 == 0 {
+					now.add(time.Second)
+				}
+				req := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://emulator/", bytes.NewReader(body))
+				req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+				req.Header.Set("X-Amz-Target", "CloudTrail_20131101."+c.operation)
+				creds := aws.Credentials{AccessKeyID: fmt.Sprintf("AK%012d", i%2000+1), SecretAccessKey: "s"}
+				if err := signer.SignHTTP(ctx, creds, req, cloudtrailtest.HexSum(body), "cloudtrail", region, time.Now()); err != nil {
+					b.Fatal(err)
+				}
+				rec := httptest.NewRecorder()
+				srv.ServeHTTP(rec, req)
+				if rec.Code != http.StatusOK {
+					b.Fatal(rec.Body)
+				}
+			}
+		})
 	}
 }

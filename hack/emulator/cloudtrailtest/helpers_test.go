@@ -1,12 +1,15 @@
 package cloudtrailtest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -63,17 +66,66 @@ type emulator struct {
 // start runs an emulator. Request rates are off unless asked for by withRates.
 func start(t *testing.T, change ...func(*cloudtrailtest.Options)) *emulator {
 	t.Helper()
+	e := direct(change...)
+	ts := httptest.NewServer(e.Server)
+	t.Cleanup(ts.Close)
+	t.Cleanup(e.Close) // First, so that nothing hangs.
+	e.url, e.http = ts.URL, cloudtrailtest.NewHTTPClient()
+	t.Cleanup(e.http.CloseIdleConnections)
+	return e
+}
+
+// direct makes an emulator that is called without a network. Request rates are off unless asked for by withRates.
+func direct(change ...func(*cloudtrailtest.Options)) *emulator {
 	c := newClock()
 	opts := cloudtrailtest.Options{Now: c.Now, OpenResources: true, NoRateLimit: true}
 	for _, f := range change {
 		f(&opts)
 	}
 	srv := cloudtrailtest.New(opts)
-	ts := httptest.NewServer(srv)
-	t.Cleanup(ts.Close)
-	client := cloudtrailtest.NewHTTPClient()
-	t.Cleanup(client.CloseIdleConnections)
-	return &emulator{srv, ts.URL, c, client}
+	return &emulator{srv, "http://emulator", c, srv.Client()}
+}
+
+// answer is one HTTP answer, or what went wrong on its way.
+type answer struct {
+	status  string
+	headers http.Header
+	body    string
+	wrong   string
+}
+
+// recorder keeps every answer, to the byte.
+type recorder struct {
+	http.RoundTripper
+	answers []answer
+}
+
+// record keeps the answers from now on.
+func (e *emulator) record() *recorder {
+	r := &recorder{RoundTripper: e.http.Transport}
+	e.http.Transport = r
+	return r
+}
+
+// RoundTrip records the answer.
+func (r *recorder) RoundTrip(in *http.Request) (*http.Response, error) {
+	out, err := r.RoundTripper.RoundTrip(in)
+	if err != nil {
+		r.answers = append(r.answers, answer{wrong: err.Error()})
+		return nil, err
+	}
+	raw, err := io.ReadAll(out.Body)
+	if closed := out.Body.Close(); err == nil {
+		err = closed
+	}
+	one := answer{status: out.Status, headers: out.Header, body: string(raw)}
+	out.Body = io.NopCloser(bytes.NewReader(raw))
+	if err != nil {
+		one.wrong = err.Error()
+		out.Body = io.NopCloser(io.MultiReader(bytes.NewReader(raw), iotest.ErrReader(err)))
+	}
+	r.answers = append(r.answers, one)
+	return out, nil
 }
 
 // in returns a client of a region with the default credentials, which does not retry.

@@ -12,9 +12,11 @@ const historyDays = 90
 
 // event is one recorded call. The document is made when it is looked up.
 type event struct {
-	id        string
-	seq       uint64
-	time      time.Time
+	id   string
+	seq  uint64
+	time time.Time
+	// shown is when the event can first be looked up.
+	shown     time.Time
 	name      string
 	source    string
 	readOnly  bool
@@ -29,45 +31,59 @@ type event struct {
 type eventResource struct{ kind, name string }
 
 // timeline is the events of an account and region, oldest first.
-type timeline struct{ events []*event }
+type timeline struct {
+	events []*event
+	seq    uint64
+}
 
-// add puts an event where its time belongs: a test's clock may go back.
-func (l *timeline) add(e *event, limit int) {
+// add puts an event where its time belongs: a test's clock may go back. The oldest events go when there are more than limit, and
+// when they are too old to be looked up.
+func (l *timeline) add(e *event, limit int, oldest time.Time) {
+	l.seq++
+	e.seq = l.seq
 	at := len(l.events)
 	for at > 0 && l.events[at-1].time.After(e.time) {
 		at--
 	}
 	l.events = slices.Insert(l.events, at, e)
-	if limit > 0 && len(l.events) > limit {
-		l.events = slices.Delete(l.events, 0, len(l.events)-limit)
+
+	gone := 0
+	if limit > 0 {
+		gone = max(0, len(l.events)-limit)
 	}
+	for gone < len(l.events) && l.events[gone].time.Before(oldest) {
+		gone++
+	}
+	clear(l.events[:gone])
+	l.events = l.events[gone:]
 }
 
 // file records a call in the caller's account and region: writes always, reads where the options say so. The caller holds
 // the lock.
 func (s *Server) file(c *call, out map[string]any, err *APIError) {
 	op, isCloudTrail := operations[c.operation]
-	readOnly := op.readOnly || !isCloudTrail
+	readOnly := op.kind != write
 	if readOnly && !s.opts.RecordReads || c.account == "" {
 		return
 	}
-	s.eventSeq++
+	at := place{c.account, c.region}
 	e := &event{
-		id: newID(), seq: s.eventSeq, time: c.now.Truncate(time.Second), name: c.operation, source: "cloudtrail.amazonaws.com",
+		id: s.chance.id(forEventIDs, at), name: c.operation, source: "cloudtrail.amazonaws.com",
+		time:     c.now.Add(s.opts.EventDelay).Truncate(time.Second),
 		readOnly: readOnly, caller: c.caller, requestID: c.requestID, request: c.params.fields, err: err,
 		resources: c.eventResources(),
 	}
+	e.shown = e.time.Add(s.chance.between(forHistory, at, s.lags.History, s.lags.HistoryMax))
 	if !isCloudTrail {
 		e.source = "sts.amazonaws.com"
 	}
 	if !readOnly && err == nil && out != nil {
 		e.response = out
 	}
-	at := place{c.account, c.region}
 	if s.history[at] == nil {
 		s.history[at] = &timeline{}
 	}
-	s.history[at].add(e, s.opts.MaxHistory)
+	s.history[at].add(e, s.opts.MaxHistory, c.now.AddDate(0, 0, -historyDays))
 }
 
 // fileFailure records a call that failed before its handler.
@@ -132,7 +148,7 @@ func (e *event) document() string {
 	doc := map[string]any{
 		"eventVersion": "1.11", "userIdentity": e.caller.identity(), "eventTime": e.time.UTC().Format(time.RFC3339),
 		"eventSource": e.source, "eventName": e.name, "awsRegion": e.caller.region, "sourceIPAddress": e.caller.sourceIP,
-		"userAgent": e.caller.userAgent, "requestParameters": lowered(e.request), "responseElements": lowered(e.response),
+		"userAgent": e.caller.userAgent, "requestParameters": lowered(e.request), "responseElements": loweredResponse(e.response),
 		"requestID": e.requestID, "eventID": e.id, "readOnly": e.readOnly, "eventType": "AwsApiCall",
 		"managementEvent": true, "recipientAccountId": e.caller.account, "eventCategory": "Management",
 	}
@@ -148,8 +164,16 @@ func (e *event) document() string {
 	return string(raw)
 }
 
-// lowered is a structure with its members' names as the history has them, or null for none.
+// lowered is a request, as it came, with its members' names as the history has them, or null for none.
 func lowered(fields map[string]any) any {
+	if len(fields) == 0 {
+		return nil
+	}
+	return lowerAll(fields)
+}
+
+// loweredResponse does the same for an answer, which has structures of its own.
+func loweredResponse(fields map[string]any) any {
 	if len(fields) == 0 {
 		return nil
 	}
@@ -157,7 +181,7 @@ func lowered(fields map[string]any) any {
 	if err != nil {
 		return nil
 	}
-	return lowerAll(normal)
+	return lowered(normal)
 }
 
 func lowerAll(v any) any {
@@ -189,10 +213,10 @@ func (w caller) identity() map[string]any {
 		out["type"] = "Root"
 	case "assumed-role":
 		role, _, _ := strings.Cut(rest, "/")
-		issuer := arn{a.partition, "iam", "", a.account, "role/" + role}.String()
+		issuer, id := arn{a.partition, "iam", "", a.account, "role/" + role}.String(), roleID(a.account, role, 0)
 		created := ""
 		if w.session != nil {
-			issuer, created = w.session.roleARN, w.session.issued.UTC().Format(time.RFC3339)
+			issuer, id, created = w.session.roleARN, w.session.roleID(), w.session.issued.UTC().Format(time.RFC3339)
 		}
 		attributes := map[string]any{"mfaAuthenticated": "false"}
 		if created != "" {
@@ -201,7 +225,7 @@ func (w caller) identity() map[string]any {
 		out["type"] = "AssumedRole"
 		out["sessionContext"] = map[string]any{
 			"sessionIssuer": map[string]any{
-				"type": "Role", "principalId": roleID(a.account, role), "arn": issuer, "accountId": a.account, "userName": role,
+				"type": "Role", "principalId": id, "arn": issuer, "accountId": a.account, "userName": role,
 			},
 			"attributes": attributes,
 		}

@@ -38,7 +38,11 @@ func (s *Server) getInsightSelectors(c *call) (map[string]any, error) {
 	if len(t.insights) == 0 {
 		return nil, fail("InsightNotEnabledException", "Trail %s does not have Insights enabled. Edit the trail settings to enable Insights, and then try the operation again.", t.name)
 	}
-	return map[string]any{"TrailARN": t.arn, "InsightSelectors": t.insights}, nil
+	return t.insightFields(), nil
+}
+
+func (t *trail) insightFields() map[string]any {
+	return map[string]any{"TrailARN": t.arn, "InsightSelectors": t.insights}
 }
 
 // putInsightSelectors replaces the trail's Insights; an empty list turns them off.
@@ -66,8 +70,9 @@ func (s *Server) putInsightSelectors(c *call) (map[string]any, error) {
 			return nil, err
 		}
 	}
-	t.insights, t.updated = selectors, c.now
-	return map[string]any{"TrailARN": t.arn, "InsightSelectors": t.insights}, nil
+	n := *t
+	n.insights, n.updated = selectors, c.now
+	return s.commit(c, t, &n).insightFields(), nil
 }
 
 // readInsights reads selectors; without event categories they are for management events.

@@ -1,9 +1,6 @@
 package cloudtrailtest
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // Request rates per account and region, of https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html.
 const (
@@ -29,30 +26,21 @@ type bucket struct {
 	filled time.Time
 }
 
-// rateOf returns the class of an operation and its rate a second.
-func (s *Server) rateOf(op string) (class string, rate float64) {
-	switch {
-	case op == "LookupEvents":
-		class, rate = "lookup", lookupRate
-	case strings.HasPrefix(op, "Get"), strings.HasPrefix(op, "Describe"), strings.HasPrefix(op, "List"):
-		class, rate = "read", readRate
-	default:
-		class, rate = "write", writeRate
-	}
-	if s.opts.PerOperationRate {
-		class = op
-	}
-	return class, rate
-}
+// rates are the requests a second of each kind of operation.
+var rates = map[kind]float64{read: readRate, lookup: lookupRate, write: writeRate}
 
 // spend takes one request out of the rate of its class, or answers that there is none left. STS has no rate here.
 func (s *Server) spend(c *call) error {
-	if _, isCloudTrail := operations[c.operation]; !isCloudTrail || s.opts.NoRateLimit {
+	op, isCloudTrail := operations[c.operation]
+	if !isCloudTrail || s.opts.NoRateLimit {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	class, rate := s.rateOf(c.operation)
+	rate, class := rates[op.kind], string(op.kind)
+	if s.opts.PerOperationRate {
+		class = c.operation
+	}
 	key, now := limitKey{place{c.account, c.region}, class}, s.now()
 	b := s.limits[key]
 	if b == nil {

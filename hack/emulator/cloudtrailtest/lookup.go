@@ -66,7 +66,7 @@ func (s *Server) lookupEvents(c *call) (map[string]any, error) {
 			return false
 		case q.Start != nil && e.time.Before(*q.Start), q.End != nil && e.time.After(*q.End):
 			return false
-		case e.time.Before(c.now.AddDate(0, 0, -historyDays)), c.now.Before(e.time.Add(s.opts.HistoryLag)):
+		case e.time.Before(c.now.AddDate(0, 0, -historyDays)), c.now.Before(e.shown):
 			return false
 		case after != nil && (e.time.After(after.Time) || e.time.Equal(after.Time) && e.seq >= after.Seq):
 			return false

@@ -98,7 +98,7 @@ func TestHistoryOfAFailure(t *testing.T) {
 	e.Inject(cloudtrailtest.Fault{Operation: "DeleteTrail", Code: "AccessDeniedException", Times: 1})
 	_, err = c.DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String("gone")})
 	wants(t, err, "AccessDeniedException")
-	equal(t, "message", message(err), "User: arn:aws:iam::111122223333:user/operator is not authorized to perform: cloudtrail:DeleteTrail because no identity-based policy allows the cloudtrail:DeleteTrail action")
+	equal(t, "message", message(err), "User: arn:aws:iam::111122223333:user/operator is not authorized to perform: cloudtrail:DeleteTrail on resource: arn:aws:cloudtrail:eu-west-1:111122223333:trail/gone because no identity-based policy allows the cloudtrail:DeleteTrail action")
 	events := lookup(t, c, cloudtrail.LookupEventsInput{})
 	same(t, "events", eventNames(events), "DeleteTrail", "StopLogging")
 	denied, missing := document(t, events[0]), document(t, events[1])

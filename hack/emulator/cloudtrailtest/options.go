@@ -20,14 +20,25 @@ type Options struct {
 	PerOperationRate bool
 	// Latency is added to every answer, by the wall clock.
 	Latency time.Duration
-	// HistoryLag is how long a recorded event cannot be looked up yet. AWS: "within about 5 minutes", at times 15.
-	HistoryLag time.Duration
+	// HistoryLag is how long a recorded event cannot be looked up yet. AWS: "within about 5 minutes", at times 15. With a
+	// longer HistoryLagMax, each event has a lag of its own between the two: see Lags.
+	HistoryLag, HistoryLagMax time.Duration
+	// ReadLag is how far behind the truth the reads of trails are, of everything and not only of new trails. With a longer
+	// ReadLagMax, each read has a lag of its own between the two: see Lags.
+	ReadLag, ReadLagMax time.Duration
 	// ConsistencyLag is how long DescribeTrails, ListTrails, GetTrail and ListTags do not show a new trail.
 	ConsistencyLag time.Duration
+	// EventDelay is how much later than its effect a call is completed. The time of its event is "the date and time the request
+	// was completed", so with a delay it may be a second after the StopLoggingTime of GetTrailStatus.
+	EventDelay time.Duration
+	// RepeatedCallsMoveTimes lets StartLogging of a trail that is logging move StartLoggingTime, and StopLogging of one that is
+	// not logging move StopLoggingTime. AWS does not document it; by the wording of the two fields, they stay.
+	RepeatedCallsMoveTimes bool
 	// DeliveryInterval advances the delivery times of logging trails: every so often on the emulator's clock something has
 	// been delivered. 0: delivery times are only those that SetDelivery sets, so that a quiet fleet stays quiet.
 	DeliveryInterval time.Duration
-	// Seed is the seed of faults with a probability.
+	// Seed decides everything random: faults with a probability, lags, and all ids, keys and tokens. Two servers of the same
+	// seed answer the same requests at the same times alike, to the byte. 0: ids, keys and tokens that nobody can know.
 	Seed int64
 	// RecordReads records reads in the history as well, not only writes.
 	RecordReads bool
@@ -44,6 +55,8 @@ type Options struct {
 	// ListTrailsPageSize is the length of a page of ListTrails, which AWS does not document. Default 100.
 	ListTrailsPageSize int
 }
+
+func (o Options) lags() Lags { return Lags{o.ReadLag, o.ReadLagMax, o.HistoryLag, o.HistoryLagMax} }
 
 func (o Options) withDefaults() Options {
 	if o.Now == nil {

@@ -1,6 +1,7 @@
 package cloudtrailtest
 
 import (
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -109,8 +110,9 @@ func (s *Server) putEventSelectors(c *call) (map[string]any, error) {
 	if len(basic) == 1 && basic[0].isDefault() {
 		basic = nil
 	}
-	t.basic, t.advanced, t.updated = basic, advanced, c.now
-	return t.selectorFields(), nil
+	n := *t
+	n.basic, n.advanced, n.updated = basic, advanced, c.now
+	return s.commit(c, t, &n).selectorFields(), nil
 }
 
 func readBasic(in []members) []EventSelector {
@@ -217,11 +219,11 @@ func readAdvanced(in []members) []AdvancedEventSelector {
 	return out
 }
 
-// operators returns the operators' values by name.
-func (f *FieldSelector) operators() map[string]*[]string {
-	return map[string]*[]string{
-		"Equals": &f.Equals, "StartsWith": &f.StartsWith, "EndsWith": &f.EndsWith,
-		"NotEquals": &f.NotEquals, "NotStartsWith": &f.NotStartsWith, "NotEndsWith": &f.NotEndsWith,
+// operators returns the operators' values by name, in an order of their own: it decides which of two errors is answered.
+func (f *FieldSelector) operators() iter.Seq2[string, *[]string] {
+	return func(yield func(string, *[]string) bool) {
+		_ = yield("Equals", &f.Equals) && yield("StartsWith", &f.StartsWith) && yield("EndsWith", &f.EndsWith) &&
+			yield("NotEquals", &f.NotEquals) && yield("NotStartsWith", &f.NotStartsWith) && yield("NotEndsWith", &f.NotEndsWith)
 	}
 }
 

@@ -32,7 +32,8 @@ func (s *Server) SetDelivery(arn string, d Delivery) bool {
 	if t == nil {
 		return false
 	}
-	now := &t.delivery
+	n := *t
+	now := &n.delivery
 	for _, one := range []struct {
 		channel *channel
 		err     *string
@@ -46,6 +47,7 @@ func (s *Server) SetDelivery(arn string, d Delivery) bool {
 		set(&one.channel.err, one.err)
 		set(&one.channel.time, one.time)
 	}
+	s.replace(t, &n, s.now())
 	return true
 }
 
@@ -99,13 +101,11 @@ func (s *Server) getTrailStatus(c *call) (map[string]any, error) {
 	out := map[string]any{
 		"IsLogging": t.logging,
 		// The fields that are "no longer in use" are still answered.
-		"LatestDeliveryAttemptTime": "", "LatestNotificationAttemptTime": "",
-		"LatestDeliveryAttemptSucceeded": "", "LatestNotificationAttemptSucceeded": "",
 		"TimeLoggingStarted": legacyTime(t.started), "TimeLoggingStopped": legacyTime(t.stopped),
 	}
 	putTime(out, "StartLoggingTime", t.started)
 	putTime(out, "StopLoggingTime", t.stopped)
-	d := s.delivered(t, c.now)
+	d := s.delivered(t, c.asOf())
 	for name, one := range map[string]channel{
 		"LatestDelivery": d.s3, "LatestNotification": d.sns, "LatestDigestDelivery": d.digest, "LatestCloudWatchLogsDelivery": d.logs,
 	} {
@@ -114,8 +114,9 @@ func (s *Server) getTrailStatus(c *call) (map[string]any, error) {
 			out[name+"Error"] = one.err
 		}
 	}
-	out["LatestDeliveryAttemptTime"] = legacyTime(d.s3.time)
-	out["LatestNotificationAttemptTime"] = legacyTime(d.sns.time)
+	for name, one := range map[string]channel{"LatestDeliveryAttempt": d.s3, "LatestNotificationAttempt": d.sns} {
+		out[name+"Time"], out[name+"Succeeded"] = legacyTime(one.time), legacyTime(one.time)
+	}
 	return out, nil
 }
 

@@ -45,7 +45,8 @@ type settings struct {
 	globalEvents, multiRegion, validation, orgTrail bool
 }
 
-// trail is a trail as it is stored. Lists in it are replaced and never changed, so that answers may share them.
+// trail is a trail as it is stored, at one moment: a write replaces it and never changes it, so that answers may share its
+// lists and reads that lag may still see it.
 type trail struct {
 	arn, name, home string
 	owner           string
@@ -72,12 +73,14 @@ type account struct {
 	multi map[string]*trail
 	// org has the organization trails by ARN; only a management account has any.
 	org map[string]*trail
+	// past has what trails were, by ARN and oldest first, as far back as reads lag.
+	past map[string][]past
 }
 
 func (s *Server) account(id string) *account {
 	a := s.accounts[id]
 	if a == nil {
-		a = &account{map[string]map[string]*trail{}, map[string]*trail{}, map[string]*trail{}}
+		a = &account{map[string]map[string]*trail{}, map[string]*trail{}, map[string]*trail{}, map[string][]past{}}
 		s.accounts[id] = a
 	}
 	return a
@@ -112,6 +115,19 @@ func (s *Server) unindex(t *trail) {
 	delete(a.org, t.arn)
 }
 
+// replace puts a trail in the place of another one of the same ARN; nil is none.
+func (s *Server) replace(before, after *trail, now time.Time) {
+	same := after
+	if before != nil {
+		same = before
+		s.unindex(before)
+	}
+	if after != nil {
+		s.index(after)
+	}
+	s.remember(before, same.owner, same.arn, now)
+}
+
 // shows says whether a trail exists, or has a shadow, in a region.
 func (t *trail) shows(region string) bool {
 	return t.home == region || t.multiRegion && partitionOf(t.home) == partitionOf(region)
@@ -128,25 +144,6 @@ func (s *Server) visible(account, region string) []*trail {
 		}
 	}
 	out = append(out, s.orgShadows(account, region)...)
-	sortTrails(out)
-	return out
-}
-
-// listed returns the trails of an account in all regions of a partition, by name, and those of its organization.
-func (s *Server) listed(account, partition string) []*trail {
-	var out []*trail
-	for region, trails := range s.account(account).home {
-		if partitionOf(region) == partition {
-			out = slices.AppendSeq(out, maps.Values(trails))
-		}
-	}
-	if s.org.isMember(account) {
-		for _, t := range s.account(s.org.ManagementAccount).org {
-			if partitionOf(t.home) == partition {
-				out = append(out, t)
-			}
-		}
-	}
 	sortTrails(out)
 	return out
 }
@@ -219,6 +216,33 @@ func (t *trail) snapshot() Trail {
 		CreatedTime: t.created, UpdatedTime: t.updated, StartLoggingTime: t.started, StopLoggingTime: t.stopped,
 		Delivery: t.delivery.copy(),
 	}
+}
+
+// with returns the trail with what can be set of it as in is.
+func (t *trail) with(is Trail) *trail {
+	n := *t
+	n.settings = settings{
+		bucket: is.S3BucketName, prefix: is.S3KeyPrefix, topic: is.SnsTopicName, topicARN: is.SnsTopicARN, keyARN: is.KmsKeyARN,
+		logGroupARN: is.CloudWatchLogsLogGroupARN, logRoleARN: is.CloudWatchLogsRoleARN,
+		globalEvents: is.IncludeGlobalServiceEvents, multiRegion: is.IsMultiRegionTrail,
+		validation: is.EnableLogFileValidation, orgTrail: is.IsOrganizationTrail,
+	}
+	n.basic, n.advanced = copyBasic(is.EventSelectors), copyAdvanced(is.AdvancedEventSelectors)
+	for i := range n.basic {
+		// AWS answers empty lists, never none.
+		n.basic[i].DataResources = append([]DataResource{}, n.basic[i].DataResources...)
+		n.basic[i].ExcludeManagementEventSources = append([]string{}, n.basic[i].ExcludeManagementEventSources...)
+	}
+	n.insights, n.aggregations = copyInsights(is.InsightSelectors), copyAggregations(is.AggregationConfigurations)
+	n.logging = is.IsLogging
+	n.tags = make(map[string]*string, len(is.Tags))
+	for key, value := range is.Tags {
+		n.tags[key] = &value
+		if was, ok := t.tags[key]; ok && was == nil && value == "" {
+			n.tags[key] = nil
+		}
+	}
+	return &n
 }
 
 func deref[T any](p *T) T {

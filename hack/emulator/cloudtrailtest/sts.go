@@ -1,7 +1,6 @@
 package cloudtrailtest
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/xml"
 	"fmt"
@@ -29,22 +28,16 @@ var stsOperations = map[string]stsHandler{
 }
 
 // serveSTS answers the query protocol: parameters in a form, answers in XML.
-func (x *exchange) serveSTS(ctx context.Context) {
-	c := &call{requestID: x.requestID}
-	out, err, reset := x.sts(ctx, c)
-	if reset {
-		cut(x.w)
-		return
-	}
-	if err != nil {
-		x.writeXMLError(asSTSError(asAPIError(err)))
+func (x *exchange) serveSTS() {
+	out, err := x.sts()
+	if x.failed(err, x.writeXMLError) {
 		return
 	}
 	x.writeXML(http.StatusOK, out)
 }
 
-func (x *exchange) sts(ctx context.Context, c *call) (out any, err error, reset bool) { //nolint:revive // reset is not part of the error
-	s := x.server
+func (x *exchange) sts() (out any, err error) {
+	s, c := x.server, x.call
 	form, err := x.form()
 	if err == nil {
 		c.operation = form.Get("Action")
@@ -59,17 +52,14 @@ func (x *exchange) sts(ctx context.Context, c *call) (out any, err error, reset 
 	case !known || form.Get("Version") != stsVersion:
 		err = fail("InvalidAction", "Could not find operation %s for version %s", c.operation, form.Get("Version"))
 	}
+	if err == nil {
+		err = x.authenticate("sts")
+	}
 	if err != nil {
 		s.record(c, err)
-		return nil, err, false
+		return nil, err
 	}
-	c.caller, err = s.authenticate(x.r, x.body, "sts")
-	c.account, c.region, c.partition = c.caller.account, c.caller.region, partitionOf(c.caller.region)
-	if err != nil {
-		s.record(c, err)
-		return nil, err, false
-	}
-	_, err, reset = s.attempt(ctx, c, func() (map[string]any, error) {
+	_, err = s.attempt(x.r.Context().Done(), c, func() (map[string]any, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		c.now = s.now()
@@ -78,7 +68,7 @@ func (x *exchange) sts(ctx context.Context, c *call) (out any, err error, reset 
 		s.file(c, nil, asAPIError(err))
 		return nil, err
 	})
-	return out, err, reset
+	return out, err
 }
 
 // form reads the parameters from the body, or from the query of a GET.
@@ -150,7 +140,7 @@ func (s *Server) assumeRole(c *call, form url.Values) (any, error) {
 		return fail("AccessDenied", "User: %s is not authorized to perform: sts:%s on resource: %s", c.caller.arn, action, match[0])
 	}
 	switch {
-	case match[1] != c.partition, !registered && s.opts.RegisteredRolesOnly, !role.trusts(c.caller):
+	case match[1] != c.partition, !registered && s.opts.RegisteredRolesOnly, s.goneRoles[match[0]], !role.trusts(c.caller):
 		return nil, denied("AssumeRole")
 	case role.ExternalID != "" && role.ExternalID != form.Get("ExternalId"):
 		return nil, denied("AssumeRole")
@@ -178,17 +168,18 @@ func validExternalID(id string) bool {
 // issue makes and remembers a session.
 func (s *Server) issue(c *call, match []string, name string, duration time.Duration) *session {
 	account, roleName := match[2], match[4]
+	at := place{account: account}
 	n := &session{
-		accessKeyID: "ASIA" + uniqueID(newID())[:16],
-		secret:      base64.StdEncoding.EncodeToString(randomBytes(30)),
-		token:       "IQoJb3JpZ2luX2Vj" + base64.StdEncoding.EncodeToString(randomBytes(240)),
+		accessKeyID: "ASIA" + uniqueID(s.chance.id(forSessions, at))[:16],
+		secret:      base64.StdEncoding.EncodeToString(s.chance.bytes(forSessions, at, 30)),
+		token:       "IQoJb3JpZ2luX2Vj" + base64.StdEncoding.EncodeToString(s.chance.bytes(forSessions, at, 240)),
 		account:     account,
 		arn:         fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", match[1], account, roleName, name),
-		principalID: roleID(account, roleName) + ":" + name,
+		principalID: roleID(account, roleName, s.roleIDs[match[0]]) + ":" + name,
 		roleARN:     match[0], roleName: roleName,
 		issued: c.now, expiration: c.now.Add(duration).Truncate(time.Second),
 	}
-	s.sessions[n.accessKeyID] = n
+	s.keepSession(n, c.now)
 	return n
 }
 
@@ -331,6 +322,7 @@ func asSTSError(e *APIError) *APIError {
 }
 
 func (x *exchange) writeXMLError(e *APIError) {
+	e = asSTSError(e)
 	type detail struct {
 		Type, Code, Message string
 	}
@@ -342,7 +334,7 @@ func (x *exchange) writeXMLError(e *APIError) {
 		XMLName   xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ ErrorResponse"`
 		Error     detail
 		RequestID string `xml:"RequestId"`
-	}{Error: detail{kind, e.Code, e.Message}, RequestID: x.requestID})
+	}{Error: detail{kind, e.Code, e.Message}, RequestID: x.id()})
 }
 
 func (x *exchange) writeXML(status int, v any) {
@@ -350,8 +342,5 @@ func (x *exchange) writeXML(status int, v any) {
 	if err != nil {
 		status, raw = http.StatusInternalServerError, nil
 	}
-	x.w.Header().Set("Content-Type", "text/xml")
-	x.w.Header().Set("X-Amzn-Requestid", x.requestID)
-	x.w.WriteHeader(status)
-	x.w.Write(raw) //nolint:errcheck // the client went away
+	x.write(status, "text/xml", raw)
 }

@@ -71,7 +71,9 @@ func (s *Server) addTags(c *call) (map[string]any, error) {
 	if err := addTo(all, tags); err != nil {
 		return nil, err
 	}
-	t.tags = all
+	n := *t
+	n.tags = all
+	s.commit(c, t, &n)
 	return nil, nil
 }
 
@@ -88,7 +90,9 @@ func (s *Server) removeTags(c *call) (map[string]any, error) {
 		}
 		delete(left, one.key)
 	}
-	t.tags = left
+	n := *t
+	n.tags = left
+	s.commit(c, t, &n)
 	return nil, nil
 }
 
@@ -163,6 +167,9 @@ func (s *Server) tagged(c *call, ident string, want access) (*trail, error) {
 		return nil, err
 	}
 	t := s.byARN[ident]
+	if want == toRead {
+		t = s.seen(c, a.account, ident)
+	}
 	switch {
 	case a.account != c.account && (t == nil || !s.manages(c.account, t)):
 		return nil, wrongAccount(c.account)

@@ -52,8 +52,7 @@ func (s *Server) createTrail(c *call) (map[string]any, error) {
 		return nil, err
 	}
 	c.trail = t
-	s.index(t)
-	return t.settingsFields(), nil
+	return s.commit(c, nil, t).settingsFields(), nil
 }
 
 // updateTrail changes the settings that the request names and leaves the others.
@@ -87,10 +86,9 @@ func (s *Server) updateTrail(c *call) (map[string]any, error) {
 	if err := s.checkResources(t, cfg); err != nil {
 		return nil, err
 	}
-	s.unindex(t)
-	t.settings, t.updated = cfg, c.now
-	s.index(t)
-	return t.settingsFields(), nil
+	n := *t
+	n.settings, n.updated = cfg, c.now
+	return s.commit(c, t, &n).settingsFields(), nil
 }
 
 // mayConvert says whether an account may turn a trail into an organization trail or back: "only the management account".
@@ -108,7 +106,7 @@ func (s *Server) deleteTrail(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.unindex(t)
+	s.commit(c, t, nil)
 	return nil, nil
 }
 
@@ -118,9 +116,12 @@ func (s *Server) startLogging(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !t.logging {
-		t.logging, t.started = true, c.now
+	n := *t
+	if !t.logging || s.opts.RepeatedCallsMoveTimes {
+		n.delivery = s.delivered(t, c.now)
+		n.logging, n.started = true, c.now
 	}
+	s.commit(c, t, &n)
 	return nil, nil
 }
 
@@ -130,10 +131,12 @@ func (s *Server) stopLogging(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.logging {
-		t.delivery = s.delivered(t, c.now)
-		t.logging, t.stopped = false, c.now
+	n := *t
+	if t.logging || s.opts.RepeatedCallsMoveTimes {
+		n.delivery = s.delivered(t, c.now)
+		n.logging, n.stopped = false, c.now
 	}
+	s.commit(c, t, &n)
 	return nil, nil
 }
 
@@ -168,7 +171,7 @@ func (s *Server) describeTrails(c *call) (map[string]any, error) {
 	}
 	var found []*trail
 	if len(idents) == 0 {
-		found = s.visible(c.account, c.region)
+		found = s.visibleTo(c)
 	}
 	seen := map[*trail]bool{}
 	for _, ident := range idents {
@@ -207,7 +210,7 @@ func (s *Server) listTrails(c *call) (map[string]any, error) {
 	}
 	list := []map[string]any{}
 	last := ""
-	for _, t := range s.listed(c.account, c.partition) {
+	for _, t := range s.seenTrails(c, func(t *trail) bool { return partitionOf(t.home) == c.partition }) {
 		if position := t.name + "|" + t.arn; position > after && !s.fresh(t, c.now) {
 			if len(list) == s.opts.ListTrailsPageSize {
 				return map[string]any{"Trails": list, "NextToken": s.sealToken(purpose, last)}, nil

@@ -499,6 +499,69 @@ func TestConsistencyLag(t *testing.T) {
 	same(t, "later", reads(), "", "", "1 1 1")
 }
 
+// GetTrailStatus has times to the millisecond, and in its older strings to the second, rounded down. The time of an event is the
+// second in which its call took effect.
+func TestLoggingTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*cloudtrailtest.Options)
+		// first and second are the times after StopLogging, and after StopLogging again 10 seconds later.
+		first, second string
+		event         string
+	}{
+		"as documented":        {func(*cloudtrailtest.Options) {}, "12:00:11.999 12:00:11", "12:00:11.999 12:00:11", "12:00:11"},
+		"repeated calls count": {func(o *cloudtrailtest.Options) { o.RepeatedCallsMoveTimes = true }, "12:00:11.999 12:00:11", "12:00:21.999 12:00:21", "12:00:11"},
+		"calls take a while":   {func(o *cloudtrailtest.Options) { o.EventDelay = 300 * time.Millisecond }, "12:00:11.999 12:00:11", "12:00:11.999 12:00:11", "12:00:12"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := start(t, c.change)
+			cl := e.in(region)
+			audit := aws.String("audit")
+			create(t, cl, "audit")
+			times := func(of func(*cloudtrail.GetTrailStatusOutput) (*time.Time, *string)) string {
+				out, err := cl.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: audit})
+				wants(t, err, "")
+				at, text := of(out)
+				if at == nil {
+					return "never " + *text
+				}
+				parsed, err := time.Parse(time.RFC3339, *text)
+				wants(t, err, "")
+				return at.UTC().Format("15:04:05.000 ") + parsed.Format(time.TimeOnly)
+			}
+			started := func(o *cloudtrail.GetTrailStatusOutput) (*time.Time, *string) {
+				return o.StartLoggingTime, o.TimeLoggingStarted
+			}
+			stopped := func(o *cloudtrail.GetTrailStatusOutput) (*time.Time, *string) {
+				return o.StopLoggingTime, o.TimeLoggingStopped
+			}
+			equal(t, "never started", times(started), "never ")
+			equal(t, "never stopped", times(stopped), "never ")
+
+			e.clock.add(time.Second + 999_600*time.Microsecond)
+			_, err := cl.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: audit})
+			wants(t, err, "")
+			equal(t, "started", times(started), "12:00:01.999 12:00:01")
+			e.clock.add(10 * time.Second)
+			_, err = cl.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: audit})
+			wants(t, err, "")
+			equal(t, "stopped", times(stopped), c.first)
+			equal(t, "the start stays", times(started), "12:00:01.999 12:00:01")
+			e.clock.add(time.Second)
+			event := lookup(t, cl, cloudtrail.LookupEventsInput{LookupAttributes: by("EventName", "StopLogging")})[0]
+			equal(t, "event", event.EventTime.UTC().Format("15:04:05.999"), c.event)
+			equal(t, "its document", fmt.Sprint(document(t, event)["eventTime"]), "2026-03-01T"+c.event+"Z")
+
+			e.clock.add(9 * time.Second)
+			_, err = cl.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: audit})
+			wants(t, err, "")
+			equal(t, "stopped again", times(stopped), c.second)
+			_, err = cl.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: audit})
+			wants(t, err, "")
+			equal(t, "the stop stays", times(stopped), c.second)
+		})
+	}
+}
+
 func TestDeliveries(t *testing.T) {
 	e := start(t)
 	c := e.in(region)
@@ -527,9 +590,16 @@ func TestDeliveries(t *testing.T) {
 			aws.ToString(out.LatestCloudWatchLogsDeliveryError), when(out.LatestCloudWatchLogsDeliveryTime))
 	}
 	equal(t, "all", status(), "AccessDenied@11:59 AuthorizationError@11:59 NoSuchBucket@11:59 Access denied.@11:59")
+	out, err := c.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: &arn})
+	wants(t, err, "")
+	for _, legacy := range []*string{
+		out.LatestDeliveryAttemptTime, out.LatestDeliveryAttemptSucceeded, out.LatestNotificationAttemptTime, out.LatestNotificationAttemptSucceeded,
+	} {
+		equal(t, "in the older strings", aws.ToString(legacy), "2026-03-01T11:59:00Z")
+	}
 	e.SetDelivery(arn, cloudtrailtest.Delivery{LatestDeliveryError: aws.String(""), LatestNotificationTime: &time.Time{}})
 	equal(t, "some cleared", status(), "@11:59 AuthorizationError@- NoSuchBucket@11:59 Access denied.@11:59")
-	_, err := c.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: &arn})
+	_, err = c.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: &arn})
 	wants(t, err, "")
 	e.clock.add(time.Hour)
 	equal(t, "static", status(), "@11:59 AuthorizationError@- NoSuchBucket@11:59 Access denied.@11:59")
