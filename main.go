@@ -2,12 +2,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"os"
@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/go-logr/logr"
 	uberzap "go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -22,6 +23,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,8 +36,10 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/command"
 	"github.com/trail-operator/trail-operator/controllers/eventlookup"
 	"github.com/trail-operator/trail-operator/controllers/export"
+	"github.com/trail-operator/trail-operator/controllers/lease"
 	"github.com/trail-operator/trail-operator/controllers/metrics"
 	"github.com/trail-operator/trail-operator/controllers/recorder"
 	"github.com/trail-operator/trail-operator/controllers/trail"
@@ -65,28 +70,44 @@ type flags struct {
 	log                          zap.Options
 }
 
-func parseFlags(set *flag.FlagSet, arguments []string) (flags, error) {
+// bindFlags declares the operator's flags.
+func bindFlags(set *flag.FlagSet) *flags {
 	// A stack trace of the library's queue under every error of AWS tells nobody anything.
-	f := flags{rateLimits: cloudtrail.RateLimitAuto, log: zap.Options{StacktraceLevel: zapcore.PanicLevel}}
+	f := &flags{rateLimits: cloudtrail.RateLimitAuto, log: zap.Options{StacktraceLevel: zapcore.PanicLevel}}
+	ctrl.RegisterFlags(set)
 	set.StringVar(&f.metricsAddress, "metrics-bind-address", ":8443", "Where to serve metrics; 0 turns them off.")
-	set.BoolVar(&f.metricsSecure, "metrics-secure", true, "Serve metrics by HTTPS to callers that Kubernetes authenticates and authorizes.")
-	set.StringVar(&f.metricsCertDir, "metrics-cert-dir", "", "Folder with tls.crt and tls.key for the metrics; empty: a self-signed certificate.")
-	set.StringVar(&f.probeAddress, "health-probe-bind-address", ":8081", "Where to serve /healthz and /readyz; 0 turns them off.")
-	set.StringVar(&f.pprofAddress, "pprof-bind-address", "0", "Where to serve Go's profiles under /debug/pprof/, to anybody who gets there, so at localhost:6060 or the like; 0 turns them off.")
+	set.BoolVar(&f.metricsSecure, "metrics-secure", true,
+		"Serve metrics by HTTPS to callers that Kubernetes authenticates and authorizes.")
+	set.StringVar(&f.metricsCertDir, "metrics-cert-dir", "",
+		"Folder with tls.crt and tls.key for the metrics; empty: a self-signed certificate.")
+	set.StringVar(&f.probeAddress, "health-probe-bind-address", ":8081",
+		"Where to serve /healthz and /readyz; 0 turns them off.")
+	set.StringVar(&f.pprofAddress, "pprof-bind-address", "0",
+		"Where to serve Go's profiles under /debug/pprof/, to anybody who gets there, so at localhost:6060 or the like; "+
+			"0 turns them off.")
 	set.BoolVar(&f.leaderElect, "leader-elect", true, "Let one of several replicas work at a time.")
-	set.StringVar(&f.leaderElectionNamespace, "leader-election-namespace", "", "Namespace of the leader election's lease; empty: the pod's.")
-	set.StringVar(&f.leaderElectionID, "leader-election-id", "trail-operator", "Name of the leader election's lease. Operators that share a namespace and work on different Trails need different ones.")
-	set.DurationVar(&f.resyncInterval, "resync-interval", 5*time.Minute, "How often to look for drift and refresh the status of a Trail without spec.interval.")
+	set.StringVar(&f.leaderElectionNamespace, "leader-election-namespace", "",
+		"Namespace of the leader election's lease; empty: the pod's.")
+	set.StringVar(&f.leaderElectionID, "leader-election-id", "trail-operator",
+		"Name of the leader election's lease. Operators that share a namespace and work on different Trails need "+
+			"different ones.")
+	set.DurationVar(&f.resyncInterval, "resync-interval", 5*time.Minute,
+		"How often to look for drift and refresh the status of a Trail without spec.interval.")
 	set.IntVar(&f.workers, "max-concurrent-reconciles", 64, "How many Trails to work at once. They mostly wait for AWS.")
-	set.StringVar(&f.clusterID, "cluster-id", "", "Name of this cluster in the owner tags of its trails; empty: the UID of the namespace kube-system.")
-	set.StringVar(&f.awsRegion, "aws-region", "", "Region of Trails without spec.region; empty: the AWS SDK's, such as AWS_REGION.")
-	set.Var(&f.rateLimits, "aws-rate-limits", "When to keep to CloudTrail's rate limits: on, off, or auto: at AWS from the start, at other endpoints once they throttle.")
+	set.StringVar(&f.clusterID, "cluster-id", "",
+		"Name of this cluster in the owner tags of its trails; empty: the UID of the namespace kube-system.")
+	set.StringVar(&f.awsRegion, "aws-region", "",
+		"Region of Trails without spec.region; empty: the AWS SDK's, such as AWS_REGION.")
+	set.Var(&f.rateLimits, "aws-rate-limits",
+		"When to keep to CloudTrail's rate limits: on, off, or auto: at AWS from the start, at other endpoints once they "+
+			"throttle.")
 	set.StringVar(&f.watchNamespaces, "watch-namespaces", "", "Namespaces to work in, separated by commas; empty: all.")
-	set.StringVar(&f.watchLabelSelector, "watch-label-selector", "", "Work on Trails and EventLookups with matching labels only, such as shard=a. Several operators can so share a cluster.")
+	set.StringVar(&f.watchLabelSelector, "watch-label-selector", "",
+		"Work on Trails and EventLookups with matching labels only, such as shard=a. Several operators can so share a "+
+			"cluster.")
 	set.BoolVar(&f.showVersion, "version", false, "Print the version and exit.")
 	f.log.BindFlags(set)
-	err := set.Parse(arguments)
-	return f, err
+	return f
 }
 
 // gcPercent is GOGC where the environment does not set it: the operator mostly waits, so it has more time to collect garbage than a
@@ -97,25 +118,43 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	if err := run(ctrl.SetupSignalHandler(), os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "trail-operator:", err)
-		os.Exit(1)
+	os.Exit(program.Run(ctrl.SetupSignalHandler(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// program is what the arguments choose from.
+var program = command.Program{
+	Name:    "trail-operator",
+	Summary: "Keep AWS CloudTrail trails as Kubernetes Trail objects say.",
+	Default: command.Command{Summary: "Run the operator.", Bind: bindOperator},
+	Commands: []command.Command{
+		{Name: "export", Summary: "Print manifests for the trails that exist already.", Bind: bindExport},
+	},
+}
+
+func bindOperator(set *flag.FlagSet) command.Run {
+	f := bindFlags(set)
+	return func(ctx context.Context, output io.Writer) error {
+		if f.showVersion {
+			_, err := fmt.Fprintln(output, version)
+			return err
+		}
+		return run(ctx, *f)
+	}
+}
+
+func bindExport(set *flag.FlagSet) command.Run {
+	options := export.Options{Version: version}
+	options.BindFlags(set)
+	return func(ctx context.Context, output io.Writer) error {
+		if err := options.Validate(); err != nil {
+			return &command.UsageError{Err: err}
+		}
+		return export.Run(ctx, options, output)
 	}
 }
 
 // run runs the operator until the context ends.
-func run(ctx context.Context, arguments []string) error {
-	if len(arguments) > 0 && arguments[0] == "export" {
-		return runExport(ctx, arguments[1:])
-	}
-	f, err := parseFlags(flag.CommandLine, arguments)
-	if err != nil {
-		return err
-	}
-	if f.showVersion {
-		_, err := fmt.Println(version)
-		return err
-	}
+func run(ctx context.Context, f flags) error {
 	ctrl.SetLogger(newLogger(f.log))
 
 	config, err := ctrl.GetConfig()
@@ -126,7 +165,11 @@ func run(ctx context.Context, arguments []string) error {
 	config.QPS = -1
 	config.UserAgent = "trail-operator/" + version
 
-	manager, err := newManager(config, f)
+	lock, mayWrite, err := newLock(config, f)
+	if err != nil {
+		return err
+	}
+	manager, err := newManager(config, lock, f)
 	if err != nil {
 		return err
 	}
@@ -149,27 +192,16 @@ func run(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	fleet := cloudtrail.NewFleet(cloudtrail.Options{
-		Config: awsConfig, ClusterID: clusterID, Version: version, RateLimits: f.rateLimits, Meter: meter,
-	})
-	if err := addControllers(ctx, manager, fleet, clusterID, f); err != nil {
-		return err
-	}
-	ctrl.Log.WithName("setup").Info("starting", "version", version, "cluster", clusterID, "region", fleet.DefaultRegion())
-	return manager.Start(ctx)
-}
-
-// runExport prints manifests for the trails that exist already.
-func runExport(ctx context.Context, arguments []string) error {
-	options, err := export.Flags(arguments, os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
+	sessions := newSessions(awsConfig, clusterID, meter, mayWrite, f)
+	events, err := recorder.New(manager.GetConfig(), manager.GetHTTPClient(), manager.GetScheme(), "trail-operator")
 	if err != nil {
 		return err
 	}
-	options.Version = version
-	return export.Run(ctx, options, os.Stdout)
+	if err := addControllers(ctx, manager, events, sessions, meter, clusterID, f); err != nil {
+		return err
+	}
+	ctrl.Log.WithName("setup").Info("starting", "version", version, "cluster", clusterID, "region", sessions.DefaultRegion())
+	return events.Run(ctx, manager.Start)
 }
 
 // newLogger returns the logger of the options. Every line is written: the library would drop most of many changes of one second,
@@ -201,7 +233,30 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
-func newManager(config *rest.Config, f flags) (ctrl.Manager, error) {
+// newLock returns the leader election's lease, and what tells whether this process may write to AWS; nil without leader election.
+func newLock(config *rest.Config, f flags) (resourcelock.Interface, func() error, error) {
+	if !f.leaderElect {
+		return nil, nil, nil
+	}
+	lock, err := lease.New(config, f.leaderElectionNamespace, f.leaderElectionID)
+	if err != nil {
+		return nil, nil, err
+	}
+	return lock, lock.Held, nil
+}
+
+// newSessions returns what speaks AWS. It asks mayWrite before each write; nil: it may.
+func newSessions(config aws.Config, clusterID string, meter cloudtrail.Meter, mayWrite func() error, f flags) *cloudtrail.Sessions {
+	return cloudtrail.NewSessions(cloudtrail.Options{
+		Config: config, ClusterID: clusterID, Version: version, RateLimits: f.rateLimits, Meter: meter, MayWrite: mayWrite,
+	})
+}
+
+// shutdownWait is how long the controllers may take to end. The kubelet kills the process after the pod's
+// terminationGracePeriodSeconds, 30 by default, and the recorder needs some of them for the last events.
+const shutdownWait = 20 * time.Second
+
+func newManager(config *rest.Config, lock resourcelock.Interface, f flags) (ctrl.Manager, error) {
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
@@ -211,17 +266,22 @@ func newManager(config *rest.Config, f flags) (ctrl.Manager, error) {
 		return nil, err
 	}
 	manager, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                  scheme,
-		Cache:                   cacheOptions,
-		Client:                  clientOptions(cacheOptions, f),
-		Metrics:                 metricsOptions(f),
-		HealthProbeBindAddress:  f.probeAddress,
-		PprofBindAddress:        f.pprofAddress,
-		LeaderElection:          f.leaderElect,
-		LeaderElectionID:        f.leaderElectionID,
-		LeaderElectionNamespace: f.leaderElectionNamespace,
-		// The process ends when the manager has stopped, so another replica may begin at once.
+		Scheme:                 scheme,
+		Cache:                  cacheOptions,
+		Client:                 clientOptions(cacheOptions, f),
+		Metrics:                metricsOptions(f),
+		HealthProbeBindAddress: f.probeAddress,
+		PprofBindAddress:       f.pprofAddress,
+		LeaderElection:         f.leaderElect,
+		LeaseDuration:          new(lease.Duration),
+		RenewDeadline:          new(lease.RenewDeadline),
+		RetryPeriod:            new(lease.RetryPeriod),
+
+		LeaderElectionResourceLockInterface: lock,
+		// When the manager has stopped, the process writes its last events and ends, so another replica may begin at
+		// once.
 		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       new(shutdownWait),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("creating the manager: %w", err)
@@ -260,7 +320,7 @@ func cacheOptions(f flags) (cache.Options, error) {
 		return options, fmt.Errorf("--watch-label-selector: %w", err)
 	}
 	options.ByObject = map[client.Object]cache.ByObject{
-		&v1alpha1.Trail{}: {Label: selector, Transform: trail.Slim},
+		&v1alpha1.Trail{}: {Label: selector, Transform: trail.StripForCache},
 		// What lookups have found is not worked on, and may be half a megabyte each.
 		&v1alpha1.EventLookup{}: {Label: selector, Transform: eventlookup.WithoutEvents},
 	}
@@ -308,37 +368,33 @@ func clusterID(ctx context.Context, reader client.Reader, given string) (string,
 	return string(namespace.UID), nil
 }
 
-// stsFallbackRegion is where STS is called when neither a flag nor the environment names a region.
-const stsFallbackRegion = "us-east-1"
+// trailOptions are what the flags say of the controller of Trails.
+func trailOptions(f flags) trail.Options {
+	return trail.Options{Interval: f.resyncInterval, NamespacesUnwatched: scoped(f)}
+}
 
-func addControllers(ctx context.Context, manager ctrl.Manager, fleet *cloudtrail.Fleet, clusterID string, f flags) error {
-	events, err := recorder.New(manager.GetConfig(), manager.GetHTTPClient(), manager.GetScheme(), "trail-operator")
+func addControllers(
+	ctx context.Context, manager ctrl.Manager, events events.EventRecorder, sessions *cloudtrail.Sessions,
+	meter *metrics.Metrics, clusterID string, f flags,
+) error {
+	options := trailOptions(f)
+	options.Client, options.Live = manager.GetClient(), manager.GetAPIReader()
+	options.Recorder, options.Sessions, options.ClusterID = events, sessions, clusterID
+	trails, err := trail.New(options)
 	if err != nil {
 		return err
 	}
-	trails, err := trail.New(trail.Options{
-		Client:    manager.GetClient(),
-		Recorder:  events,
-		Fleet:     fleet,
-		ClusterID: clusterID,
-		Interval:  f.resyncInterval,
-
-		NamespacesUnwatched: scoped(f),
-	})
-	if err != nil {
-		return err
-	}
+	meter.FollowResyncs(trails.Resynced)
 	// Not from the cache, which may hold a part of the Trails only. What this operator has no right to read is left to the others.
 	allTrails := manager.GetAPIReader()
 	if scoped(f) {
 		allTrails = manager.GetClient()
 	}
 	identities, err := awsidentity.New(awsidentity.Options{
-		Client:        manager.GetClient(),
-		Trails:        allTrails,
-		Recorder:      events,
-		Fleet:         fleet,
-		DefaultRegion: cmp.Or(fleet.DefaultRegion(), stsFallbackRegion),
+		Client:   manager.GetClient(),
+		Trails:   allTrails,
+		Recorder: events,
+		Sessions: sessions,
 	})
 	if err != nil {
 		return err
@@ -346,13 +402,12 @@ func addControllers(ctx context.Context, manager ctrl.Manager, fleet *cloudtrail
 	lookups, err := eventlookup.New(eventlookup.Options{
 		Client:   manager.GetClient(),
 		Recorder: events,
-		Fleet:    fleet,
+		Sessions: sessions,
 	})
 	if err != nil {
 		return err
 	}
 	return errors.Join(
-		manager.Add(events),
 		trails.SetupWithManager(ctx, manager, f.workers),
 		identities.SetupWithManager(manager),
 		lookups.SetupWithManager(manager),

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -22,8 +26,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/yaml"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/command"
 )
 
 func TestOperator(t *testing.T) {
@@ -46,10 +52,105 @@ func parsed(arguments ...string) flags {
 	GinkgoHelper()
 	set := flag.NewFlagSet("test", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	f, err := parseFlags(set, append([]string{"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0"}, arguments...))
-	Expect(err).NotTo(HaveOccurred())
-	return f
+	f := bindFlags(set)
+	alone := []string{"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0"}
+	Expect(set.Parse(append(alone, arguments...))).To(Succeed())
+	return *f
 }
+
+// execute runs the program and returns what it printed and its exit code.
+func execute(ctx context.Context, arguments ...string) (output, messages string, exitCode int) {
+	var out, errors bytes.Buffer
+	exitCode = program.Run(ctx, arguments, &out, &errors)
+	return out.String(), errors.String(), exitCode
+}
+
+var _ = Describe("The arguments", func() {
+	const noCluster = "--kubeconfig=/nonexistent"
+
+	It("start the operator where no command is among them, with one dash or two", func(ctx context.Context) {
+		for _, arguments := range [][]string{
+			{noCluster}, {"-kubeconfig", "/nonexistent"}, {noCluster, "-leader-elect=false", "--resync-interval", "1m"},
+		} {
+			_, messages, exitCode := execute(ctx, arguments...)
+			Expect(messages).To(HavePrefix("trail-operator: finding the cluster: "), "%v", arguments)
+			Expect(exitCode).To(Equal(command.ExitFailure))
+		}
+	})
+
+	It("may be those of config/manager", func() {
+		content, err := os.ReadFile(filepath.Join("config", "manager", "manager.yaml"))
+		Expect(err).NotTo(HaveOccurred())
+		deployment := &appsv1.Deployment{}
+		Expect(yaml.UnmarshalStrict(content, deployment)).To(Succeed())
+		arguments := deployment.Spec.Template.Spec.Containers[0].Args
+		Expect(arguments).NotTo(BeEmpty())
+		parsed(arguments...)
+	})
+
+	It("ask for the version", func(ctx context.Context) {
+		output, messages, exitCode := execute(ctx, "--version")
+		Expect([]any{output, messages, exitCode}).To(HaveExactElements(version+"\n", "", command.ExitSuccess))
+	})
+
+	It("ask for help", func(ctx context.Context) {
+		for _, arguments := range []string{"help", "--help", "-h"} {
+			output, _, exitCode := execute(ctx, arguments)
+			Expect(exitCode).To(Equal(command.ExitSuccess))
+			Expect(output).To(And(
+				ContainSubstring("\n  export "), ContainSubstring("\n  --kubeconfig "), ContainSubstring("\n  --zap-log-level "),
+			))
+		}
+		for _, arguments := range [][]string{{"help", "export"}, {"export", "--help"}} {
+			output, _, exitCode := execute(ctx, arguments...)
+			Expect(exitCode).To(Equal(command.ExitSuccess))
+			Expect(output).To(And(
+				ContainSubstring("trail-operator export [flags]"), ContainSubstring("\n  --observe"),
+				Not(ContainSubstring("--zap-log-level")),
+			))
+		}
+	})
+
+	for arguments, message := range map[string]string{
+		"exprot":                            `trail-operator: unknown command "exprot": did you mean export?`,
+		"exprot " + noCluster:               `trail-operator: unknown command "exprot": did you mean export?`,
+		noCluster + " export":               `trail-operator: unexpected argument "export": a command comes first`,
+		noCluster + " --leader-elect false": `trail-operator: unexpected argument "false": the value of a flag`,
+		noCluster + " --worker=1":           "trail-operator: unknown flag --worker",
+		noCluster + " --cluster-di=a":       "trail-operator: unknown flag --cluster-di: did you mean --cluster-id?",
+		noCluster + " --resync-interval=1":  "trail-operator: invalid value",
+		"export everything":                 `trail-operator export: unexpected argument "everything"`,
+		"export --all-region":               "trail-operator export: unknown flag --all-region: did you mean --all-regions?",
+		"export --all-regions --region=x":   "trail-operator export: give --region or --all-regions, not both",
+	} {
+		It("are refused: "+arguments, func(ctx context.Context) {
+			output, messages, exitCode := execute(ctx, strings.Fields(arguments)...)
+			Expect(messages).To(HavePrefix(message))
+			Expect(messages).To(HaveSuffix(" --help shows the usage.\n"))
+			Expect(output).To(BeEmpty())
+			Expect(exitCode).To(Equal(command.ExitUsage))
+		})
+	}
+
+	It("may lead to an error of AWS, which has no power over a terminal", func(ctx context.Context) {
+		aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, "<ErrorResponse><Error><Code>AccessDenied</Code>"+
+				"<Message>no\u009b2J\u2028\u202eyes</Message></Error></ErrorResponse>")
+		}))
+		DeferCleanup(aws.Close)
+		for name, value := range map[string]string{
+			"AWS_ENDPOINT_URL": aws.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+			"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+		} {
+			GinkgoT().Setenv(name, value)
+		}
+		output, messages, exitCode := execute(ctx, "export", "--region=eu-west-1")
+		Expect([]any{output, messages, exitCode}).To(HaveExactElements(
+			"", "trail-operator export: GetCallerIdentity: AccessDenied: no\\u009b2J \\u202eyes\n", command.ExitFailure,
+		))
+	})
+})
 
 // start starts a manager and returns what stops it.
 func start(ctx context.Context, manager ctrl.Manager) (stop func()) {
@@ -94,7 +195,7 @@ var _ = Describe("Sharding", Ordered, func() {
 		"both":           {[]string{"--watch-namespaces=team-a", "--watch-label-selector=shard=two"}, []string{"team-a/in-shard-two"}},
 	} {
 		It("by "+name, func(ctx context.Context) {
-			manager, err := newManager(cluster, parsed(c.arguments...))
+			manager, err := newManager(cluster, nil, parsed(c.arguments...))
 			Expect(err).NotTo(HaveOccurred())
 			defer start(ctx, manager)()
 			var trails v1alpha1.TrailList
@@ -109,7 +210,7 @@ var _ = Describe("Sharding", Ordered, func() {
 	}
 
 	It("refuses a selector that is none", func() {
-		_, err := newManager(cluster, parsed("--watch-label-selector=shard in one"))
+		_, err := newManager(cluster, nil, parsed("--watch-label-selector=shard in one"))
 		Expect(err).To(MatchError(ContainSubstring("--watch-label-selector")))
 	})
 })
@@ -117,7 +218,7 @@ var _ = Describe("Sharding", Ordered, func() {
 var _ = Describe("Profiles", func() {
 	// serves tells whether the operator that these arguments start serves profiles at the address.
 	serves := func(ctx context.Context, address string, arguments ...string) bool {
-		manager, err := newManager(cluster, parsed(arguments...))
+		manager, err := newManager(cluster, nil, parsed(arguments...))
 		Expect(err).NotTo(HaveOccurred())
 		defer start(ctx, manager)()
 		Eventually(manager.Elected()).WithTimeout(time.Minute).Should(BeClosed(), "all servers are started before anybody leads")

@@ -33,6 +33,9 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 			`allowedNamespaces: {from: Selector, selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [a, b]}]}}`),
 		Entry("namespaces by an empty selector", `allowedNamespaces: {from: Selector, selector: {}}`),
 
+		Entry("regions", `allowedRegions: [eu-central-1, us-gov-west-1, cn-north-1]`),
+		Entry("100 regions", `allowedRegions: `+numbered(100, "us-east-%d")),
+
 		Entry("a FIPS endpoint", `endpointURL: https://cloudtrail-fips.us-east-1.amazonaws.com`),
 		Entry("a VPC endpoint with a port and a path", `endpointURL: "https://vpce-0a1b.cloudtrail.us-east-1.vpce.amazonaws.com:8443/aws"`),
 		Entry("an endpoint without TLS", `endpointURL: "http://localhost:5000"`),
@@ -41,6 +44,7 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 
 	const (
 		roleForm     = "roleARN must be the ARN of an IAM role, such as arn:aws:iam::444455556666:role/trail-operator"
+		regionForm   = "allowedRegions must be AWS region codes, such as eu-central-1"
 		endpointForm = "endpointURL must be a URL with a scheme and a host, such as https://cloudtrail-fips.us-east-1.amazonaws.com"
 	)
 
@@ -96,6 +100,14 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 			"spec.allowedNamespaces.selector", "selector goes with from: Selector, and only with it"),
 		Entry("a selector with from All", `allowedNamespaces: {from: All, selector: {matchLabels: {a: b}}}`,
 			"spec.allowedNamespaces.selector", "selector goes with from: Selector, and only with it"),
+
+		Entry("a region by its title", `allowedRegions: [Frankfurt]`, "spec.allowedRegions[0]", regionForm),
+		Entry("an availability zone as region", `allowedRegions: [eu-central-1, us-east-1a]`, "spec.allowedRegions[1]", regionForm),
+		Entry("a pattern of regions", `allowedRegions: ["eu-*"]`, "spec.allowedRegions[0]", regionForm),
+		Entry("an empty region", `allowedRegions: [""]`, "spec.allowedRegions[0]", regionForm),
+		Entry("a region twice", `allowedRegions: [eu-west-1, eu-west-1]`, "spec.allowedRegions[1]", `Duplicate value: "eu-west-1"`),
+		Entry("no region at all", `allowedRegions: []`, "spec.allowedRegions", "should have at least 1 items"),
+		Entry("101 regions", `allowedRegions: `+numbered(101, "us-east-%d"), "spec.allowedRegions", "must have at most 100 items"),
 
 		Entry("an endpoint without a scheme", `endpointURL: cloudtrail-fips.us-east-1.amazonaws.com`, "spec.endpointURL", endpointForm),
 		Entry("an endpoint of another scheme", `endpointURL: "ftp://cloudtrail.us-east-1.amazonaws.com"`, "spec.endpointURL", endpointForm),

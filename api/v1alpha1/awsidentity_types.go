@@ -29,6 +29,10 @@ type AWSIdentity struct {
 	// +optional
 	// +kubebuilder:default={observedGeneration:-1}
 	Status AWSIdentityStatus `json:"status,omitzero"`
+
+	// DecodeError says why the spec could not be decoded; "" when it was. It is no part of the object in the API
+	// server.
+	DecodeError string `json:"-"`
 }
 
 // AWSIdentitySpec says as whom to call AWS, where, and for whom.
@@ -60,6 +64,16 @@ type AWSIdentitySpec struct {
 	// allowedNamespaces says whose Trails may use this identity. Absent: nobody's.
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
+
+	// allowedRegions are the regions in which the identity may be used, such as eu-central-1. Absent: all regions of the
+	// account's partition.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=32
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$')",message="allowedRegions must be AWS region codes, such as eu-central-1"
+	AllowedRegions []string `json:"allowedRegions,omitempty"`
 
 	// endpointURL is the CloudTrail endpoint to call instead of AWS's public one, such as a VPC or FIPS
 	// endpoint. STS is called where the operator's AWS configuration says.
@@ -120,6 +134,7 @@ type AWSIdentityStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// accountID is the AWS account that the identity leads to.

@@ -37,6 +37,12 @@ const (
 	ReasonOwnedByAnother = "OwnedByAnother"
 	// ReasonWrongHomeRegion says that a trail of that name has its home in another region.
 	ReasonWrongHomeRegion = "WrongHomeRegion"
+	// ReasonOwnerUnknown says that it could not be read whose trail it is, so that nothing but its logging is repaired.
+	ReasonOwnerUnknown = "OwnerUnknown"
+	// ReasonNotKept says that AWS accepts what the spec says and then reports something else.
+	ReasonNotKept = "NotKept"
+	// ReasonNotLookedAt says that AWS could not be asked.
+	ReasonNotLookedAt = "NotLookedAt"
 	// ReasonLogging says that the trail is logging.
 	ReasonLogging = "Logging"
 	// ReasonStoppedBySpec says that the trail does not log because spec.logging is false.
@@ -67,8 +73,14 @@ const (
 	ReasonIdentityUnusable = "IdentityUnusable"
 	// ReasonAccountChanged says that the AWSIdentity leads to another AWS account than before.
 	ReasonAccountChanged = "AccountChanged"
+	// ReasonRegionNotAllowed says that the AWSIdentity's partition does not have the region, or that the AWSIdentity does
+	// not allow it.
+	ReasonRegionNotAllowed = "RegionNotAllowed"
 	// ReasonRegionUnknown says that neither the spec nor the operator's configuration names a region.
 	ReasonRegionUnknown = "RegionUnknown"
+	// ReasonInvalidSpec says that this version of the operator cannot decode the spec. The API server stored it under
+	// another version of the schema.
+	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonInUse says that an AWSIdentity is being deleted while Trails still use it.
 	ReasonInUse = "InUse"
 )
@@ -82,6 +94,9 @@ const (
 	AnnotationReconcileAt = "trail-operator.dev/reconcile-at"
 	// AnnotationFluxReconcileAt is Flux's annotation of the same meaning ("flux reconcile").
 	AnnotationFluxReconcileAt = "reconcile.fluxcd.io/requestedAt"
+	// AnnotationCreation tells where the operator was about to create the trail, or to take one over, so that it knows
+	// after a crash where to look: the account and the region, the object's UID, and the keys of the tags.
+	AnnotationCreation = "trail-operator.dev/creation"
 	// OwnerTagKey is the AWS tag that names the Trail object that owns a trail, as
 	// <cluster-id>/<namespace>/<name>.
 	OwnerTagKey = "trail-operator.dev/owner"

@@ -8,24 +8,35 @@ import (
 type Drift struct {
 	// detectedTime is when the difference was found.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	DetectedTime metav1.Time `json:"detectedTime"`
 
 	// lastInSyncTime is when AWS was last known to hold what the spec says: the difference was made between then and
 	// detectedTime.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	LastInSyncTime *metav1.Time `json:"lastInSyncTime,omitempty"`
 
-	// fields are the fields of the spec that AWS differed from, or "trail" when the trail was gone.
+	// fields are the fields of the spec that AWS differed from; "trail" when the trail was gone, and "ownerTag" when the
+	// operator's tag was gone or another's.
 	// +optional
 	// +listType=set
 	Fields []string `json:"fields,omitempty"`
 
 	// repairedTime is when AWS held again what the spec says; absent while it does not.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	RepairedTime *metav1.Time `json:"repairedTime,omitempty"`
 
-	// attribution tells whether it is known who made the difference: Pending while CloudTrail's event history is being
-	// asked, as events take minutes to appear in it; then Found or, after 30 minutes, NotFound.
+	// loggingChangedTime is when logging was stopped, or started, as CloudTrail itself reports it: the time of the call
+	// that did it. It is absent when logging is not among the fields.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	LoggingChangedTime *metav1.Time `json:"loggingChangedTime,omitempty"`
+
+	// attribution tells whether it is known who made the difference. CloudTrail's event history is asked, in which events
+	// take minutes to appear: Pending until it names somebody, Provisional while a later call may still appear in it,
+	// then Found; or NotFound when it has named nobody after 30 minutes.
 	// +optional
 	Attribution DriftAttribution `json:"attribution,omitempty"`
 
@@ -47,6 +58,7 @@ type Drift struct {
 
 	// eventTime is when the actor called.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	EventTime *metav1.Time `json:"eventTime,omitempty"`
 
 	// sourceIPAddress is where the call came from: an address, or the name of an AWS service.
@@ -60,13 +72,16 @@ type Drift struct {
 
 // DriftAttribution tells whether it is known who made a difference.
 //
-// +kubebuilder:validation:Enum=Pending;Found;NotFound
+// +kubebuilder:validation:Enum=Pending;Provisional;Found;NotFound
 type DriftAttribution string
 
 const (
 	// DriftAttributionPending says that the event history is being asked.
 	DriftAttributionPending DriftAttribution = "Pending"
-	// DriftAttributionFound says that the actor is known.
+	// DriftAttributionProvisional says that an actor is named who may turn out to be the wrong one, as the history may
+	// not be complete yet.
+	DriftAttributionProvisional DriftAttribution = "Provisional"
+	// DriftAttributionFound says that the actor is known for certain.
 	DriftAttributionFound DriftAttribution = "Found"
 	// DriftAttributionNotFound says that the event history did not tell, and is asked no more.
 	DriftAttributionNotFound DriftAttribution = "NotFound"

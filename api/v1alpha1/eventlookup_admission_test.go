@@ -27,6 +27,10 @@ spec: {}
 	return object
 }
 
+// notATime is what the API server says of a text that is no time.
+const notATime = "a time must be a date of the years 2000 to 2099, T, a time of day, and Z or an offset from UTC, " +
+	"such as 2026-01-02T03:04:05Z or 2026-01-02T04:04:05+01:00"
+
 var _ = Describe("Admission of an EventLookup", func() {
 	DescribeTable("accepts, and leaves as written,",
 		func(ctx context.Context, spec string) {
@@ -51,6 +55,12 @@ var _ = Describe("Admission of an EventLookup", func() {
 		Entry("a start alone", `startTime: "2026-01-01T00:00:00Z"`),
 		Entry("an end alone", `endTime: "2026-01-01T00:00:00Z"`),
 		Entry("an end that is a second after the start", `{startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T00:00:01Z"}`),
+		Entry("a time with an offset", `startTime: "2026-01-02T04:04:05+01:00"`),
+		Entry("a time west of Greenwich", `endTime: "2026-01-01T18:34:05-08:30"`),
+		Entry("a time with milliseconds, as programs write it", `startTime: "2026-01-02T03:04:05.000Z"`),
+		Entry("a time with nanoseconds", `endTime: "2026-01-02T03:04:05.123456789Z"`),
+		Entry("a leap day", `startTime: "2028-02-29T00:00:00Z"`),
+		Entry("the last day of each month", `{startTime: "2026-04-30T23:59:59Z", endTime: "2026-12-31T23:59:59Z"}`),
 		Entry("since with an end", `{since: 7d, endTime: "2026-01-01T00:00:00Z"}`),
 		Entry("since in seconds", `since: 90s`),
 		Entry("since in all units", `since: 1d2h3m4s`),
@@ -77,6 +87,25 @@ var _ = Describe("Admission of an EventLookup", func() {
 		Entry("an end before the start", `{startTime: "2026-01-02T00:00:00Z", endTime: "2026-01-01T00:00:00Z"}`, "spec.startTime", "startTime must be before endTime"),
 		Entry("an end at the start", `{startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T00:00:00Z"}`, "spec.startTime", "startTime must be before endTime"),
 		Entry("an end before the start, in another time zone", `{startTime: "2026-01-01T12:00:00Z", endTime: "2026-01-01T12:30:00+01:00"}`, "spec.startTime", "startTime must be before endTime"),
+		Entry("no time", `startTime: yesterday`, "spec.startTime", notATime),
+		Entry("the empty string for a time", `endTime: ""`, "spec.endTime", notATime),
+		Entry("a date without a time of day", `startTime: "2026-01-02"`, "spec.startTime", notATime),
+		Entry("a time without an offset", `startTime: "2026-01-02T03:04:05"`, "spec.startTime", notATime),
+		Entry("a time in lower case", `startTime: "2026-01-02t03:04:05z"`, "spec.startTime", notATime),
+		Entry("a time with a blank", `endTime: "2026-01-02 03:04:05Z"`, "spec.endTime", notATime),
+		Entry("a time with something in it", `startTime: "2026-01-02T03:04:05x1Z"`, "spec.startTime", notATime),
+		Entry("a time with something after it", `endTime: "2026-01-02T03:04:05Z\n"`, "spec.endTime", notATime),
+		Entry("a time with an offset that there is not", `startTime: "2026-01-02T03:04:05+99:99"`, "spec.startTime", notATime),
+		Entry("a time with an hour of one digit", `startTime: "2026-01-02T3:04:05Z"`, "spec.startTime", notATime),
+		Entry("a time with a comma", `startTime: "2026-01-02T03:04:05,5Z"`, "spec.startTime", notATime),
+		Entry("a leap second", `startTime: "2016-12-31T23:59:60Z"`, "spec.startTime", notATime),
+		Entry("a day that the month has not", `startTime: "2026-04-31T00:00:00Z"`, "spec.startTime", notATime),
+		Entry("a leap day of another year", `startTime: "2026-02-29T00:00:00Z"`, "spec.startTime", notATime),
+		Entry("a month that there is not", `startTime: "2026-13-01T00:00:00Z"`, "spec.startTime", notATime),
+		Entry("a year before CloudTrail", `startTime: "1999-12-31T23:59:59Z"`, "spec.startTime", notATime),
+		Entry("a year far away", `endTime: "2100-01-01T00:00:00Z"`, "spec.endTime", notATime),
+		Entry("a list for a time", `startTime: ["2026-01-02T03:04:05Z"]`, "spec.startTime", "must be of type string"),
+		Entry("a number for a time", `startTime: 1767323045`, "spec.startTime", "must be of type string"),
 		Entry("since and a start", `{since: 7d, startTime: "2026-01-01T00:00:00Z"}`, "spec.since", "since and startTime exclude each other: keep one of them"),
 		Entry("since without a unit", `since: "7"`, "spec.since", "since must be a number of days, hours, minutes or seconds, such as 7d, 36h or 1d12h"),
 		Entry("since in weeks", `since: 1w`, "spec.since", "such as 7d, 36h or 1d12h"),
@@ -89,6 +118,7 @@ var _ = Describe("Admission of an EventLookup", func() {
 		Entry("since longer than the history, in hours", `since: 2161h`, "spec.since", "since must be at most 90d"),
 		Entry("no results", `maxResults: 0`, "spec.maxResults", "should be greater than or equal to 1"),
 		Entry("1001 results", `maxResults: 1001`, "spec.maxResults", "should be less than or equal to 1000"),
+		Entry("a time to live that no one will see the end of", `ttlSecondsAfterFinished: 3000000000`, "spec.ttlSecondsAfterFinished", "should be less than or equal to 2147483647"),
 		Entry("a negative time to live", `ttlSecondsAfterFinished: -1`, "spec.ttlSecondsAfterFinished", "should be greater than or equal to 0"),
 	)
 
@@ -113,7 +143,7 @@ var _ = Describe("Admission of an EventLookup", func() {
 	)
 
 	It("lets metadata change", func(ctx context.Context) {
-		object := lookup("with-labels", `startTime: "2026-01-01T00:00:00Z"`)
+		object := lookup("with-labels", `{startTime: "2026-01-01T01:00:00.5+01:00", endTime: "2026-01-02T00:00:00.000Z"}`)
 		Expect(apiserver.Create(ctx, object)).To(Succeed())
 		DeferCleanup(func(ctx context.Context) { Expect(apiserver.Delete(ctx, object)).To(Succeed()) })
 		object.SetLabels(map[string]string{"case": "4711"})

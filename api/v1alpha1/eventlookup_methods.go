@@ -29,14 +29,20 @@ func (s *EventLookupSpec) MaxEvents() int {
 }
 
 // Range returns the time that the lookup asks for when it is run now. A zero start is as far back as the history goes.
+// It fails for what is no time, which only an object can hold that was stored before the API server refused it.
 func (s *EventLookupSpec) Range(now time.Time) (start, end time.Time, err error) {
 	end = now
-	if s.EndTime != nil {
-		end = s.EndTime.Time
+	if s.EndTime != "" {
+		if end, err = s.EndTime.Time(); err != nil {
+			return start, end, fmt.Errorf("spec.endTime: %w", err)
+		}
 	}
+
 	switch {
-	case s.StartTime != nil:
-		start = s.StartTime.Time
+	case s.StartTime != "":
+		if start, err = s.StartTime.Time(); err != nil {
+			return start, end, fmt.Errorf("spec.startTime: %w", err)
+		}
 	case s.Since != "":
 		since, err := parseSince(s.Since)
 		if err != nil {
@@ -54,7 +60,7 @@ func parseSince(text string) (time.Duration, error) {
 	if days, after, ok := strings.Cut(text, "d"); ok {
 		n, err := strconv.Atoi(days)
 		if err != nil {
-			return 0, fmt.Errorf("since %q: the days are not a number", text)
+			return 0, fmt.Errorf("spec.since: %q: the days are not a number", text)
 		}
 		since, rest = time.Duration(n)*24*time.Hour, after
 	}
@@ -63,7 +69,7 @@ func parseSince(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(rest)
 	if err != nil {
-		return 0, fmt.Errorf("since %q: %w", text, err)
+		return 0, fmt.Errorf("spec.since: %w", err)
 	}
 	return since + d, nil
 }

@@ -35,6 +35,10 @@ type EventLookup struct {
 	// +optional
 	// +kubebuilder:default={observedGeneration:-1}
 	Status EventLookupStatus `json:"status,omitzero"`
+
+	// DecodeError says why the spec could not be decoded; "" when it was. It is no part of the object in the API
+	// server.
+	DecodeError string `json:"-"`
 }
 
 // EventLookupSpec is the question: which events, of where, and of when. An empty one asks for the latest events of the
@@ -42,7 +46,7 @@ type EventLookup struct {
 //
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an EventLookup is run once and is immutable: create a new one"
 // +kubebuilder:validation:XValidation:rule="!(has(self.since) && has(self.startTime))",message="since and startTime exclude each other: keep one of them",fieldPath=".since"
-// +kubebuilder:validation:XValidation:rule="!has(self.startTime) || !has(self.endTime) || self.startTime < self.endTime",message="startTime must be before endTime",fieldPath=".startTime"
+// +kubebuilder:validation:XValidation:rule="!has(self.startTime) || !has(self.endTime) || ![self.startTime, self.endTime].all(t, t.matches('^20([0-9]{2}-(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|[0-9]{2}-(0[469]|11)-(0[1-9]|[12][0-9]|30)|[0-9]{2}-02-(0[1-9]|1[0-9]|2[0-8])|([02468][048]|[13579][26])-02-29)T([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$')) || timestamp(self.startTime) < timestamp(self.endTime)",message="startTime must be before endTime",fieldPath=".startTime"
 type EventLookupSpec struct {
 	// identityRef names the AWSIdentity to call AWS with. Default: the AWSIdentity "default".
 	// +optional
@@ -59,15 +63,15 @@ type EventLookupSpec struct {
 	// +optional
 	Attribute *LookupAttribute `json:"attribute,omitempty"`
 
-	// startTime is when the earliest event happened. Default: as far back as the history goes, 90 days.
-	// Excludes since.
+	// startTime is when the earliest event happened, such as 2026-01-02T03:04:05Z. Default: as far back as
+	// the history goes, 90 days. Excludes since.
 	// +optional
-	StartTime *metav1.Time `json:"startTime,omitempty"`
+	StartTime Timestamp `json:"startTime,omitempty"`
 
-	// endTime is when the latest event happened. Default: when the lookup is run. New events take
-	// minutes to appear in the history.
+	// endTime is when the latest event happened, such as 2026-01-02T03:04:05Z. Default: when the lookup is
+	// run. New events take minutes to appear in the history.
 	// +optional
-	EndTime *metav1.Time `json:"endTime,omitempty"`
+	EndTime Timestamp `json:"endTime,omitempty"`
 
 	// since is how long before endTime the earliest event happened: days, hours, minutes and seconds,
 	// such as 7d, 36h or 1d12h. At most 90d. Excludes startTime.
@@ -84,9 +88,11 @@ type EventLookupSpec struct {
 	MaxResults *int32 `json:"maxResults,omitempty"`
 
 	// ttlSecondsAfterFinished is how long after it is complete or has failed the object is deleted; 0:
-	// at once. Default: it is kept.
+	// at once; at most 2147483647. Default: it is kept.
 	// +optional
+	// +kubebuilder:validation:Format=int64
 	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
 	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
 }
 
@@ -114,7 +120,8 @@ type LookupAttribute struct {
 const (
 	// ConditionComplete is True when the events are in the status.
 	ConditionComplete = "Complete"
-	// ConditionFailed is True when AWS rejected the question, so that only another EventLookup can help.
+	// ConditionFailed is True when the question was rejected, by AWS as a rule, so that only another EventLookup can
+	// help.
 	ConditionFailed = "Failed"
 )
 
@@ -126,6 +133,9 @@ const (
 	ReasonTruncated = "Truncated"
 	// ReasonRunning says that the lookup is being run.
 	ReasonRunning = "Running"
+	// ReasonInvalidTime says that startTime, endTime or since is no time. The API server refuses that, but may have
+	// stored it before it did.
+	ReasonInvalidTime = "InvalidTime"
 )
 
 // EventLookupStatus is the answer.
@@ -138,6 +148,7 @@ type EventLookupStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// accountID is the AWS account that was asked.
@@ -150,14 +161,17 @@ type EventLookupStatus struct {
 
 	// startTime is the beginning of the time that was asked for; absent: as far back as the history goes.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 
 	// endTime is the end of the time that was asked for.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 
 	// completionTime is when the lookup was complete or had failed.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 
 	// eventCount is how many events there are in events.
@@ -191,6 +205,7 @@ type Event struct {
 
 	// eventTime is when it was called.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	EventTime *metav1.Time `json:"eventTime,omitempty"`
 
 	// eventSource is the service that was called, such as cloudtrail.amazonaws.com.

@@ -50,7 +50,7 @@ var _ = Describe("The defaults of a Trail, which the CRD does not have", func() 
 
 	DescribeTable("policies",
 		func(spec v1alpha1.TrailSpec, observed bool, adoption v1alpha1.AdoptionPolicy, retained bool) {
-			Expect(spec.Observed()).To(Equal(observed), "observed")
+			Expect(spec.ObserveOnly()).To(Equal(observed), "observed")
 			Expect(spec.Adoption()).To(Equal(adoption), "adoption")
 			Expect(spec.Retained()).To(Equal(retained), "retained")
 		},
@@ -66,7 +66,7 @@ var _ = Describe("The defaults of a Trail, which the CRD does not have", func() 
 
 	DescribeTable("interval",
 		func(interval *metav1.Duration, want time.Duration) {
-			Expect((&v1alpha1.TrailSpec{Interval: interval}).LookInterval(5 * time.Minute)).To(Equal(want))
+			Expect((&v1alpha1.TrailSpec{Interval: interval}).ResyncInterval(5 * time.Minute)).To(Equal(want))
 		},
 		Entry("absent: the operator's", nil, 5*time.Minute),
 		Entry("given", &metav1.Duration{Duration: time.Hour}, time.Hour),
@@ -90,32 +90,7 @@ var _ = DescribeTable("ReconcileRequest",
 )
 
 var _ = Describe("An EventLookup", func() {
-	now := time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)
 	at := func(day int) *metav1.Time { return &metav1.Time{Time: time.Date(2026, 1, day, 0, 0, 0, 0, time.UTC)} }
-
-	DescribeTable("asks for the time",
-		func(spec v1alpha1.EventLookupSpec, start, end time.Time) {
-			gotStart, gotEnd, err := spec.Range(now)
-			Expect(err).NotTo(HaveOccurred())
-			Expect(gotStart).To(BeTemporally("==", start), "start")
-			Expect(gotEnd).To(BeTemporally("==", end), "end")
-		},
-		Entry("absent: all the history", v1alpha1.EventLookupSpec{}, time.Time{}, now),
-		Entry("from a start to an end", v1alpha1.EventLookupSpec{StartTime: at(1), EndTime: at(2)}, at(1).Time, at(2).Time),
-		Entry("since days", v1alpha1.EventLookupSpec{Since: "7d"}, now.AddDate(0, 0, -7), now),
-		Entry("since days and more", v1alpha1.EventLookupSpec{Since: "1d12h30m5s"}, now.Add(-36*time.Hour-30*time.Minute-5*time.Second), now),
-		Entry("since hours before an end", v1alpha1.EventLookupSpec{Since: "24h", EndTime: at(2)}, at(1).Time, at(2).Time),
-	)
-
-	DescribeTable("refuses to run since what the API server would have refused",
-		func(since string) {
-			spec := v1alpha1.EventLookupSpec{Since: since}
-			_, _, err := spec.Range(now)
-			Expect(err).To(MatchError(ContainSubstring(since)))
-		},
-		Entry("days that are no number", "xd"),
-		Entry("another unit", "1w"),
-	)
 
 	It("keeps 100 events unless it says otherwise", func() {
 		Expect((&v1alpha1.EventLookupSpec{}).MaxEvents()).To(Equal(100))

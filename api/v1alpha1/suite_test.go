@@ -10,8 +10,10 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
@@ -21,6 +23,9 @@ import (
 // apiserver speaks to a real API server that has the CRDs. It refuses unknown and duplicate
 // fields, as kubectl does.
 var apiserver client.Client
+
+// restConfig is how else to speak to it.
+var restConfig *rest.Config
 
 // warnings are what the API server has warned of, such as a pod that Pod Security would not admit.
 var warnings warningList
@@ -59,7 +64,8 @@ var _ = BeforeSuite(func() {
 		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
-	config, err := environment.Start()
+	var err error
+	restConfig, err = environment.Start()
 	DeferCleanup(func() {
 		Expect(environment.Stop()).To(Succeed(), "stop the control plane")
 	})
@@ -67,13 +73,14 @@ var _ = BeforeSuite(func() {
 		"start a control plane from KUBEBUILDER_ASSETS=%q (make test sets it) and install the CRDs",
 		os.Getenv("KUBEBUILDER_ASSETS"))
 	// The client's own limit of 20 requests a second would be most of the suite's time.
-	config.QPS = -1
-	config.WarningHandlerWithContext = &warnings
+	restConfig.QPS = -1
+	restConfig.WarningHandlerWithContext = &warnings
 
 	scheme := runtime.NewScheme()
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
+	Expect(apiextensionsv1.AddToScheme(scheme)).To(Succeed())
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	lenient, err := client.New(config, client.Options{Scheme: scheme})
+	lenient, err := client.New(restConfig, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	apiserver = client.WithFieldValidation(lenient, "Strict")
 })

@@ -41,8 +41,8 @@ func (s *TrailSpec) OrganizationDesired() bool { return isTrue(s.IsOrganizationT
 // Suspended tells whether all work on the object is to rest; default false.
 func (s *TrailSpec) Suspended() bool { return isTrue(s.Suspend) }
 
-// Observed tells whether AWS is only to be read; default false.
-func (s *TrailSpec) Observed() bool { return s.ManagementPolicy == ManagementPolicyObserve }
+// ObserveOnly tells whether AWS is only to be read; default false.
+func (s *TrailSpec) ObserveOnly() bool { return s.ManagementPolicy == ManagementPolicyObserve }
 
 // Retained tells whether the trail in AWS outlives its object; default false.
 func (s *TrailSpec) Retained() bool { return s.DeletionPolicy == DeletionPolicyRetain }
@@ -50,8 +50,8 @@ func (s *TrailSpec) Retained() bool { return s.DeletionPolicy == DeletionPolicyR
 // Adoption returns the adoption policy; default Never.
 func (s *TrailSpec) Adoption() AdoptionPolicy { return cmp.Or(s.AdoptionPolicy, AdoptionPolicyNever) }
 
-// LookInterval returns how often to look at the trail; fallback when the spec does not say.
-func (s *TrailSpec) LookInterval(fallback time.Duration) time.Duration {
+// ResyncInterval returns how often to look at the trail; fallback when the spec does not say.
+func (s *TrailSpec) ResyncInterval(fallback time.Duration) time.Duration {
 	if s.Interval == nil {
 		return fallback
 	}

@@ -33,6 +33,10 @@ type Trail struct {
 	// +optional
 	// +kubebuilder:default={observedGeneration:-1}
 	Status TrailStatus `json:"status,omitzero"`
+
+	// DecodeError says why the spec could not be decoded; "" when it was. It is no part of the object in the API
+	// server.
+	DecodeError string `json:"-"`
 }
 
 // TrailSpec is the trail that is wanted. Its fields are those of CloudTrail's CreateTrail,
@@ -484,6 +488,7 @@ type TrailStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// trailARN is the ARN of the trail.
@@ -505,14 +510,17 @@ type TrailStatus struct {
 
 	// startLoggingTime is when logging was started last.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	StartLoggingTime *metav1.Time `json:"startLoggingTime,omitempty"`
 
 	// stopLoggingTime is when logging was stopped last.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	StopLoggingTime *metav1.Time `json:"stopLoggingTime,omitempty"`
 
 	// latestDeliveryTime is when CloudTrail last delivered log files to the bucket.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	LatestDeliveryTime *metav1.Time `json:"latestDeliveryTime,omitempty"`
 
 	// latestDeliveryError is the S3 error of the latest delivery, such as AccessDenied; absent when it succeeded.
@@ -521,6 +529,7 @@ type TrailStatus struct {
 
 	// latestNotificationTime is when CloudTrail last notified the SNS topic.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	LatestNotificationTime *metav1.Time `json:"latestNotificationTime,omitempty"`
 
 	// latestNotificationError is the SNS error of the latest notification.
@@ -529,6 +538,7 @@ type TrailStatus struct {
 
 	// latestDigestDeliveryTime is when CloudTrail last delivered a digest file to the bucket.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	LatestDigestDeliveryTime *metav1.Time `json:"latestDigestDeliveryTime,omitempty"`
 
 	// latestDigestDeliveryError is the S3 error of the latest digest delivery.
@@ -537,6 +547,7 @@ type TrailStatus struct {
 
 	// latestCloudWatchLogsDeliveryTime is when CloudTrail last delivered events to the log group.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	LatestCloudWatchLogsDeliveryTime *metav1.Time `json:"latestCloudWatchLogsDeliveryTime,omitempty"`
 
 	// latestCloudWatchLogsDeliveryError is the CloudWatch Logs error of the latest delivery.
@@ -561,6 +572,29 @@ type TrailStatus struct {
 	// +listType=set
 	ManagedTagKeys []string `json:"managedTagKeys,omitempty"`
 
+	// differences are what AWS held otherwise than the spec says when the operator looked last, and that is not repaired.
+	// +optional
+	// +listType=map
+	// +listMapKey=field
+	Differences []Difference `json:"differences,omitempty"`
+
+	// syncedDigest has a digest for each field of the spec that AWS was once seen to hold. A field that AWS holds otherwise
+	// although its digest is still that of the spec was changed in AWS, which is drift; all others were changed in the spec.
+	// +optional
+	SyncedDigest string `json:"syncedDigest,omitempty"`
+
+	// lastSyncedTime is when AWS was last seen to hold all but the differences. It is written together with other changes
+	// only, so it may have been seen later, too.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	LastSyncedTime *metav1.Time `json:"lastSyncedTime,omitempty"`
+
+	// operatorARNs are the users and roles as which the operator has written to the trail, the latest first, at most three.
+	// Their calls that carry the object's name in the user agent are the operator's own.
+	// +optional
+	// +listType=atomic
+	OperatorARNs []string `json:"operatorARNs,omitempty"`
+
 	// aggregationApplied tells that the operator has put an aggregation configuration on the trail.
 	// DescribeTrails does not report these, so it is remembered here when to look.
 	// +optional
@@ -570,8 +604,8 @@ type TrailStatus struct {
 	// +optional
 	LastDrift *Drift `json:"lastDrift,omitempty"`
 
-	// earlierDrifts are the latest drifts before lastDrift of which it is still being found out who made them.
-	// What is found is told in an event, and the drift is forgotten here.
+	// earlierDrifts are the latest drifts before lastDrift of which it is not certain yet who made them. Once it is, an
+	// event names who it was, and the drift is no longer listed here.
 	// +optional
 	// +listType=atomic
 	EarlierDrifts []Drift `json:"earlierDrifts,omitempty"`
@@ -579,6 +613,17 @@ type TrailStatus struct {
 	// lastHandledReconcileAt is the last reconcile annotation's value that was acted on.
 	// +optional
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+}
+
+// Difference is a field of the spec that AWS holds otherwise.
+type Difference struct {
+	// field of the spec; or "trail" when there is none, or "ownerTag" when the trail does not carry the operator's tag.
+	// +required
+	Field string `json:"field"`
+
+	// found is what AWS holds, cut when it is long; absent: nothing.
+	// +optional
+	Found string `json:"found,omitempty"`
 }
 
 // TrailList is a list of Trail.

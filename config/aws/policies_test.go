@@ -146,6 +146,10 @@ func TestResourcePoliciesAreWhatTheOperatorAsksFor(t *testing.T) {
 		"topic":                       {code: "InsufficientSnsTopicPolicyException", file: "topic-policy.json"},
 		"key":                         {code: "InsufficientEncryptionPolicyException", file: "key-policy.json"},
 		"role that cannot be assumed": {code: "InvalidCloudWatchLogsRoleArnException", file: "log-role-policy.json"},
+		"role of an organization": {
+			code: "InvalidCloudWatchLogsRoleArnException", file: "log-role-organization-policy.json",
+			spec: v1alpha1.TrailSpec{IsOrganizationTrail: &organization},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := test.spec
@@ -155,7 +159,7 @@ func TestResourcePoliciesAreWhatTheOperatorAsksFor(t *testing.T) {
 			spec.CloudWatchLogsRoleARN = "arn:aws:iam::111122223333:role/trail-logs"
 			message := cloudtrail.Explain(&cloudtrail.Error{Operation: "CreateTrail", Code: test.code}, cloudtrail.Subject{
 				Trail:     &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}, Spec: spec},
-				AccountID: "111122223333", Region: "eu-central-1",
+				AccountID: "111122223333", Region: "eu-central-1", ManagementAccountID: "111122223333",
 			})
 			message = strings.ReplaceAll(message, "ORGANIZATION-ID", "o-exampleorgid")
 			start := strings.Index(message, "[")

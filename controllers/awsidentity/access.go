@@ -1,8 +1,11 @@
 package awsidentity
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -11,7 +14,66 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
+
+// User is an object that uses an identity.
+type User struct {
+	// Namespace of the object, and the name of its Identity.
+	Namespace, Identity string
+	// Region that it wants to call; "" for the operator's own.
+	Region string
+}
+
+// Enter returns CloudTrail in the user's region as its identity, and where and as whom that is, as far as it is known also
+// with an error. The error is a *Refusal when the user may not call AWS, which is not called for it then; else it is one of the
+// session.
+func Enter(ctx context.Context, reader client.Reader, sessions *cloudtrail.Sessions, user User) (cloudtrail.Caller, *cloudtrail.Region, error) {
+	caller := cloudtrail.Caller{Region: cmp.Or(user.Region, sessions.DefaultRegion())}
+	identity, err := Access(ctx, reader, user.Identity, user.Namespace)
+	if err != nil {
+		return caller, nil, err
+	}
+	caller.ARN = cmp.Or(identity.Spec.RoleARN, "the operator's own credentials")
+	if err := allowsRegion(identity, caller); err != nil {
+		return caller, nil, err
+	}
+
+	session, err := sessions.Open(ctx, identity)
+	if err != nil {
+		return caller, nil, err
+	}
+	caller.AccountID, caller.ARN = session.AccountID, session.ARN()
+	if err := allowsRegion(identity, caller); err != nil {
+		return caller, nil, err
+	}
+	return caller, session.Region(caller.Region), nil
+}
+
+// allowsRegion returns a *Refusal when the identity must not be used in the caller's region, or cannot.
+func allowsRegion(identity *v1alpha1.AWSIdentity, caller cloudtrail.Caller) error {
+	switch allowed := identity.Spec.AllowedRegions; {
+	case caller.Region == "":
+		return &Refusal{
+			Reason:  v1alpha1.ReasonRegionUnknown,
+			Message: "no region: create the object anew with spec.region, or start the operator with --aws-region or AWS_REGION",
+		}
+	case len(allowed) > 0 && !slices.Contains(allowed, caller.Region):
+		return &Refusal{
+			Reason: v1alpha1.ReasonRegionNotAllowed,
+			Message: fmt.Sprintf("AWSIdentity %q does not allow region %s: ask an administrator to allow it in spec.allowedRegions, or create the object anew in one of: %s",
+				identity.Name, caller.Region, strings.Join(allowed, ", ")),
+		}
+	case !cloudtrail.InPartition(caller.ARN, caller.Region):
+		return &Refusal{
+			Reason: v1alpha1.ReasonRegionNotAllowed,
+			Message: fmt.Sprintf("the AWS partition of AWSIdentity %q (%s) has no region %s: create the object anew with one of its regions",
+				identity.Name, caller.ARN, caller.Region),
+		}
+	default:
+		return nil
+	}
+}
 
 // Refusal says why a namespace cannot use an identity. It is an error that only a change of the object, of the
 // identity or of the namespace can end.

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
 // clientWith returns a client that holds an identity "default" with these allowed namespaces, and the namespaces "prod" with
@@ -136,4 +137,46 @@ func TestAccessUnknown(t *testing.T) {
 		_, err := Access(t.Context(), interceptor.NewClient(clientWith(t, all), failOn("prod")), "default", "prod")
 		NewWithT(t).Expect(err).NotTo(HaveOccurred())
 	})
+}
+
+// TestRegions is the table of the regions that an identity may be used in. It holds before anybody is asked, as far as it is known whose
+// the credentials are.
+func TestRegions(t *testing.T) {
+	t.Parallel()
+	const own = "the operator's own credentials"
+	role := func(partition string) string { return "arn:" + partition + ":iam::111122223333:role/r" }
+	for name, c := range map[string]struct {
+		allowed        []string
+		region, caller string
+		reason         string
+	}{
+		"any":                            {nil, "eu-west-1", role("aws"), ""},
+		"one of the list":                {[]string{"us-east-1", "eu-west-1"}, "eu-west-1", role("aws"), ""},
+		"none of the list":               {[]string{"us-east-1", "eu-west-1"}, "eu-central-1", role("aws"), v1alpha1.ReasonRegionNotAllowed},
+		"like one of the list":           {[]string{"us-east-1"}, "us-east-10", own, v1alpha1.ReasonRegionNotAllowed},
+		"none of the list, nobody knows": {[]string{"us-east-1"}, "eu-west-1", own, v1alpha1.ReasonRegionNotAllowed},
+		"of another partition":           {nil, "us-east-1", role("aws-cn"), v1alpha1.ReasonRegionNotAllowed},
+		"of its partition":               {nil, "cn-north-1", role("aws-cn"), ""},
+		"of the list, but not its own":   {[]string{"us-east-1"}, "us-east-1", role("aws-us-gov"), v1alpha1.ReasonRegionNotAllowed},
+		"not known":                      {nil, "", role("aws"), v1alpha1.ReasonRegionUnknown},
+		"not known, with a list":         {[]string{"us-east-1"}, "", own, v1alpha1.ReasonRegionUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "payments"}}
+			identity.Spec.AllowedRegions = c.allowed
+			err := allowsRegion(identity, cloudtrail.Caller{Region: c.region, ARN: c.caller})
+			if c.reason == "" {
+				g.Expect(err).NotTo(HaveOccurred())
+				return
+			}
+			var refusal *Refusal
+			g.Expect(errors.As(err, &refusal)).To(BeTrue(), "%v", err)
+			g.Expect(refusal.Reason).To(Equal(c.reason))
+			if c.reason == v1alpha1.ReasonRegionNotAllowed {
+				g.Expect(refusal.Message).To(And(ContainSubstring("payments"), ContainSubstring(c.region)))
+			}
+		})
+	}
 }

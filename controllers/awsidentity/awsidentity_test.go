@@ -3,8 +3,10 @@ package awsidentity_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +45,8 @@ const (
 	role = "arn:aws:iam::444455556666:role/trail-operator"
 	// soon is how long anything may take that a watch brings about.
 	soon = 30 * time.Second
+	// patient is how long a reconcile waits for an answer of AWS where a test makes one at a time.
+	patient = time.Minute
 )
 
 var (
@@ -68,42 +72,62 @@ var _ = BeforeSuite(func() {
 
 // world is an AWS and a controller of one test, which works when the test says so.
 type world struct {
-	aws    *cloudtrailtest.Server
-	client client.WithWatch
-	events *events.FakeRecorder
-	fleet  *cloudtrail.Fleet
-	reconc reconcile.Reconciler
+	aws      *cloudtrailtest.Server
+	client   client.WithWatch
+	events   *events.FakeRecorder
+	sessions *cloudtrail.Sessions
+	reconc   reconcile.Reconciler
+	endpoint string
+	// asked counts the calls to STS.
+	asked atomic.Int32
 	// name is the identity's and the namespace's.
 	name string
+	// later is by how much the controller's clock is ahead.
+	later time.Duration
 }
 
 func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	GinkgoHelper()
 	options.OpenResources, options.NoRateLimit = true, true
 	w := &world{aws: cloudtrailtest.New(options), events: events.NewFakeRecorder(100)}
-	server := httptest.NewServer(w.aws)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") == "" {
+			w.asked.Add(1)
+		}
+		w.aws.ServeHTTP(rw, r)
+	}))
 	DeferCleanup(server.Close)
+	DeferCleanup(server.CloseClientConnections) // Some calls are never answered.
 	var err error
 	w.client, err = client.NewWithWatch(restConfig, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
 	Expect(w.client.Create(ctx, namespace)).To(Succeed())
 	w.name = namespace.Name
-	w.fleet = cloudtrail.NewFleet(cloudtrail.Options{
-		Config: aws.Config{
-			Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-			Retryer: func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), 1) },
-		},
-		ClusterID: "test-cluster", Version: "test",
-	})
+	w.endpoint = server.URL
+	w.sessions = w.newSessions(patient)
 	reconciler, err := awsidentity.New(w.options(w.client, w.events))
 	Expect(err).NotTo(HaveOccurred())
 	w.reconc = reconcile.AsReconciler(w.client, reconciler)
 	return w
 }
 
+// newSessions returns sessions of which none is open. A reconcile waits for so long for an answer of AWS; 0: as long as in the operator.
+func (w *world) newSessions(maxWait time.Duration) *cloudtrail.Sessions {
+	return cloudtrail.NewSessions(cloudtrail.Options{
+		Config: aws.Config{
+			Region: "us-east-1", BaseEndpoint: aws.String(w.endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+			Retryer: func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), 1) },
+		},
+		ClusterID: "test-cluster", Version: "test", MaxWait: maxWait,
+	})
+}
+
 func (w *world) options(c client.Client, recorder events.EventRecorder) awsidentity.Options {
-	return awsidentity.Options{Client: c, Trails: w.client, Recorder: recorder, Fleet: w.fleet, DefaultRegion: "us-east-1"}
+	return awsidentity.Options{
+		Client: c, Trails: w.client, Recorder: recorder, Sessions: w.sessions,
+		Now: func() time.Time { return time.Now().Add(w.later) },
+	}
 }
 
 // apply creates the identity with this spec, or changes its spec.
@@ -264,9 +288,15 @@ var _ = Describe("An identity", func() {
 				expectKstatus(found, status.InProgressStatus)
 				Expect(found.Status.AccountID).To(BeEmpty())
 				Expect(w.told()).To(ConsistOf(HavePrefix("Warning AccessDenied ")))
-				result, err := w.look(ctx)
-				Expect(err).NotTo(HaveOccurred())
-				Expect(result.RequeueAfter).To(And(BeNumerically(">", 0), BeNumerically("<=", time.Minute)), "the repair is noticed by itself")
+				for lasted, wait := range map[time.Duration]time.Duration{
+					0: 5 * time.Second, 10 * time.Minute: 150 * time.Second, 24 * time.Hour: 5 * time.Minute,
+				} {
+					w.later = lasted
+					result, err := w.look(ctx)
+					Expect(err).NotTo(HaveOccurred())
+					Expect(result.RequeueAfter).To(BeNumerically("~", wait, 5*time.Second),
+						"the repair is noticed by itself, also after %s", lasted)
+				}
 
 				w.aws.AddRole(c.repair)
 				found = w.settle(ctx)
@@ -314,6 +344,21 @@ var _ = Describe("An identity", func() {
 		expectReady(w.settle(ctx), metav1.ConditionTrue, v1alpha1.ReasonAvailable)
 	})
 
+	It("gets new credentials when AWS does not accept those of a role, and nobody notices", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
+		found := w.settle(ctx)
+		w.told()
+		calls := w.aws.Calls()
+		w.aws.DeleteCredentials(calls[len(calls)-1].AccessKeyID)
+		w.aws.ResetCalls()
+		_, err := w.look(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}))
+		Expect(w.get(ctx).ResourceVersion).To(Equal(found.ResourceVersion))
+		Expect(w.told()).To(BeEmpty())
+	})
+
 	It("shows the account that a changed role leads to", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{})
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
@@ -359,6 +404,28 @@ var _ = Describe("An identity", func() {
 		}
 	})
 
+	It("is checked with new credentials, also right after it was opened when a reconcile annotation asks for it", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
+		_, err := w.look(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}), "to open it is to check it")
+
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
+		identity := w.get(ctx)
+		identity.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
+		Expect(w.client.Update(ctx, identity)).To(Succeed())
+		w.aws.ResetCalls()
+		_, err = w.look(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 2, "AssumeRole": 2}), "opened, and checked as asked for")
+
+		w.aws.ResetCalls()
+		_, err = w.look(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}), "once")
+	})
+
 	It("is kept while Trails use it, and names them", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{})
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
@@ -377,6 +444,12 @@ var _ = Describe("An identity", func() {
 			Expect(w.client.Delete(ctx, one)).To(Succeed())
 		}
 		Expect(expectReady(w.settle(ctx), metav1.ConditionFalse, v1alpha1.ReasonInUse)).To(HaveSuffix(": " + w.name + "/trail-6"))
+		for lasted, wait := range map[time.Duration]time.Duration{0: 5 * time.Second, 24 * time.Hour: 5 * time.Minute} {
+			w.later = lasted
+			result, err := w.look(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(result.RequeueAfter).To(Equal(wait), "a Trail that nobody watches wakes nobody")
+		}
 		Expect(w.client.Delete(ctx, trails[6])).To(Succeed())
 		_, err := w.look(ctx)
 		Expect(err).NotTo(HaveOccurred())
@@ -397,6 +470,7 @@ var _ = Describe("An identity", func() {
 // start runs the controllers of identities and Trails as the operator does.
 func (w *world) start(ctx context.Context) {
 	GinkgoHelper()
+	w.sessions = w.newSessions(0)
 	skip, consistent := true, true
 	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:     scheme,
@@ -410,7 +484,8 @@ func (w *world) start(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(identities.SetupWithManager(manager)).To(Succeed())
 	trails, err := trail.New(trail.Options{
-		Client: manager.GetClient(), Recorder: manager.GetEventRecorder("trail-operator"), Fleet: w.fleet, ClusterID: "test-cluster", Interval: time.Hour,
+		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: manager.GetEventRecorder("trail-operator"), Sessions: w.sessions,
+		ClusterID: "test-cluster", Interval: time.Hour,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(trails.SetupWithManager(ctx, manager, 4)).To(Succeed())
@@ -421,6 +496,16 @@ func (w *world) start(ctx context.Context) {
 		stop()
 		Eventually(ended).WithTimeout(soon).Should(Receive(BeNil()), "the manager stops when it is told to")
 	})
+}
+
+// ready waits for the reason of the identity's Ready.
+func (w *world) ready(ctx context.Context, reason string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		ready := meta.FindStatusCondition(w.get(ctx).Status.Conditions, v1alpha1.ConditionReady)
+		g.Expect(ready).NotTo(BeNil())
+		g.Expect(ready.Reason).To(Equal(reason))
+	}).WithContext(ctx).WithTimeout(soon).Should(Succeed(), "the identity is reconciled when it changes")
 }
 
 // reason waits for the reason of a Trail's Ready.
@@ -461,9 +546,7 @@ var _ = Describe("The running controllers", func() {
 		object = w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
 
 		Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
-		Eventually(func() string {
-			return meta.FindStatusCondition(w.get(ctx).Status.Conditions, v1alpha1.ConditionReady).Reason
-		}).WithContext(ctx).WithTimeout(soon).Should(Equal(v1alpha1.ReasonInUse), "it waits for the Trail")
+		w.ready(ctx, v1alpha1.ReasonInUse)
 
 		By("naming another identity in the Trail")
 		next := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name + "-next"}}
@@ -485,6 +568,70 @@ var _ = Describe("The running controllers", func() {
 		Expect(w.client.Delete(ctx, object)).To(Succeed())
 		Eventually(gone(next.Name)).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "it goes with its last Trail")
 		Expect(w.aws.Trails()).To(BeEmpty(), "the trail could be deleted by its identity")
+	})
+})
+
+var _ = Describe("The running controller of identities", func() {
+	It("checks an identity at once when a reconcile annotation asks for it", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.start(ctx)
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
+		w.ready(ctx, v1alpha1.ReasonAvailable)
+		w.aws.ResetCalls()
+		identity := w.get(ctx)
+		before := identity.DeepCopy()
+		identity.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
+		Expect(w.client.Patch(ctx, identity, client.MergeFrom(before))).To(Succeed())
+		Eventually(func() string { return w.get(ctx).Status.LastHandledReconcileAt }).WithContext(ctx).WithTimeout(soon).
+			Should(Equal("now"), "the annotation wakes the controller")
+		Expect(w.aws.CallCounts()).To(HaveKeyWithValue("AssumeRole", 1))
+	})
+
+	It("checks other identities while STS does not answer for some", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.aws.Inject(cloudtrailtest.Fault{Operation: "AssumeRole", Latency: time.Hour})
+		var hanging []*v1alpha1.AWSIdentity
+		for i := range 100 { // More than there are workers.
+			identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%d", w.name, i)}}
+			identity.Spec.RoleARN = role
+			Expect(w.client.Create(ctx, identity)).To(Succeed())
+			hanging = append(hanging, identity)
+		}
+		w.start(ctx)
+		Eventually(w.asked.Load).WithContext(ctx).WithTimeout(soon).Should(BeNumerically(">=", len(hanging)), "they are all on their way")
+
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
+		w.ready(ctx, v1alpha1.ReasonAvailable)
+		for _, identity := range hanging {
+			Expect(w.client.Get(ctx, client.ObjectKeyFromObject(identity), identity)).To(Succeed())
+			Expect(identity.Status.Conditions).To(BeEmpty(), "nothing is known of them yet")
+			Expect(w.client.Delete(ctx, identity)).To(Succeed())
+		}
+		for _, identity := range hanging {
+			Eventually(func() bool {
+				return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKeyFromObject(identity), identity))
+			}).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "they can be deleted all the same")
+		}
+	})
+
+	It("lets an identity go when its last user was a Trail that it does not watch", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.start(ctx)
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
+		w.ready(ctx, v1alpha1.ReasonAvailable)
+		elsewhere := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "elsewhere-"}}
+		Expect(w.client.Create(ctx, elsewhere)).To(Succeed())
+		object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: elsewhere.Name, Name: "audit"}}
+		object.Spec.S3BucketName = "trail-logs"
+		object.Spec.IdentityRef = &v1alpha1.IdentityReference{Name: w.name}
+		Expect(w.client.Create(ctx, object)).To(Succeed())
+		Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
+		w.ready(ctx, v1alpha1.ReasonInUse)
+
+		Expect(w.client.Delete(ctx, object)).To(Succeed())
+		Eventually(func() bool {
+			return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKey{Name: w.name}, &v1alpha1.AWSIdentity{}))
+		}).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "the Trails are listed again")
 	})
 })
 

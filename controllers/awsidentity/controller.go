@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,6 +28,7 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/wake"
 )
 
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=list;watch;patch
@@ -33,35 +36,48 @@ import (
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=trails,verbs=list;watch
 
 const (
-	// checkAgain is how often an identity that works is checked: a role can be deleted behind our back.
-	checkAgain = 10 * time.Minute
-	// retryRefused is the wait after AWS refused the identity, which only a change in AWS can end.
-	retryRefused = 30 * time.Second
-	// workers is how many identities are checked at once. They wait for AWS.
+	// checkInterval is how often an identity that works is checked: a role can be deleted behind our back.
+	checkInterval = 10 * time.Minute
+	// firstRetry and lastRetry bound the wait after a passing fault, which doubles from try to try.
+	firstRetry = 200 * time.Millisecond
+	lastRetry  = time.Minute
+	// quickRetry is the wait for something that others must change, in its first minute: roles and policies take
+	// seconds to be seen everywhere. After that the wait grows with the time since, up to slowRetry.
+	quickRetry   = 5 * time.Second
+	quickRetries = time.Minute
+	slowRetry    = 5 * time.Minute
+	// workers is how many identities are worked on at once. None of them waits for AWS.
 	workers = 32
 	// namedUsers is how many Trails the message of an identity in use names.
 	namedUsers = 5
 )
 
-// Options are what a Reconciler needs. All are required.
+// Options are what a Reconciler needs. All but Now are required.
 type Options struct {
 	Client client.Client
 	// Trails reads the Trails that an identity may be in use by: also those that another operator works on, where several share
 	// a cluster.
 	Trails   client.Reader
 	Recorder events.EventRecorder
-	Fleet    *cloudtrail.Fleet
-	// DefaultRegion is where STS is called when the operator has no region of its own.
-	DefaultRegion string
+	Sessions *cloudtrail.Sessions
+	// Now is the clock; default time.Now.
+	Now func() time.Time
 }
 
 // Reconciler checks identities.
-type Reconciler struct{ Options }
+type Reconciler struct {
+	Options
+	memory memory
+	queue  wake.Queue
+}
 
 // New returns a Reconciler. It refuses options that are not complete.
 func New(options Options) (*Reconciler, error) {
-	if options.Client == nil || options.Trails == nil || options.Recorder == nil || options.Fleet == nil || options.DefaultRegion == "" {
-		return nil, errors.New("awsidentity: Client, Trails, Recorder, Fleet and DefaultRegion are required")
+	if options.Client == nil || options.Trails == nil || options.Recorder == nil || options.Sessions == nil {
+		return nil, errors.New("awsidentity: Client, Trails, Recorder and Sessions are required")
+	}
+	if options.Now == nil {
+		options.Now = time.Now
 	}
 	return &Reconciler{Options: options}, nil
 }
@@ -71,9 +87,22 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).
 		Named("awsidentity").
 		For(&v1alpha1.AWSIdentity{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, RequestChanged))).
+		Watches(&v1alpha1.AWSIdentity{}, handler.Funcs{DeleteFunc: r.deleted}).
 		Watches(&v1alpha1.Trail{}, handler.EnqueueRequestsFromMapFunc(r.waitingIdentity), builder.WithPredicates(identityLeft)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
+		WatchesRawSource(r.queue.Source()).
+		WithOptions(controllerOptions()).
 		Complete(reconcile.AsReconciler(manager.GetClient(), r))
+}
+
+// deleted forgets an identity that is gone. This operator may not have seen it go, where another one lets it go.
+func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	r.memory.forget(e.Object.GetUID(), r.Sessions)
+	r.Sessions.Forget(e.Object.GetUID())
+}
+
+func controllerOptions() controller.Options {
+	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry)
+	return controller.Options{MaxConcurrentReconciles: workers, RateLimiter: limiter}
 }
 
 // RequestChanged lets a changed reconcile annotation through, of any kind.
@@ -114,43 +143,77 @@ func (r *Reconciler) waitingIdentity(ctx context.Context, object client.Object) 
 	return []reconcile.Request{{NamespacedName: key}}
 }
 
-// Reconcile checks an identity with GetCallerIdentity and writes what AWS says into its status.
+// Reconcile checks an identity with GetCallerIdentity and writes what AWS says into its status. Unless it waits for AWS it comes back
+// like any other: it keeps its priority otherwise.
 func (r *Reconciler) Reconcile(ctx context.Context, identity *v1alpha1.AWSIdentity) (reconcile.Result, error) {
+	result, err := r.reconcile(ctx, identity)
+	if result.Priority == nil {
+		result.Priority = new(0)
+	}
+	return result, err
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, identity *v1alpha1.AWSIdentity) (reconcile.Result, error) {
 	before := identity.DeepCopy()
 	if !identity.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, before, identity)
 	}
 	if controllerutil.AddFinalizer(identity, v1alpha1.Finalizer) {
 		if err := r.Client.Patch(ctx, identity, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-			return again(fmt.Errorf("writing the finalizer: %w", err))
+			return requeue(fmt.Errorf("writing the finalizer: %w", err))
 		}
 		before = identity.DeepCopy()
 	}
-	refused := r.check(ctx, identity)
+
+	record := r.memory.of(identity, r.queue.Wake)
+	refused := r.check(ctx, identity, record)
+	if pending := cloudtrail.PendingOf(refused); pending != nil {
+		return wake.Wait(pending.After)
+	}
+	record.calls.End(r.Sessions)
+	record.handled = v1alpha1.ReconcileRequest(identity)
 	if cloudtrail.Is(refused, cloudtrail.Transient) && identity.Status.ObservedGeneration == identity.Generation {
 		return reconcile.Result{}, refused // A passing fault of an identity that was checked before is not worth showing.
 	}
+
 	setStatus(identity, refused)
 	if err := r.writeStatus(ctx, before, identity); err != nil {
-		return again(err)
+		return requeue(err)
 	}
+
 	switch {
 	case cloudtrail.Is(refused, cloudtrail.Transient):
 		return reconcile.Result{}, refused
 	case refused != nil:
-		return reconcile.Result{RequeueAfter: retryRefused}, nil //nolint:nilerr // The status tells it.
+		ready := meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionReady)
+		after := r.retryAfter(ready.LastTransitionTime)
+		return reconcile.Result{RequeueAfter: after}, nil //nolint:nilerr // The status tells it.
 	default:
-		return reconcile.Result{RequeueAfter: checkAgain}, nil
+		return reconcile.Result{RequeueAfter: checkInterval}, nil
 	}
 }
 
-// check asks AWS who the identity is.
-func (r *Reconciler) check(ctx context.Context, identity *v1alpha1.AWSIdentity) error {
-	caller, err := r.Fleet.Check(ctx, identity, r.DefaultRegion)
+// retryAfter returns the wait before the next try of what others have kept from succeeding since then.
+func (r *Reconciler) retryAfter(since metav1.Time) time.Duration {
+	lasted := r.Now().Sub(since.Time)
+	if lasted < quickRetries {
+		return quickRetry
+	}
+	return min(lasted/4, slowRetry)
+}
+
+// check asks AWS who the identity is, with new credentials.
+func (r *Reconciler) check(ctx context.Context, identity *v1alpha1.AWSIdentity, record *record) error {
+	of := v1alpha1.ReconcileRequest(identity) + "/" + strconv.FormatInt(identity.Generation, 10)
+	ctx, err := record.calls.Begin(ctx, of, cloudtrail.ForRetry, checkInterval, r.Now())
 	if err != nil {
 		return err
 	}
-	identity.Status.AccountID, identity.Status.ARN = caller.AccountID, caller.ARN
+	session, err := r.Sessions.Check(ctx, identity, record.requested(identity))
+	if err != nil {
+		return err
+	}
+	identity.Status.AccountID, identity.Status.ARN = session.AccountID, session.ARN()
 	return nil
 }
 
@@ -161,6 +224,9 @@ func setStatus(identity *v1alpha1.AWSIdentity, err error) {
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
 	var awsError *cloudtrail.Error
 	switch {
+	case identity.DecodeError != "":
+		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec,
+			"the operator does not understand the spec, so no namespace may use the identity: "+identity.DecodeError)
 	case err == nil:
 		set(identity, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "AWS knows the identity as "+status.ARN+usersNote(identity))
 	case errors.As(err, &awsError):
@@ -207,8 +273,13 @@ func trustNeeds(identity *v1alpha1.AWSIdentity) string {
 	return " (" + strings.Join(needs, " and ") + ")"
 }
 
-// finalize lets an identity go when no Trail uses it any more. Without it nobody could delete their trails.
+// finalize lets an identity go when no Trail uses it any more. Without it nobody could delete their trails. A Trail
+// that this operator does not watch, as it is in another namespace or another operator's, wakes nobody when it goes: it
+// is looked for from time to time.
 func (r *Reconciler) finalize(ctx context.Context, before, identity *v1alpha1.AWSIdentity) (reconcile.Result, error) {
+	// Here, as another operator may be the one that lets it go.
+	r.memory.forget(identity.UID, r.Sessions)
+
 	users, err := r.users(ctx, identity)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -216,14 +287,18 @@ func (r *Reconciler) finalize(ctx context.Context, before, identity *v1alpha1.AW
 	if len(users) > 0 {
 		identity.Status.ObservedGeneration = identity.Generation
 		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInUse, "the identity is being deleted and waits for the Trails that use it: "+naming(users))
-		return reconcile.Result{}, r.writeStatus(ctx, before, identity)
+		if err := r.writeStatus(ctx, before, identity); err != nil {
+			return requeue(err)
+		}
+		return reconcile.Result{RequeueAfter: r.retryAfter(*identity.DeletionTimestamp)}, nil
 	}
-	r.Fleet.Forget(identity.UID)
+
+	r.Sessions.Forget(identity.UID)
 	if !controllerutil.RemoveFinalizer(identity, v1alpha1.Finalizer) {
 		return reconcile.Result{}, nil
 	}
 	err = r.Client.Patch(ctx, identity, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	return again(client.IgnoreNotFound(err))
+	return requeue(client.IgnoreNotFound(err))
 }
 
 // users returns the Trails that use the identity, in order.
@@ -277,8 +352,9 @@ func set(identity *v1alpha1.AWSIdentity, conditionType string, status metav1.Con
 	})
 }
 
-// again returns an error of the Kubernetes API. A conflict is no error: the object has changed and is looked at again.
-func again(err error) (reconcile.Result, error) {
+// requeue returns an error of the Kubernetes API. A conflict is no error: the object has changed, and is reconciled as
+// it is now.
+func requeue(err error) (reconcile.Result, error) {
 	if apierrors.IsConflict(err) {
 		return reconcile.Result{RequeueAfter: time.Second}, nil
 	}

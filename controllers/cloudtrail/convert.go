@@ -3,12 +3,14 @@ package cloudtrail
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/text"
 )
 
 func fromTrail(t types.Trail) Trail {
@@ -52,7 +54,6 @@ func fromCreate(out *cloudtrail.CreateTrailOutput, homeRegion string, tags map[s
 		},
 		HasEventSelectors:   aws.Bool(false),
 		HasInsightSelectors: aws.Bool(false),
-		New:                 true,
 		Tags:                maps.Clone(tags),
 	}
 }
@@ -267,15 +268,30 @@ func fromAggregations(configurations []types.AggregationConfiguration) []v1alpha
 func fromStatus(out *cloudtrail.GetTrailStatusOutput) Status {
 	return Status{
 		IsLogging:                         aws.ToBool(out.IsLogging),
-		StartLoggingTime:                  aws.ToTime(out.StartLoggingTime),
-		StopLoggingTime:                   aws.ToTime(out.StopLoggingTime),
-		LatestDeliveryTime:                aws.ToTime(out.LatestDeliveryTime),
-		LatestDeliveryError:               aws.ToString(out.LatestDeliveryError),
-		LatestNotificationTime:            aws.ToTime(out.LatestNotificationTime),
-		LatestNotificationError:           aws.ToString(out.LatestNotificationError),
-		LatestDigestDeliveryTime:          aws.ToTime(out.LatestDigestDeliveryTime),
-		LatestDigestDeliveryError:         aws.ToString(out.LatestDigestDeliveryError),
-		LatestCloudWatchLogsDeliveryTime:  aws.ToTime(out.LatestCloudWatchLogsDeliveryTime),
-		LatestCloudWatchLogsDeliveryError: aws.ToString(out.LatestCloudWatchLogsDeliveryError),
+		StartLoggingTime:                  fromTime(out.StartLoggingTime),
+		StopLoggingTime:                   fromTime(out.StopLoggingTime),
+		LatestDeliveryTime:                fromTime(out.LatestDeliveryTime),
+		LatestDeliveryError:               shown(aws.ToString(out.LatestDeliveryError)),
+		LatestNotificationTime:            fromTime(out.LatestNotificationTime),
+		LatestNotificationError:           shown(aws.ToString(out.LatestNotificationError)),
+		LatestDigestDeliveryTime:          fromTime(out.LatestDigestDeliveryTime),
+		LatestDigestDeliveryError:         shown(aws.ToString(out.LatestDigestDeliveryError)),
+		LatestCloudWatchLogsDeliveryTime:  fromTime(out.LatestCloudWatchLogsDeliveryTime),
+		LatestCloudWatchLogsDeliveryError: shown(aws.ToString(out.LatestCloudWatchLogsDeliveryError)),
 	}
+}
+
+// maxShown bounds the texts of AWS's that people read, in bytes.
+const maxShown = 2048
+
+// shown returns a text of AWS's for people to read: of one line, without what a terminal would act on, and not too long.
+func shown(s string) string { return text.Cut(text.Escape(s), maxShown) }
+
+// fromTime returns a time of AWS's; zero for none, and for one that no call to CloudTrail was made at, which the API
+// server would not take.
+func fromTime(t *time.Time) time.Time {
+	if t == nil || t.Year() < 1970 || t.Year() >= 3000 {
+		return time.Time{}
+	}
+	return *t
 }

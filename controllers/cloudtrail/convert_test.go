@@ -2,7 +2,9 @@ package cloudtrail
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,9 +15,19 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// testRegionAt returns a region of the SDK's real client in front of the server.
+// testRegionAt returns a region of the SDK's real client in front of the server. Whoever calls waits for the answer.
 func testRegionAt(server *fakeAWS) *Region {
-	return memoryRegion(RateLimitOff, "http://emulator", nil, server)
+	return memorySession(memorySessions(server, func(o *Options) { o.MaxWait = time.Minute })).Region(testRegion)
+}
+
+// begun returns the context of a reconcile of an object.
+func begun(t *testing.T, namespace, name string, reason Reason) context.Context {
+	t.Helper()
+	ctx, err := NewCalls(namespace, name, func() {}).Begin(t.Context(), 1, reason, time.Minute, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctx
 }
 
 var everySelector = []v1alpha1.AdvancedEventSelector{{
@@ -42,7 +54,7 @@ func TestCallsOnTheWire(t *testing.T) {
 		return func(ctx context.Context, r *Region) error {
 			trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}, Spec: v1alpha1.TrailSpec{S3BucketName: "logs"}}
 			edit(trail)
-			_, err := r.Create(ctx, trail, map[string]string{"team": "security", "owner": "me"})
+			_, err := r.Create(ctx, trail, map[string]string{"team": "security", "owner": "me"}, nil)
 			return err
 		}
 	}
@@ -72,55 +84,62 @@ func TestCallsOnTheWire(t *testing.T) {
 			"IsMultiRegionTrail": true, "EnableLogFileValidation": true, "IsOrganizationTrail": true,
 			"TagsList": [{"Key": "owner", "Value": "me"}, {"Key": "team", "Value": "security"}]}`},
 		"UpdateTrail names what changes": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			return r.Update(ctx, t, Change{S3BucketName: aws.String("other")})
+			return r.Update(ctx, t, Change{S3BucketName: aws.String("other")}, nil)
 		}), "UpdateTrail", `{"Name": "` + arn + `", "S3BucketName": "other"}`},
 		"UpdateTrail clears with nothing": {write(func(ctx context.Context, r *Region, t *Trail) error {
 			none := aws.String("")
-			return r.Update(ctx, t, Change{S3KeyPrefix: none, SNSTopicName: none, KMSKeyID: none, CloudWatchLogsLogGroupARN: none, CloudWatchLogsRoleARN: none})
+			return r.Update(ctx, t, Change{S3KeyPrefix: none, SNSTopicName: none, KMSKeyID: none, CloudWatchLogsLogGroupARN: none, CloudWatchLogsRoleARN: none}, nil)
 		}), "UpdateTrail", `{"Name": "` + arn + `", "S3KeyPrefix": "", "SnsTopicName": "", "KmsKeyId": "", "CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": ""}`},
 		"UpdateTrail turns off": {write(func(ctx context.Context, r *Region, t *Trail) error {
 			off := aws.Bool(false)
-			return r.Update(ctx, t, Change{IncludeGlobalServiceEvents: off, IsMultiRegionTrail: off, EnableLogFileValidation: off, IsOrganizationTrail: off})
+			return r.Update(ctx, t, Change{IncludeGlobalServiceEvents: off, IsMultiRegionTrail: off, EnableLogFileValidation: off, IsOrganizationTrail: off}, nil)
 		}), "UpdateTrail", `{"Name": "` + arn + `", "IncludeGlobalServiceEvents": false, "IsMultiRegionTrail": false, "EnableLogFileValidation": false, "IsOrganizationTrail": false}`},
-		"DeleteTrail":  {func(ctx context.Context, r *Region) error { return r.Delete(ctx, arn) }, "DeleteTrail", `{"Name": "` + arn + `"}`},
-		"StartLogging": {write(func(ctx context.Context, r *Region, t *Trail) error { return r.StartLogging(ctx, t) }), "StartLogging", `{"Name": "` + arn + `"}`},
-		"StopLogging":  {write(func(ctx context.Context, r *Region, t *Trail) error { return r.StopLogging(ctx, t) }), "StopLogging", `{"Name": "` + arn + `"}`},
+		"DeleteTrail":  {func(ctx context.Context, r *Region) error { return r.Delete(ctx, arn, nil) }, "DeleteTrail", `{"Name": "` + arn + `"}`},
+		"StartLogging": {write(func(ctx context.Context, r *Region, t *Trail) error { return r.StartLogging(ctx, t, nil) }), "StartLogging", `{"Name": "` + arn + `"}`},
+		"StopLogging":  {write(func(ctx context.Context, r *Region, t *Trail) error { return r.StopLogging(ctx, t, nil) }), "StopLogging", `{"Name": "` + arn + `"}`},
 		"no selectors are the default one": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			return r.PutSelectors(ctx, t, Selectors{})
+			_, err := r.PutSelectors(ctx, t, Selectors{}, nil)
+			return err
 		}), "PutEventSelectors", `{"TrailName": "` + arn + `", "EventSelectors": [{"ReadWriteType": "All", "IncludeManagementEvents": true}]}`},
 		"basic selectors": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			return r.PutSelectors(ctx, t, Selectors{Basic: []v1alpha1.EventSelector{
+			_, err := r.PutSelectors(ctx, t, Selectors{Basic: []v1alpha1.EventSelector{
 				{},
 				{
 					ReadWriteType: v1alpha1.WriteOnly, IncludeManagementEvents: aws.Bool(false), ExcludeManagementEventSources: []string{"kms.amazonaws.com"},
 					DataResources: []v1alpha1.DataResource{{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3:::a/"}}},
 				},
-			}})
+			}}, nil)
+			return err
 		}), "PutEventSelectors", `{"TrailName": "` + arn + `", "EventSelectors": [
 			{"ReadWriteType": "All", "IncludeManagementEvents": true},
 			{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": false, "ExcludeManagementEventSources": ["kms.amazonaws.com"],
 				"DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::a/"]}]}]}`},
 		"advanced selectors": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			return r.PutSelectors(ctx, t, Selectors{Advanced: everySelector})
+			_, err := r.PutSelectors(ctx, t, Selectors{Advanced: everySelector}, nil)
+			return err
 		}), "PutEventSelectors", `{"TrailName": "` + arn + `", "AdvancedEventSelectors": ` + everySelectorOnTheWire + `}`},
 		"insights": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			return r.PutInsights(ctx, t, []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}, {InsightType: "ApiErrorRateInsight", EventCategories: []v1alpha1.InsightEventCategory{"Management", "Data"}}})
+			_, err := r.PutInsights(ctx, t, []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}, {InsightType: "ApiErrorRateInsight", EventCategories: []v1alpha1.InsightEventCategory{"Management", "Data"}}}, nil)
+			return err
 		}), "PutInsightSelectors", `{"TrailName": "` + arn + `", "InsightSelectors": [
 			{"InsightType": "ApiCallRateInsight"}, {"InsightType": "ApiErrorRateInsight", "EventCategories": ["Management", "Data"]}]}`},
 		"no insights are an empty list": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			return r.PutInsights(ctx, t, nil)
+			_, err := r.PutInsights(ctx, t, nil, nil)
+			return err
 		}), "PutInsightSelectors", `{"TrailName": "` + arn + `", "InsightSelectors": []}`},
 		"aggregation": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			return r.PutAggregations(ctx, t, []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY", "USER_ACTIONS"}}})
+			_, err := r.PutAggregations(ctx, t, []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY", "USER_ACTIONS"}}}, nil)
+			return err
 		}), "PutEventConfiguration", `{"TrailName": "` + arn + `", "AggregationConfigurations": [{"EventCategory": "Data", "Templates": ["API_ACTIVITY", "USER_ACTIONS"]}]}`},
 		"no aggregation is an empty list": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			return r.PutAggregations(ctx, t, nil)
+			_, err := r.PutAggregations(ctx, t, nil, nil)
+			return err
 		}), "PutEventConfiguration", `{"TrailName": "` + arn + `", "AggregationConfigurations": []}`},
 		"AddTags": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			return r.AddTags(ctx, t, map[string]string{"b": "", "a": "1"})
+			return r.AddTags(ctx, t, map[string]string{"b": "", "a": "1"}, nil)
 		}), "AddTags", `{"ResourceId": "` + arn + `", "TagsList": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}]}`},
 		"RemoveTags": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			return r.RemoveTags(ctx, t, []string{"b", "a"})
+			return r.RemoveTags(ctx, t, []string{"b", "a"}, nil)
 		}), "RemoveTags", `{"ResourceId": "` + arn + `", "TagsList": [{"Key": "b"}, {"Key": "a"}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,15 +186,15 @@ func TestAnswersFromTheWire(t *testing.T) {
 		"a new trail": {
 			200, `{` + settings + `}`,
 			func(ctx context.Context, r *Region) (any, error) {
-				return read(r.Create(ctx, &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}}, map[string]string{"a": "1"}))
+				return read(r.Create(ctx, &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}}, map[string]string{"a": "1"}, nil))
 			},
-			&Trail{ARN: "arn:trail", Name: "audit", HomeRegion: testRegion, Settings: all, New: true, HasEventSelectors: aws.Bool(false), HasInsightSelectors: aws.Bool(false), Tags: map[string]string{"a": "1"}},
+			&Trail{ARN: "arn:trail", Name: "audit", HomeRegion: testRegion, Settings: all, HasEventSelectors: aws.Bool(false), HasInsightSelectors: aws.Bool(false), Tags: map[string]string{"a": "1"}},
 		},
 		"a changed trail": {
 			200, `{` + settings + `}`,
 			func(ctx context.Context, r *Region) (any, error) {
 				trail := &Trail{ARN: "arn:trail", Tags: map[string]string{"a": "1"}}
-				err := r.Update(ctx, trail, Change{})
+				err := r.Update(ctx, trail, Change{}, nil)
 				return trail, err
 			},
 			&Trail{ARN: "arn:trail", Settings: all, Tags: map[string]string{"a": "1"}},
@@ -253,12 +272,78 @@ func TestTagsOnATrail(t *testing.T) {
 	before := map[string]string{"kept": "1", "dropped": "2"}
 	trail := testTrail("audit", "")
 	trail.Tags = before
-	g.Expect(region.AddTags(t.Context(), trail, map[string]string{"added": "3", "kept": "4"})).To(Succeed())
-	g.Expect(region.RemoveTags(t.Context(), trail, []string{"dropped", "never there"})).To(Succeed())
+	region.snapshot.put(trail.ARN, trail)
+	g.Expect(region.AddTags(t.Context(), trail, map[string]string{"added": "3", "kept": "4"}, nil)).To(Succeed())
+	g.Expect(region.RemoveTags(t.Context(), trail, []string{"dropped", "never there"}, nil)).To(Succeed())
 	want := map[string]string{"kept": "4", "added": "3"}
 	g.Expect(trail.Tags).To(Equal(want))
 	g.Expect(region.snapshot.find(trail.ARN, "").Tags).To(Equal(want))
 	g.Expect(before).To(Equal(map[string]string{"kept": "1", "dropped": "2"}))
+}
+
+// TestTrailThatExistsAlready holds that what was known of a region's trails is not believed any more when AWS knows of one more.
+func TestTrailThatExistsAlready(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	server := &fakeAWS{answer: func(call fakeCall) (int, string) {
+		switch call.operation {
+		case "DescribeTrails":
+			return http.StatusOK, `{"trailList": []}`
+		case "CreateTrail":
+			return http.StatusBadRequest, refusal("TrailAlreadyExistsException", "it exists")
+		default:
+			return http.StatusOK, "{}"
+		}
+	}}
+	region := testRegionAt(server)
+	g.Expect(region.Find(begun(t, "team", "audit", ForResync), "", "audit")).To(BeNil())
+	_, err := region.Create(t.Context(), &v1alpha1.Trail{}, nil, nil)
+	g.Expect(Is(err, AlreadyExists)).To(BeTrue(), "%v", err)
+	g.Expect(region.Find(begun(t, "team", "audit", ForResync), "", "audit")).To(BeNil())
+	g.Expect(server.count("DescribeTrails")).To(Equal(2))
+}
+
+// TestTagsOfABatch holds of which trails the tags are read together, and that one that cannot be read hides no other's.
+func TestTagsOfABatch(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	mine, gone := TrailARN(testRegion, testAccount, "mine"), TrailARN(testRegion, testAccount, "gone")
+	shadow, foreign := TrailARN("us-east-1", testAccount, "shadow"), TrailARN(testRegion, "999988887777", "organization")
+	describe := func(arn, home string) string {
+		return fmt.Sprintf(`{"Name": %q, "TrailARN": %q, "HomeRegion": %q}`, arn[strings.LastIndex(arn, "/")+1:], arn, home)
+	}
+	server := &fakeAWS{answer: func(call fakeCall) (int, string) {
+		switch list := fmt.Sprint(call.body["ResourceIdList"]); {
+		case call.operation == "DescribeTrails":
+			return http.StatusOK, `{"trailList": [` + strings.Join([]string{
+				describe(mine, testRegion), describe(gone, testRegion), describe(shadow, "us-east-1"), describe(foreign, testRegion),
+			}, ",") + `]}`
+		case strings.Contains(list, gone), strings.Contains(list, foreign):
+			return http.StatusBadRequest, refusal("CloudTrailARNInvalidException", "no such trail")
+		default:
+			return http.StatusOK, fmt.Sprintf(`{"ResourceTagList": [{"ResourceId": %q, "TagsList": [{"Key": "team", "Value": "security"}]}]}`, mine)
+		}
+	}}
+	trails, err := testRegionAt(server).Trails(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(trails).To(HaveLen(4))
+	for _, trail := range trails {
+		switch trail.ARN {
+		case mine:
+			g.Expect(trail.TagsErr).NotTo(HaveOccurred())
+			g.Expect(trail.Tags).To(Equal(map[string]string{"team": "security"}))
+		case gone:
+			g.Expect(trail.TagsErr).To(HaveOccurred())
+		default:
+			g.Expect(trail.Tags).To(BeNil())
+			g.Expect(trail.TagsErr).NotTo(HaveOccurred())
+		}
+	}
+	for _, call := range server.made() {
+		if call.operation == "ListTags" {
+			g.Expect(fmt.Sprint(call.body["ResourceIdList"])).NotTo(Or(ContainSubstring("shadow"), ContainSubstring("organization")))
+		}
+	}
 }
 
 func TestWritesToATrailThatIsGone(t *testing.T) {
@@ -274,11 +359,12 @@ func TestWritesToATrailThatIsGone(t *testing.T) {
 	}})
 	trail := testTrail("audit", "")
 	region.snapshot.put(trail.ARN, trail)
-	g.Expect(region.Find(t.Context(), trail.ARN, "audit", time.Hour)).NotTo(BeNil())
-	g.Expect(region.Delete(t.Context(), TrailARN(testRegion, testAccount, "other"))).To(Succeed(), "to delete what is gone is no error")
-	g.Expect(region.Find(t.Context(), trail.ARN, "audit", time.Hour)).NotTo(BeNil())
+	ctx := begun(t, "team", "audit", ForResync)
+	g.Expect(region.Find(ctx, trail.ARN, "audit")).NotTo(BeNil())
+	g.Expect(region.Delete(t.Context(), TrailARN(testRegion, testAccount, "other"), nil)).To(Succeed(), "to delete what is gone is no error")
+	g.Expect(region.Find(ctx, trail.ARN, "audit")).NotTo(BeNil())
 	g.Expect(reads).To(Equal(1))
-	g.Expect(Is(region.StartLogging(t.Context(), trail), NotFound)).To(BeTrue())
-	g.Expect(region.Find(t.Context(), trail.ARN, "audit", time.Hour)).To(BeNil(), "AWS has shown that it is not so")
+	g.Expect(Is(region.StartLogging(t.Context(), trail, nil), NotFound)).To(BeTrue())
+	g.Expect(region.Find(ctx, trail.ARN, "audit")).To(BeNil(), "AWS has shown that it is not so")
 	g.Expect(reads).To(Equal(2))
 }

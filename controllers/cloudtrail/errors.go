@@ -11,11 +11,12 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"github.com/trail-operator/trail-operator/controllers/text"
 )
 
 // Class is what can be done about an error.
@@ -45,10 +46,8 @@ func (c Class) String() string {
 // so the code is all there is. Codes from the error sections of the API reference,
 // https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Operations.html, and its common errors.
 var classes = map[string]Class{
-	"CloudTrailARNInvalidException":              FixSpec,
 	"CloudWatchLogsDeliveryUnavailableException": FixSpec,
 	"InvalidEventSelectorsException":             FixSpec,
-	"InvalidHomeRegionException":                 FixSpec,
 	"InvalidInsightSelectorsException":           FixSpec,
 	"InvalidKmsKeyIdException":                   FixSpec,
 	"InvalidParameterCombinationException":       FixSpec,
@@ -61,43 +60,40 @@ var classes = map[string]Class{
 	"InvalidEventCategoryException":              FixSpec,
 	"ResourceTypeNotSupportedException":          FixSpec,
 	"TrailNotProvidedException":                  FixSpec,
-	"TagsLimitExceededException":                 FixSpec,
 	"UnsupportedOperationException":              FixSpec,
 	"ValidationException":                        FixSpec,
 	"InvalidLookupAttributesException":           FixSpec,
 	"InvalidMaxResultsException":                 FixSpec,
 	"InvalidTimeRangeException":                  FixSpec,
 
-	"CloudTrailAccessNotEnabledException":            FixAWS,
-	"CloudTrailInvalidClientTokenIdException":        FixAWS,
-	"InsufficientEncryptionPolicyException":          FixAWS,
-	"InsufficientS3BucketPolicyException":            FixAWS,
-	"InsufficientSnsTopicPolicyException":            FixAWS,
-	"InvalidCloudWatchLogsLogGroupArnException":      FixAWS,
-	"InvalidCloudWatchLogsRoleArnException":          FixAWS,
-	"KmsException":                                   FixAWS,
-	"KmsKeyDisabledException":                        FixAWS,
-	"KmsKeyNotFoundException":                        FixAWS,
-	"MaximumNumberOfTrailsExceededException":         FixAWS,
-	"NoManagementAccountSLRExistsException":          FixAWS,
-	"NotOrganizationManagementAccountException":      FixAWS,
-	"NotOrganizationMasterAccountException":          FixAWS,
-	"OrganizationNotInAllFeaturesModeException":      FixAWS,
-	"OrganizationsNotInUseException":                 FixAWS,
-	"S3BucketDoesNotExistException":                  FixAWS,
-	"AccountNotFoundException":                       FixAWS,
-	"AccountHasOngoingImportException":               FixAWS,
-	"DelegatedAdminAccountLimitExceededException":    FixAWS,
-	"CannotDelegateManagementAccountException":       FixAWS,
-	"AccountRegisteredException":                     FixAWS,
-	"AccountNotRegisteredException":                  FixAWS,
-	"NotOrganizationDelegatedAdministratorException": FixAWS,
+	"CloudTrailARNInvalidException":             FixAWS, // Somebody has deleted or moved the trail since it was read.
+	"CloudTrailAccessNotEnabledException":       FixAWS,
+	"CloudTrailInvalidClientTokenIdException":   FixAWS,
+	"InsufficientEncryptionPolicyException":     FixAWS,
+	"InsufficientS3BucketPolicyException":       FixAWS,
+	"InsufficientSnsTopicPolicyException":       FixAWS,
+	"InvalidCloudWatchLogsLogGroupArnException": FixAWS,
+	"InvalidCloudWatchLogsRoleArnException":     FixAWS,
+	"InvalidHomeRegionException":                FixAWS, // Likewise.
+	"KmsException":                              FixAWS,
+	"KmsKeyDisabledException":                   FixAWS,
+	"KmsKeyNotFoundException":                   FixAWS,
+	"MaximumNumberOfTrailsExceededException":    FixAWS,
+	"NoManagementAccountSLRExistsException":     FixAWS,
+	"NotOrganizationManagementAccountException": FixAWS,
+	"NotOrganizationMasterAccountException":     FixAWS,
+	"OrganizationNotInAllFeaturesModeException": FixAWS,
+	"OrganizationsNotInUseException":            FixAWS,
+	"PackedPolicyTooLarge":                      FixAWS, // The identity's session tags, not the Trail's spec.
+	"S3BucketDoesNotExistException":             FixAWS,
+	"TagsLimitExceededException":                FixAWS, // Others may have used the tags up.
 
 	"AccessDenied":          Permission,
 	"AccessDeniedException": Permission,
 	"AuthFailure":           Permission,
 	"ExpiredToken":          Permission,
 	"ExpiredTokenException": Permission,
+	"IDPRejectedClaim":      Permission,
 	"IncompleteSignature":   Permission,
 	"InsufficientDependencyServiceAccessPermissionException": Permission,
 	"InsufficientIAMAccessPermissionException":               Permission,
@@ -121,6 +117,7 @@ var classes = map[string]Class{
 
 	"ConflictException":               Transient,
 	"ConcurrentModificationException": Transient,
+	"IDPCommunicationError":           Transient,
 	"InternalFailure":                 Transient,
 	"InternalServerError":             Transient,
 	"InternalServiceError":            Transient,
@@ -148,18 +145,15 @@ type Error struct {
 	Operation string
 	// Class is what can be done about it.
 	Class Class
-	// Code is AWS's error code, such as S3BucketDoesNotExistException, or ours for what never reached AWS: Canceled,
-	// NetworkError, NoCredentials, RateLimited, RequestFailed, RequestTimeout.
+	// Code is AWS's error code, such as S3BucketDoesNotExistException, or ours: for what never reached AWS AccountChanged,
+	// Canceled, NetworkError, NoCredentials, NotSent, RequestFailed or RequestTimeout, for an answer without a code HTTP502
+	// and the like.
 	Code string
-	// Message is AWS's message, without request ids: the same at every try.
+	// Message is AWS's message, without request ids: the same at every try. It is printable, and short enough for a
+	// condition.
 	Message string
-	// RetryAfter is when to try again, for a call that waits for its turn under CloudTrail's rate limit; else 0.
-	RetryAfter time.Duration
-	err        error
+	err     error
 }
-
-// codeTurn is the code of a call that waits for its turn.
-const codeTurn = "RateLimited"
 
 // Error returns operation, code and message.
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %s", e.Operation, e.Code, e.Message) }
@@ -167,12 +161,18 @@ func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %s", e.Operation, e
 // Unwrap returns the error of the SDK.
 func (e *Error) Unwrap() error { return e.err }
 
+// maxReason bounds a reason, which conditions and events have in common: an event's has at most 128 bytes, a
+// condition's may have 1024.
+const maxReason = 128
+
 // notInReason are the characters that the reason of a condition must not have.
 var notInReason = regexp.MustCompile(`[^A-Za-z0-9_,:]+`)
 
-// Reason returns the code as the reason of a condition, whose characters Kubernetes limits.
+// Reason returns the code as the reason of a condition, whose form and length Kubernetes limits: whoever answers at an
+// endpoint chooses the code.
 func (e *Error) Reason() string {
-	reason := strings.Trim(notInReason.ReplaceAllString(e.Code, "_"), "_,:0123456789")
+	reason := strings.TrimLeft(notInReason.ReplaceAllString(e.Code, "_"), "_,:0123456789")
+	reason = strings.TrimRight(reason[:min(len(reason), maxReason)], "_,:")
 	return cmp.Or(reason, "UnknownError")
 }
 
@@ -187,17 +187,55 @@ func meaning(operation string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, known := errors.AsType[*Error](err); known {
+	if _, known := errors.AsType[*Error](err); known || PendingOf(err) != nil {
 		return err
 	}
 	e := &Error{Operation: operation, err: err}
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		e.Code, e.Message = api.ErrorCode(), quiet(api.ErrorMessage())
-		e.Class = classOf(e.Code, err)
-		return e
-	}
-	e.Class, e.Code, e.Message = unanswered(err)
+	e.Class, e.Code, e.Message = classify(err)
+	e.Code = text.Cut(text.Printable(e.Code), maxCode)
+	e.Message = text.Cut(text.Printable(e.Message), maxMessage)
 	return e
+}
+
+// maxCode and maxMessage bound what whoever answers at an endpoint has written, in bytes. A condition's message may
+// have 32768, and a remedy with a policy takes some kilobytes of them. AWS's own messages have a few hundred.
+const maxCode, maxMessage = 128, 4096
+
+// unknownError is what the SDK takes for code and message when an answer has none.
+const unknownError = "UnknownError"
+
+// classify returns class, code and message of an error of the SDK.
+func classify(err error) (Class, string, string) {
+	api, ok := errors.AsType[smithy.APIError](err)
+	switch {
+	case !ok:
+		return unanswered(err)
+	case api.ErrorCode() == unknownError && statusOf(err) != 0:
+		return unexplained(statusOf(err), api.ErrorMessage())
+	default:
+		return classOf(api.ErrorCode(), err), api.ErrorCode(), quiet(api.ErrorMessage())
+	}
+}
+
+// statusOf returns the HTTP status of AWS's answer, 0 when there was none.
+func statusOf(err error) int {
+	response, ok := errors.AsType[*awshttp.ResponseError](err)
+	if !ok {
+		return 0
+	}
+	return response.HTTPStatusCode()
+}
+
+// unexplained gives meaning to an answer without an error code: that of a load balancer, a proxy, or a service in
+// trouble.
+func unexplained(status int, message string) (Class, string, string) {
+	answered := strings.TrimSpace(fmt.Sprintf("AWS answered HTTP %d %s", status, http.StatusText(status)))
+	if message = quiet(message); message == "" || message == unknownError {
+		answered += " without an explanation"
+	} else {
+		answered += ": " + message
+	}
+	return classOfStatus(status), fmt.Sprintf("HTTP%d", status), answered
 }
 
 // noise is what differs in a message from try to try: what other services told CloudTrail of their requests, what a
@@ -224,20 +262,33 @@ func classOf(code string, err error) Class {
 	if isThrottle(code) {
 		return Transient
 	}
-	var response *awshttp.ResponseError
-	if errors.As(err, &response) && response.HTTPStatusCode() >= http.StatusBadRequest && response.HTTPStatusCode() < http.StatusInternalServerError {
+	return classOfStatus(statusOf(err))
+}
+
+// classOfStatus is for what only the HTTP status says. A refusal is shown, and retried slowly.
+func classOfStatus(status int) Class {
+	switch {
+	case status == http.StatusRequestTimeout, status == http.StatusTooManyRequests:
+		return Transient
+	case status >= http.StatusBadRequest && status < http.StatusInternalServerError:
 		return FixAWS
+	default:
+		return Transient
 	}
-	return Transient
 }
 
 // unanswered gives meaning to an error without an answer of AWS. Its texts leave out what differs from try to try, such as
 // port numbers.
 func unanswered(err error) (Class, string, string) {
 	var netError net.Error
+	var moved *movedError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return Transient, "Canceled", "the operator is shutting down"
+	case errors.As(err, &moved):
+		return Transient, "AccountChanged", moved.Error()
+	case errors.Is(err, errLate), errors.Is(err, ErrNotLeading):
+		return Transient, "NotSent", "the call was not sent, as it was not certain any more that it should be"
 	case isNoCredentials(err):
 		return Permission, noCredentials, "no AWS credentials: give the operator's ServiceAccount an IAM role (IRSA or EKS Pod Identity), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netError) && netError.Timeout():
@@ -270,7 +321,20 @@ func unreached(err error) (Class, string, string) {
 	case errors.As(err, &urlError):
 		return Transient, "NetworkError", urlError.Err.Error()
 	default:
+		return unreadable(statusOf(err))
+	}
+}
+
+// unreadable gives meaning to an answer that the SDK could not read, such as a page of HTML, or to none.
+func unreadable(status int) (Class, string, string) {
+	switch {
+	case status == 0:
 		return Transient, "RequestFailed", "the request failed without an answer of AWS"
+	case status < http.StatusMultipleChoices:
+		return Transient, "RequestFailed", fmt.Sprintf("the answer, HTTP %d %s, is none of AWS: "+
+			"see whether the endpoint is right, and whether a proxy is in between", status, http.StatusText(status))
+	default:
+		return unexplained(status, "")
 	}
 }
 

@@ -6,21 +6,34 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/build"
+	"go/parser"
+	"go/token"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	. "github.com/onsi/gomega"
+
+	"github.com/trail-operator/trail-operator/controllers/text"
 )
 
 // errorTable is what CloudTrail's and STS's error codes ask for.
@@ -28,9 +41,9 @@ var errorTable = map[Class][]string{
 	FixSpec: {
 		"InvalidTrailNameException", "InvalidS3BucketNameException", "InvalidS3PrefixException", "InvalidSnsTopicNameException",
 		"InvalidKmsKeyIdException", "InvalidParameterException", "InvalidParameterCombinationException", "InvalidEventSelectorsException",
-		"InvalidInsightSelectorsException", "InvalidTagParameterException", "TagsLimitExceededException",
-		"CloudWatchLogsDeliveryUnavailableException", "UnsupportedOperationException", "CloudTrailARNInvalidException",
-		"InvalidHomeRegionException", "TrailNotProvidedException", "ResourceTypeNotSupportedException", "ValidationException",
+		"InvalidInsightSelectorsException", "InvalidTagParameterException",
+		"CloudWatchLogsDeliveryUnavailableException", "UnsupportedOperationException",
+		"TrailNotProvidedException", "ResourceTypeNotSupportedException", "ValidationException",
 		"InvalidLookupAttributesException", "InvalidMaxResultsException", "InvalidTimeRangeException", "InvalidEventCategoryException",
 	},
 	FixAWS: {
@@ -39,12 +52,15 @@ var errorTable = map[Class][]string{
 		"InvalidCloudWatchLogsRoleArnException", "InvalidCloudWatchLogsLogGroupArnException", "CloudTrailInvalidClientTokenIdException",
 		"CloudTrailAccessNotEnabledException", "OrganizationNotInAllFeaturesModeException", "OrganizationsNotInUseException",
 		"NoManagementAccountSLRExistsException", "NotOrganizationMasterAccountException", "MaximumNumberOfTrailsExceededException",
+		"NotOrganizationManagementAccountException", "TagsLimitExceededException", "PackedPolicyTooLarge",
+		"CloudTrailARNInvalidException", "InvalidHomeRegionException",
 		"SomethingNewException", // What AWS adds is shown, and retried slowly.
 	},
 	Transient: {
 		"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException", "LimitExceededException", "RequestThrottled",
 		"ConflictException", "ConcurrentModificationException", "InternalFailure", "InternalServerError", "ServiceUnavailable",
 		"RequestTimeout", "RequestAbortedException", "InvalidTokenException", "InvalidNextTokenException",
+		"IDPCommunicationError",
 	},
 	NotFound:      {"TrailNotFoundException", "ResourceNotFoundException", "InsightNotEnabledException"},
 	AlreadyExists: {"TrailAlreadyExistsException"},
@@ -52,6 +68,7 @@ var errorTable = map[Class][]string{
 		"AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "ExpiredTokenException", "ExpiredToken", "InvalidClientTokenId",
 		"InsufficientDependencyServiceAccessPermissionException", "InsufficientIAMAccessPermissionException", "OperationNotPermittedException",
 		"InvalidSignatureException", "SignatureDoesNotMatch", "RegionDisabledException", "OptInRequired", "InvalidIdentityToken",
+		"IDPRejectedClaim",
 	},
 }
 
@@ -105,24 +122,92 @@ func (h headerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
+// TestAnswersWithoutACode has the SDK's clients read answers that are not those of AWS's services: CloudTrail's speak
+// JSON, STS's XML.
 func TestAnswersWithoutACode(t *testing.T) {
 	t.Parallel()
+	const page = "the answer, HTTP 200 OK, is none of AWS: " +
+		"see whether the endpoint is right, and whether a proxy is in between"
+	answered := func(status string) string { return "AWS answered HTTP " + status + " without an explanation" }
 	for name, c := range map[string]struct {
-		status int
-		body   string
-		class  Class
-		code   string
+		status  int
+		body    string
+		class   Class
+		code    string
+		message string
 	}{
-		"a fault of AWS":                   {500, refusal("SomethingNewException", "oh"), Transient, "SomethingNewException"},
-		"a load balancer's page":           {503, "<html>busy</html>", Transient, "RequestFailed"},
-		"no body at all":                   {502, "", Transient, "UnknownError"},
-		"a refusal without a body":         {403, "", FixAWS, "UnknownError"},
-		"a code that the table knows":      {500, refusal("AccessDeniedException", "no"), Permission, "AccessDeniedException"},
-		"a code with its namespace":        {400, refusal("com.amazonaws.cloudtrail#TrailNotFoundException", "no"), NotFound, "TrailNotFoundException"},
-		"a throttle by another name":       {400, refusal("BandwidthLimitExceeded", "no"), Transient, "BandwidthLimitExceeded"},
-		"a page of something in between":   {400, "<html>no</html>", Transient, "RequestFailed"},
-		"an answer that says nothing":      {400, "{}", FixAWS, "UnknownError"},
-		"a success that is not CloudTrail": {200, "<html>welcome</html>", Transient, "RequestFailed"},
+		"a fault without a body":         {500, "", Transient, "HTTP500", answered("500 Internal Server Error")},
+		"a bad gateway without a body":   {502, "", Transient, "HTTP502", answered("502 Bad Gateway")},
+		"a load balancer's page":         {503, "<p>", Transient, "HTTP503", answered("503 Service Unavailable")},
+		"a gateway's page":               {504, "<p>", Transient, "HTTP504", answered("504 Gateway Timeout")},
+		"a status that nobody knows":     {599, "", Transient, "HTTP599", answered("599")},
+		"a refusal without a body":       {403, "", FixAWS, "HTTP403", answered("403 Forbidden")},
+		"a page of something in between": {400, "<p>", FixAWS, "HTTP400", answered("400 Bad Request")},
+		"a proxy":                        {407, "<p>", FixAWS, "HTTP407", answered("407 Proxy Authentication Required")},
+		"a request that came too late":   {408, "", Transient, "HTTP408", answered("408 Request Timeout")},
+		"too many requests":              {429, "", Transient, "HTTP429", answered("429 Too Many Requests")},
+		"a redirect":                     {302, "<p>", Transient, "HTTP302", answered("302 Found")},
+		"a success that is not of AWS":   {200, "<p>", Transient, "RequestFailed", page},
+		"a success of another protocol":  {200, "<Welcome/>", Transient, "RequestFailed", page},
+	} {
+		for operation, call := range map[string]func(aws.Config) error{
+			"DescribeTrails": func(config aws.Config) error {
+				_, err := cloudtrail.NewFromConfig(config).DescribeTrails(t.Context(), &cloudtrail.DescribeTrailsInput{})
+				return err
+			},
+			"GetCallerIdentity": func(config aws.Config) error {
+				_, err := sts.NewFromConfig(config).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+				return err
+			},
+		} {
+			t.Run(name+" to "+operation, func(t *testing.T) {
+				t.Parallel()
+				g := NewWithT(t)
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(c.status)
+					io.WriteString(w, c.body) //nolint:errcheck // The client will tell.
+				}))
+				t.Cleanup(server.Close)
+				var known *Error
+				g.Expect(errors.As(meaning(operation, call(testConfig(server.URL))), &known)).To(BeTrue())
+				g.Expect(known.Class.String()).To(Equal(c.class.String()))
+				g.Expect(known.Code).To(Equal(c.code))
+				g.Expect(known.Message).To(Equal(c.message))
+				g.Expect(known.Reason()).To(Equal(c.code))
+			})
+		}
+	}
+}
+
+// TestOddAnswers has CloudTrail answer with a status that does not go with the code, or with half of what an error has.
+func TestOddAnswers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status  int
+		body    string
+		class   Class
+		code    string
+		message string
+	}{
+		"a fault of AWS": {500, refusal("NewException", "oh"), Transient, "NewException", "oh"},
+		"a code that the table knows": {
+			500, refusal("AccessDeniedException", "no"), Permission, "AccessDeniedException", "no",
+		},
+		"a new code for a throttle": {429, refusal("NewException", "no"), Transient, "NewException", "no"},
+		"a code with its namespace": {
+			400, refusal("com.amazonaws.cloudtrail#TrailNotFoundException", "no"),
+			NotFound, "TrailNotFoundException", "no",
+		},
+		"a throttle by another name": {
+			400, refusal("BandwidthLimitExceeded", "no"), Transient, "BandwidthLimitExceeded", "no",
+		},
+		"an answer that says nothing": {
+			400, "{}", FixAWS, "HTTP400", "AWS answered HTTP 400 Bad Request without an explanation",
+		},
+		"a message without a code": {
+			403, `{"message": "Forbidden by the\ngateway (Request ID: 7a62)"}`,
+			FixAWS, "HTTP403", "AWS answered HTTP 403 Forbidden: Forbidden by the gateway",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,6 +218,7 @@ func TestAnswersWithoutACode(t *testing.T) {
 			g.Expect(errors.As(meaning("DescribeTrails", err), &known)).To(BeTrue())
 			g.Expect(known.Class.String()).To(Equal(c.class.String()))
 			g.Expect(known.Code).To(Equal(c.code))
+			g.Expect(known.Message).To(Equal(c.message))
 		})
 	}
 }
@@ -307,21 +393,32 @@ func TestMessagesAreQuiet(t *testing.T) {
 	}
 }
 
+// reasonPattern is what the API server takes as the reason of a metav1.Condition, of at most 1024 characters.
+var reasonPattern = regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`)
+
 func TestReasons(t *testing.T) {
 	t.Parallel()
-	condition := regexp.MustCompile(`^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$`) // Of metav1.Condition.
 	for code, reason := range map[string]string{
-		"S3BucketDoesNotExistException": "S3BucketDoesNotExistException",
-		"KMS.DisabledException":         "KMS_DisabledException",
-		"Client.Auth Failure!":          "Client_Auth_Failure",
-		"503":                           "UnknownError",
-		"":                              "UnknownError",
+		"S3BucketDoesNotExistException":  "S3BucketDoesNotExistException",
+		"KMS.DisabledException":          "KMS_DisabledException",
+		"Client.Auth Failure!":           "Client_Auth_Failure",
+		"HTTP502":                        "HTTP502",
+		"503":                            "UnknownError",
+		"503 Slow Down":                  "Slow_Down",
+		"":                               "UnknownError",
+		"Too:many,":                      "Too:many",
+		"Größe":                          "Gr_e",
+		"No\nSuch\x1b[31mThing\xff":      "No_Such_31mThing",
+		"A" + strings.Repeat("b", 2000):  "A" + strings.Repeat("b", maxReason-1),
+		strings.Repeat("Ab,", 2000):      strings.Repeat("Ab,", maxReason/3) + "Ab",
+		strings.Repeat("_,:9", 2000):     "UnknownError",
+		"A" + strings.Repeat(":,_", 999): "A",
 	} {
-		t.Run(code, func(t *testing.T) {
+		t.Run(code[:min(len(code), 30)], func(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
 			g.Expect((&Error{Code: code}).Reason()).To(Equal(reason))
-			g.Expect(condition.MatchString(reason)).To(BeTrue())
+			g.Expect(reasonPattern.MatchString(reason)).To(BeTrue())
 		})
 	}
 	for _, codes := range errorTable {
@@ -329,6 +426,123 @@ func TestReasons(t *testing.T) {
 			NewWithT(t).Expect((&Error{Code: code}).Reason()).To(Equal(code))
 		}
 	}
+}
+
+// TestAnyReason holds that every code, which whoever answers at an endpoint chooses, has a reason that the API server
+// takes.
+func TestAnyReason(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 20_000 {
+		code := make([]byte, random.IntN(200))
+		for i := range code {
+			if code[i] = byte(random.Uint32()); random.IntN(2) == 0 {
+				code[i] = "azAZ09_,:. "[random.IntN(11)]
+			}
+		}
+		reason := (&Error{Code: string(code)}).Reason()
+		g.Expect(reasonPattern.MatchString(reason)).To(BeTrue(), "%q of %q", reason, code)
+		g.Expect(len(reason)).To(BeNumerically("<=", maxReason))
+	}
+}
+
+// TestTextsOfAnybody holds what a code and a message are made of that somebody else has chosen.
+func TestTextsOfAnybody(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	server := newFakeAWS(t, func(fakeCall) (int, string) {
+		code := "Evil\x1b[2J" + strings.Repeat("Exception", 10_000)
+		return http.StatusBadRequest, refusal(code, "\u202eso it is\n"+strings.Repeat("so it is ", 12_000))
+	})
+	_, err := testClient(server.URL).DescribeTrails(t.Context(), &cloudtrail.DescribeTrailsInput{})
+	var known *Error
+	g.Expect(errors.As(meaning("DescribeTrails", err), &known)).To(BeTrue())
+	g.Expect(known.Code).To(HavePrefix(`Evil\x1b[2JException`))
+	g.Expect(known.Message).To(HavePrefix(`\u202eso it is so it is`))
+	g.Expect(known.Class).To(Equal(FixAWS))
+	for name, message := range map[string]string{
+		"the error": known.Error(), "its explanation": Explain(known, testSubject(testRegion, nil)),
+		"a permission": PermissionRemedy(known, "default", testCaller),
+	} {
+		g.Expect(len(message)).To(BeNumerically("<", 8<<10), "%s: a condition takes 32768", name)
+		g.Expect(text.Printable(message)).To(Equal(message), name)
+	}
+}
+
+// neverReturned are errors that the SDK's types allow to operations that the operator calls, but that cannot come: they
+// are of event data stores and channels, which it never names, and of session policies, which it never passes.
+var neverReturned = []string{
+	"ChannelARNInvalidException", "ChannelNotFoundException", "EventDataStoreARNInvalidException",
+	"EventDataStoreNotFoundException", "InactiveEventDataStoreException", "InvalidEventDataStoreCategoryException",
+	"InvalidEventDataStoreStatusException", "MalformedPolicyDocument",
+}
+
+// TestSDKErrorsAreClassified holds that somebody has decided on each error that the SDK knows of an operation that the
+// operator calls. An update of the SDK that adds one fails here until it is in the table of classes.
+func TestSDKErrorsAreClassified(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	known := errorsOf(g, "github.com/aws/aws-sdk-go-v2/service/cloudtrail")
+	for method := range reflect.TypeFor[API]().Methods() {
+		g.Expect(known).To(HaveKey(method.Name))
+		expectClassified(g, method.Name, known[method.Name])
+	}
+	g.Expect(known["CreateTrail"]).To(ContainElement("TrailAlreadyExistsException"), "the SDK's source is understood")
+
+	known = errorsOf(g, "github.com/aws/aws-sdk-go-v2/service/sts")
+	for _, operation := range []string{"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"} {
+		g.Expect(known).To(HaveKey(operation))
+		expectClassified(g, operation, known[operation])
+	}
+	g.Expect(known["AssumeRole"]).To(ContainElement("RegionDisabledException"), "the SDK's source is understood")
+}
+
+func expectClassified(g Gomega, operation string, codes []string) {
+	for _, code := range codes {
+		_, classified := classes[code]
+		classified = classified || isThrottle(code) || slices.Contains(neverReturned, code)
+		g.Expect(classified).To(BeTrue(), "what is to be done about %s of %s?", code, operation)
+	}
+}
+
+// errorsOf returns the error codes that an SDK package knows of each operation. Only its source tells: the function
+// that reads an operation's errors compares the code with each.
+func errorsOf(g Gomega, path string) map[string][]string {
+	found, err := build.Import(path, ".", build.FindOnly)
+	g.Expect(err).NotTo(HaveOccurred())
+	source := filepath.Join(found.Dir, "deserializers.go")
+	file, err := parser.ParseFile(token.NewFileSet(), source, nil, parser.SkipObjectResolution)
+	g.Expect(err).NotTo(HaveOccurred())
+	codes := map[string][]string{}
+	for _, declaration := range file.Decls {
+		function, ok := declaration.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		_, operation, ok := strings.Cut(function.Name.Name, "_deserializeOpError")
+		if !ok {
+			continue
+		}
+		codes[operation] = []string{}
+		ast.Inspect(function, func(node ast.Node) bool {
+			call, ok := node.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			called, isSelector := call.Fun.(*ast.SelectorExpr)
+			if !isSelector || called.Sel.Name != "EqualFold" {
+				return true
+			}
+			literal, isLiteral := call.Args[0].(*ast.BasicLit)
+			g.Expect(isLiteral).To(BeTrue())
+			code, err := strconv.Unquote(literal.Value)
+			g.Expect(err).NotTo(HaveOccurred())
+			codes[operation] = append(codes[operation], code)
+			return true
+		})
+	}
+	return codes
 }
 
 // pemOf returns the certificate of a TLS server, as AWS_CA_BUNDLE takes it.

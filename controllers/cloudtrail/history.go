@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +17,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 )
 
-// AttributeEventName is the attribute of events that is the operation that was called.
-const AttributeEventName = "EventName"
+// Attributes of events.
+const (
+	// AttributeEventName is the operation that was called.
+	AttributeEventName = "EventName"
+	// AttributeResourceName is a resource that the event is about.
+	AttributeResourceName = "ResourceName"
+)
 
 // Query is a question to the event history.
 type Query struct {
@@ -26,7 +33,8 @@ type Query struct {
 	Start, End time.Time
 }
 
-// Event is an event of the event history. What CloudTrail did not tell is zero.
+// Event is an event of the event history. What CloudTrail did not tell is zero. Its texts are of one line and bounded, as whoever is
+// recorded may choose some of them.
 type Event struct {
 	ID, Name, Source string
 	Time             time.Time
@@ -42,6 +50,8 @@ type Event struct {
 	Resources               []Resource
 	// Trail is the trail that a call to CloudTrail names, by name or ARN; "" for other calls.
 	Trail string
+	// Parameters are those of such a call, as JSON; nil where CloudTrail does not tell them. Search alone tells them.
+	Parameters map[string]json.RawMessage
 }
 
 // cloudTrailSource begins the source of calls to CloudTrail, in every partition.
@@ -66,24 +76,94 @@ func (e *Event) String() string {
 	return text
 }
 
+// maxPages bounds the pages of one lookup. AWS may answer with pages that have few events, or none.
+const maxPages = 1000
+
+// eventPage is a page of the history.
+type eventPage struct {
+	events []Event
+	// read is how many events AWS answered with.
+	read int
+	next *string
+}
+
 // Events looks events up, the latest first, page by page: a caller that has seen enough stops the calls. It ends after
-// the first error, which is an *Error. An event takes minutes to appear in the history.
+// the first error, which is an *Error or a *Pending. An event takes minutes to appear in the history.
 func (r *Region) Events(ctx context.Context, query Query) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		pages := cloudtrail.NewLookupEventsPaginator(r.api, toLookup(query))
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx, r.as)
+		for page, err := range r.pages(ctx, query, nil) {
 			if err != nil {
-				yield(Event{}, meaning("LookupEvents", err))
+				yield(Event{}, err)
 				return
 			}
-			for _, event := range page.Events {
-				if !yield(fromEvent(event), nil) {
+			for _, event := range page.events {
+				if !yield(event, nil) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// Search goes through at most limit events, the latest first, and returns those that match. It is not complete when there
+// are more events than that. match must give the same answer whenever it is asked.
+func (r *Region) Search(ctx context.Context, query Query, limit int, match func(*Event) bool) (found []Event, complete bool, err error) {
+	read := 0
+	for page, err := range r.pages(ctx, query, match) {
+		if err != nil {
+			return nil, false, err
+		}
+		found = append(found, page.events...)
+		if read += page.read; read >= limit && page.next != nil {
+			return found, false, nil
+		}
+	}
+	return found, true, nil
+}
+
+// IsPageLost tells whether the place of the next page is not known any more, so that a lookup has to begin with the first one.
+func IsPageLost(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == "InvalidNextTokenException"
+}
+
+// pages looks events up and keeps those that match; nil: all.
+func (r *Region) pages(ctx context.Context, query Query, match func(*Event) bool) iter.Seq2[*eventPage, error] {
+	return func(yield func(*eventPage, error) bool) {
+		in := toLookup(query)
+		for number := range maxPages {
+			page, err := r.page(ctx, query, number, in, match)
+			if !yield(page, err) || err != nil || page.next == nil {
+				return
+			}
+			in.NextToken = page.next
+		}
+	}
+}
+
+func (r *Region) page(ctx context.Context, query Query, number int, in *cloudtrail.LookupEventsInput, match func(*Event) bool) (*eventPage, error) {
+	asked := *in
+	q := question{operation: "LookupEvents", subject: fmt.Sprintf("%v %d", query, number)}
+	return ask(ctx, r, q, func(ctx context.Context) (*eventPage, error) {
+		out, err := r.api.LookupEvents(ctx, &asked, r.as)
+		if err != nil {
+			return nil, meaning(q.operation, err)
+		}
+		page := &eventPage{read: len(out.Events)}
+		if aws.ToString(out.NextToken) != "" {
+			page.next = out.NextToken
+		}
+		for _, e := range out.Events {
+			event := fromEvent(e)
+			if match == nil {
+				event.Parameters = nil // They may be long, and a lookup keeps many events.
+			}
+			if match == nil || match(&event) {
+				page.events = append(page.events, event)
+			}
+		}
+		return page, nil
+	})
 }
 
 func toLookup(query Query) *cloudtrail.LookupEventsInput {
@@ -107,27 +187,29 @@ func timeOrNil(t time.Time) *time.Time {
 func fromEvent(e types.Event) Event {
 	record := parseRecord(aws.ToString(e.CloudTrailEvent))
 	event := Event{
-		ID:              aws.ToString(e.EventId),
-		Name:            aws.ToString(e.EventName),
-		Source:          aws.ToString(e.EventSource),
-		Time:            aws.ToTime(e.EventTime),
-		Username:        cmp.Or(aws.ToString(e.Username), record.UserIdentity.UserName),
-		IdentityARN:     record.UserIdentity.ARN,
-		InvokedBy:       record.UserIdentity.InvokedBy,
-		AccessKeyID:     cmp.Or(aws.ToString(e.AccessKeyId), record.UserIdentity.AccessKeyID),
-		SourceIPAddress: record.SourceIPAddress,
-		UserAgent:       record.UserAgent,
-		ErrorCode:       record.ErrorCode,
-		ErrorMessage:    record.ErrorMessage,
+		ID:              shown(aws.ToString(e.EventId)),
+		Name:            shown(aws.ToString(e.EventName)),
+		Source:          shown(aws.ToString(e.EventSource)),
+		Time:            fromTime(e.EventTime),
+		Username:        shown(cmp.Or(aws.ToString(e.Username), record.UserIdentity.UserName)),
+		IdentityARN:     shown(record.UserIdentity.ARN),
+		InvokedBy:       shown(record.UserIdentity.InvokedBy),
+		AccessKeyID:     shown(cmp.Or(aws.ToString(e.AccessKeyId), record.UserIdentity.AccessKeyID)),
+		SourceIPAddress: shown(record.SourceIPAddress),
+		UserAgent:       shown(record.UserAgent),
+		ErrorCode:       shown(record.ErrorCode),
+		ErrorMessage:    shown(record.ErrorMessage),
 	}
 	if readOnly, err := strconv.ParseBool(aws.ToString(e.ReadOnly)); err == nil {
 		event.ReadOnly = &readOnly
 	}
 	for _, resource := range e.Resources {
-		event.Resources = append(event.Resources, Resource{Type: aws.ToString(resource.ResourceType), Name: aws.ToString(resource.ResourceName)})
+		event.Resources = append(event.Resources, Resource{
+			Type: shown(aws.ToString(resource.ResourceType)), Name: shown(aws.ToString(resource.ResourceName)),
+		})
 	}
 	if strings.HasPrefix(event.Source, cloudTrailSource) {
-		event.Trail = record.trail()
+		event.Trail, event.Parameters = record.trail(), record.RequestParameters
 	}
 	return event
 }
@@ -141,16 +223,11 @@ type record struct {
 		AccessKeyID string `json:"accessKeyId"`
 		InvokedBy   string `json:"invokedBy"`
 	} `json:"userIdentity"`
-	SourceIPAddress string `json:"sourceIPAddress"`
-	UserAgent       string `json:"userAgent"`
-	ErrorCode       string `json:"errorCode"`
-	ErrorMessage    string `json:"errorMessage"`
-	// RequestParameters are those by which CloudTrail's operations name a trail.
-	RequestParameters struct {
-		Name       string `json:"name"`
-		TrailName  string `json:"trailName"`
-		ResourceID string `json:"resourceId"`
-	} `json:"requestParameters"`
+	SourceIPAddress   string                     `json:"sourceIPAddress"`
+	UserAgent         string                     `json:"userAgent"`
+	ErrorCode         string                     `json:"errorCode"`
+	ErrorMessage      string                     `json:"errorMessage"`
+	RequestParameters map[string]json.RawMessage `json:"requestParameters"`
 }
 
 // parseRecord reads what it can of a document: a part that is missing or of another form hides no other.
@@ -162,18 +239,24 @@ func parseRecord(document string) record {
 
 // trail returns the trail that the request names, "" when it names none.
 func (r *record) trail() string {
-	return cmp.Or(r.RequestParameters.Name, r.RequestParameters.TrailName, r.RequestParameters.ResourceID)
+	for _, parameter := range []string{"name", "trailName", "resourceId"} {
+		var trail string
+		if json.Unmarshal(r.RequestParameters[parameter], &trail) == nil && trail != "" {
+			return trail
+		}
+	}
+	return ""
 }
 
-// By tells whether the operator made the call on behalf of an object, as the identity that AWS knows as callerARN. Both must
+// By tells whether the operator made the call on behalf of an object, as one of the users and roles that it acts as. Both must
 // fit: anybody can send any user agent, and a person may share the operator's role.
-func (e *Event) By(namespacedName, callerARN string) bool {
+func (e *Event) By(namespacedName string, operatorARNs []string) bool {
 	return strings.Contains(e.UserAgent, userAgentProduct+"/") && strings.Contains(e.UserAgent, "("+namespacedName+")") &&
-		principal(e.IdentityARN) == principal(callerARN)
+		slices.Contains(operatorARNs, Principal(e.IdentityARN))
 }
 
-// principal returns the ARN of a caller without the name of the role session, which differs from process to process.
-func principal(callerARN string) string {
+// Principal returns the ARN of a caller without the name of the role session, which differs from process to process.
+func Principal(callerARN string) string {
 	if i := strings.LastIndex(callerARN, "/"); i >= 0 && strings.Contains(callerARN, ":assumed-role/") {
 		return callerARN[:i]
 	}

@@ -1,6 +1,8 @@
 package cloudtrail
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -37,6 +39,11 @@ func TestFromEvent(t *testing.T) {
 		edit(&event)
 		return event
 	}
+	parameters := func(text string) map[string]json.RawMessage {
+		var all map[string]json.RawMessage
+		NewWithT(t).Expect(json.Unmarshal([]byte(text), &all)).To(Succeed())
+		return all
+	}
 	for name, c := range map[string]struct {
 		document *string
 		want     Event
@@ -44,18 +51,23 @@ func TestFromEvent(t *testing.T) {
 		"a full document": {aws.String(fullDocument), with(func(e *Event) {
 			e.IdentityARN, e.SourceIPAddress, e.UserAgent = "arn:aws:sts::111122223333:assumed-role/admin/mallory", "198.51.100.7", "aws-cli/2.15.0"
 			e.ErrorCode, e.ErrorMessage, e.Trail = "AccessDenied", "not allowed", "audit"
+			e.Parameters = parameters(`{"name": "audit", "s3BucketName": "elsewhere"}`)
 		})},
-		"a service":                   {aws.String(`{"userIdentity": {"type": "AWSService", "invokedBy": "config.amazonaws.com"}}`), with(func(e *Event) { e.InvokedBy = "config.amazonaws.com" })},
-		"a trail by trailName":        {aws.String(`{"requestParameters": {"trailName": "audit"}}`), with(func(e *Event) { e.Trail = "audit" })},
-		"a trail by resourceId":       {aws.String(`{"requestParameters": {"resourceId": "arn:x", "tagsList": [{"key": "name", "value": "audit"}]}}`), with(func(e *Event) { e.Trail = "arn:x" })},
-		"no document":                 {nil, bare},
-		"an empty document":           {aws.String(""), bare},
-		"no JSON":                     {aws.String("<xml/>"), bare},
-		"a JSON list":                 {aws.String("[1]"), bare},
-		"nulls":                       {aws.String(`{"userIdentity": null, "requestParameters": null, "userAgent": null}`), bare},
-		"a part of another form":      {aws.String(`{"userIdentity": "root", "requestParameters": [1], "sourceIPAddress": 7, "userAgent": "curl"}`), with(func(e *Event) { e.UserAgent = "curl" })},
-		"a parameter of another form": {aws.String(`{"requestParameters": {"name": {"a": 1}, "trailName": "audit"}}`), with(func(e *Event) { e.Trail = "audit" })},
-		"half a document":             {aws.String(fullDocument[:len(fullDocument)/2]), bare},
+		"a service":            {aws.String(`{"userIdentity": {"type": "AWSService", "invokedBy": "config.amazonaws.com"}}`), with(func(e *Event) { e.InvokedBy = "config.amazonaws.com" })},
+		"a trail by trailName": {aws.String(`{"requestParameters": {"trailName": "audit"}}`), with(func(e *Event) { e.Trail, e.Parameters = "audit", parameters(`{"trailName": "audit"}`) })},
+		"a trail by resourceId": {aws.String(`{"requestParameters": {"resourceId": "arn:x", "tagsList": [{"key": "name", "value": "audit"}]}}`), with(func(e *Event) {
+			e.Trail, e.Parameters = "arn:x", parameters(`{"resourceId": "arn:x", "tagsList": [{"key": "name", "value": "audit"}]}`)
+		})},
+		"no document":            {nil, bare},
+		"an empty document":      {aws.String(""), bare},
+		"no JSON":                {aws.String("<xml/>"), bare},
+		"a JSON list":            {aws.String("[1]"), bare},
+		"nulls":                  {aws.String(`{"userIdentity": null, "requestParameters": null, "userAgent": null}`), bare},
+		"a part of another form": {aws.String(`{"userIdentity": "root", "requestParameters": [1], "sourceIPAddress": 7, "userAgent": "curl"}`), with(func(e *Event) { e.UserAgent = "curl" })},
+		"a parameter of another form": {aws.String(`{"requestParameters": {"name": {"a": 1}, "trailName": "audit"}}`), with(func(e *Event) {
+			e.Trail, e.Parameters = "audit", parameters(`{"name": {"a": 1}, "trailName": "audit"}`)
+		})},
+		"half a document": {aws.String(fullDocument[:len(fullDocument)/2]), bare},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +88,9 @@ func TestFromEvent(t *testing.T) {
 		t.Parallel()
 		answer := answer
 		answer.EventSource, answer.CloudTrailEvent = aws.String("s3.amazonaws.com"), aws.String(fullDocument)
-		NewWithT(t).Expect(fromEvent(answer).Trail).To(BeEmpty())
+		g := NewWithT(t)
+		g.Expect(fromEvent(answer).Trail).To(BeEmpty())
+		g.Expect(fromEvent(answer).Parameters).To(BeEmpty())
 	})
 }
 
@@ -93,26 +107,33 @@ func TestEventByOperator(t *testing.T) {
 	t.Parallel()
 	const (
 		agent = "aws-sdk-go-v2/1.47.6 os/linux trail-operator/v1 (team/audit)"
-		role  = "arn:aws:sts::111122223333:assumed-role/operator/"
+		role  = "arn:aws:sts::111122223333:assumed-role/operator"
+		user  = "arn:aws:iam::111122223333:user/operator"
 	)
+	operators := []string{role, "arn:aws:sts::111122223333:assumed-role/before", user}
 	for name, c := range map[string]struct {
-		agent, identity, caller string
-		want                    bool
+		agent, identity string
+		operators       []string
+		want            bool
 	}{
-		"our own call":                          {agent, role + "pod-1", role + "pod-1", true},
-		"our own, of another process":           {agent, role + "pod-2", role + "pod-1", true},
-		"our own, as a user":                    {agent, "arn:aws:iam::111122223333:user/operator", "arn:aws:iam::111122223333:user/operator", true},
-		"our own, as CloudTrail may bracket it": {"[" + agent + "]", role + "pod-1", role + "pod-1", true},
-		"somebody who feigns our user agent":    {agent, "arn:aws:iam::111122223333:user/mallory", role + "pod-1", false},
-		"another role":                          {agent, "arn:aws:sts::111122223333:assumed-role/admin/pod-1", role + "pod-1", false},
-		"a person with our role":                {"aws-cli/2.15.0", role + "pod-1", role + "pod-1", false},
-		"our call for another object":           {strings.ReplaceAll(agent, "team/audit", "team/other"), role + "pod-1", role + "pod-1", false},
-		"nobody known":                          {agent, "", role + "pod-1", false},
+		"our own call":                          {agent, role + "/pod-1", operators, true},
+		"our own, of another process":           {agent, role + "/pod-2", operators, true},
+		"our own, by the role of before":        {agent, "arn:aws:sts::111122223333:assumed-role/before/pod-1", operators, true},
+		"our own, as a user":                    {agent, user, operators, true},
+		"our own, as CloudTrail may bracket it": {"[" + agent + "]", role + "/pod-1", operators, true},
+		"somebody who feigns our user agent":    {agent, "arn:aws:iam::111122223333:user/mallory", operators, false},
+		"another role":                          {agent, "arn:aws:sts::111122223333:assumed-role/admin/pod-1", operators, false},
+		"a role whose name begins like ours":    {agent, role + "s/pod-1", operators, false},
+		"our role of another account":           {agent, "arn:aws:sts::444455556666:assumed-role/operator/pod-1", operators, false},
+		"a person with our role":                {"aws-cli/2.15.0", role + "/pod-1", operators, false},
+		"our call for another object":           {strings.ReplaceAll(agent, "team/audit", "team/other"), role + "/pod-1", operators, false},
+		"nobody known":                          {agent, "", operators, false},
+		"an operator that knows no own role":    {agent, role + "/pod-1", nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			event := Event{UserAgent: c.agent, IdentityARN: c.identity}
-			NewWithT(t).Expect(event.By("team/audit", c.caller)).To(Equal(c.want))
+			NewWithT(t).Expect(event.By("team/audit", c.operators)).To(Equal(c.want))
 		})
 	}
 }
@@ -190,4 +211,105 @@ func TestEventsStopAndFail(t *testing.T) {
 		g.Expect(Is(errs[0], FixSpec)).To(BeTrue())
 		g.Expect(errs[0]).To(MatchError("LookupEvents: InvalidLookupAttributesException: no such attribute"))
 	})
+}
+
+// idsOf goes through all events of a query.
+func idsOf(ctx context.Context, region *Region, query Query) (ids []string, err error) {
+	for event, err := range region.Events(ctx, query) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, event.ID)
+	}
+	return ids, nil
+}
+
+// TestPagesAreAskedForOnce holds that a lookup goes on with the page that was not answered, and begins anew when AWS does not know the
+// place of the next page any more.
+func TestPagesAreAskedForOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		code  string
+		pages []string // The tokens of the calls, "" for the first page.
+	}{
+		"after a passing error":  {"ServiceUnavailable", []string{"", "page-1", "page-2", "page-2", "page-3"}},
+		"when the place is lost": {"InvalidNextTokenException", []string{"", "page-1", "page-2", "", "page-1", "page-2", "page-3"}},
+		"without any error":      {"", []string{"", "page-1", "page-2", "page-3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := &fakeAWS{}
+			failed := false
+			server.answer = slowly(time.Second, func(call fakeCall) (int, string) {
+				if call.body["NextToken"] == "page-2" && !failed && c.code != "" {
+					failed = true
+					return http.StatusBadRequest, refusal(c.code, "no")
+				}
+				return eventPages(4)(call)
+			})
+			once := func(o *Options) {
+				o.RateLimits = RateLimitOn
+				o.Config.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+			}
+			inBubble(t, server, once, func(g Gomega, d *driver, region *Region) {
+				d.resync = time.Hour
+				var ids []string
+				for {
+					err := d.run(func(ctx context.Context) (err error) {
+						ids, err = idsOf(ctx, region, Query{Attribute: AttributeEventName, Value: "StopLogging"})
+						return err
+					})
+					if err == nil {
+						break
+					}
+					if pending := PendingOf(err); pending != nil {
+						d.wait(pending)
+						continue
+					}
+					g.Expect(Is(err, Transient)).To(BeTrue())
+					g.Expect(IsPageLost(err)).To(Equal(c.code == "InvalidNextTokenException"))
+					d.calls.Retry(IsPageLost(err))
+				}
+				g.Expect(ids).To(Equal([]string{"0-a", "0-b", "1-a", "1-b", "2-a", "2-b", "3-a", "3-b"}))
+				var asked []string
+				for _, call := range server.made() {
+					token, _ := call.body["NextToken"].(string) //nolint:errcheck // None is "".
+					asked = append(asked, token)
+				}
+				g.Expect(asked).To(Equal(c.pages))
+				g.Expect(d.longest).To(BeNumerically("<=", maxWait), "no worker waits for pages")
+			})
+		})
+	}
+}
+
+// TestSearch holds what is found among how many events.
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		limit    int
+		found    []string
+		complete bool
+		calls    int
+	}{
+		"all of them":              {100, []string{"0-b", "1-b", "2-b"}, true, 3},
+		"as many as there are":     {6, []string{"0-b", "1-b", "2-b"}, true, 3},
+		"those of the first pages": {3, []string{"0-b", "1-b"}, false, 2},
+		"those of the first page":  {1, []string{"0-b"}, false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			server := newFakeAWS(t, eventPages(3))
+			found, complete, err := testRegionAt(server).Search(t.Context(), Query{}, c.limit, func(e *Event) bool { return strings.HasSuffix(e.ID, "-b") })
+			g.Expect(err).NotTo(HaveOccurred())
+			ids := []string{}
+			for _, event := range found {
+				ids = append(ids, event.ID)
+			}
+			g.Expect(ids).To(Equal(c.found))
+			g.Expect(complete).To(Equal(c.complete))
+			g.Expect(server.made()).To(HaveLen(c.calls))
+		})
+	}
 }

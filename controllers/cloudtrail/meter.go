@@ -15,12 +15,15 @@ type Meter interface {
 	Called(region, operation, code string, took time.Duration)
 	// Waited tells how long a call waited for CloudTrail's rate limit of its class: read, lookup or write.
 	Waited(region, class string, waited time.Duration)
+	// Used tells from time to time which regions were used lately: what is known of others can be forgotten.
+	Used(regions map[string]bool)
 }
 
 type noMeter struct{}
 
 func (noMeter) Called(string, string, string, time.Duration) {}
 func (noMeter) Waited(string, string, time.Duration)         {}
+func (noMeter) Used(map[string]bool)                         {}
 
 // Outcome sorts an error code as Meter is told it: ok, throttled, denied (the caller may not), refused (what is asked for
 // cannot be), missing (there is no such trail) or failed (it may work the next time).
@@ -40,6 +43,25 @@ func Outcome(code string) string {
 	default:
 		return "failed"
 	}
+}
+
+// KnownCode returns an error code as a label of a metric: OK for success, and Other for a code that AWS is not known to use, as an
+// endpoint may answer with any.
+func KnownCode(code string) string {
+	_, known := classes[code]
+	switch {
+	case code == "":
+		return "OK"
+	case known, isThrottle(code), ownCodes[code]:
+		return code
+	default:
+		return "Other"
+	}
+}
+
+// ownCodes are our own codes, for what AWS did not answer.
+var ownCodes = map[string]bool{
+	"AccountChanged": true, "Canceled": true, "NetworkError": true, noCredentials: true, "NotSent": true, "RequestFailed": true, "RequestTimeout": true,
 }
 
 // newSTS returns an STS client whose calls are metered. STS has no limit that the operator could come near to.

@@ -15,17 +15,24 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// Region is CloudTrail in one region of one account, as one identity. Its errors are *Error. Trails are addressed by ARN:
-// a name fails for an organization trail seen from a delegated administrator.
+// Region is CloudTrail in one region of one account, as one identity. Its errors are *Error, or *Pending where the context
+// has Calls. Trails are addressed by ARN: a name fails for an organization trail seen from a delegated administrator.
 type Region struct {
-	api API
+	api     API
+	session *Session
 	// as makes a call that of the identity: clients are shared by all identities.
 	as        func(*cloudtrail.Options)
 	accountID string
 	name      string
 	limits    *limits
 	snapshot  *snapshot
+	now       func() time.Time
+	// maxWait is how long a worker waits for an answer.
+	maxWait time.Duration
 }
+
+// Guard is called right before a call is sent, which is not made when it fails. It may be called several times for one call.
+type Guard func(context.Context) error
 
 // Name returns the region's code, such as eu-central-1.
 func (r *Region) Name() string { return r.name }
@@ -33,24 +40,82 @@ func (r *Region) Name() string { return r.name }
 // AccountID returns the account of the identity.
 func (r *Region) AccountID() string { return r.accountID }
 
-// Find returns the trail with the ARN or else of the name, as it was at most maxAge ago; nil when there is none. It may
-// have its home in another region. Tags that could not be read are told in TagsErr and fail nothing.
-func (r *Region) Find(ctx context.Context, arn, name string, maxAge time.Duration) (*Trail, error) {
-	if err := r.snapshot.refresh(ctx, maxAge, r.describe); err != nil {
-		return nil, meaning("DescribeTrails", err)
+// patience returns how long a worker waits for an answer: not at all where another call is late already.
+func (r *Region) patience() time.Duration {
+	if r.limits.slow(regionKey{r.accountID, r.name}, r.maxWait) {
+		return 0
 	}
-	trail := r.snapshot.find(arn, name)
-	if trail != nil && trail.Tags == nil && trail.TagsErr == nil {
+	return r.maxWait
+}
+
+// Find returns the trail with the ARN or else of the name; nil when there is none. It may have its home in another region.
+// Tags that could not be read are told in TagsErr and fail nothing.
+func (r *Region) Find(ctx context.Context, arn, name string) (*Trail, error) {
+	return r.find(ctx, "Find", arn, name, (*Calls).Since)
+}
+
+// FindNow is Find by a read that began after the reconcile did.
+func (r *Region) FindNow(ctx context.Context, arn, name string) (*Trail, error) {
+	return r.find(ctx, "FindNow", arn, name, (*Calls).Began)
+}
+
+func (r *Region) find(ctx context.Context, how, arn, name string, after func(*Calls) time.Time) (*Trail, error) {
+	found, err := once(ctx, how, arn+" "+name, r.now(), func(c *Calls) (*Trail, error) {
+		if err := r.refresh(ctx, after(c)); err != nil {
+			return nil, err
+		}
+		return r.snapshot.find(arn, name), nil
+	})
+	if err != nil || found == nil {
+		return nil, err
+	}
+	trail := *found
+	if trail.Tags == nil && trail.TagsErr == nil {
 		// Not ours to batch: another account's organization trail, which fails whatever batch it is in.
 		trail.Tags, trail.TagsErr = r.Tags(ctx, trail.ARN)
+		if PendingOf(trail.TagsErr) != nil {
+			return nil, trail.TagsErr
+		}
 	}
-	return trail, nil
+	return &trail, nil
+}
+
+// ManagementAccountID returns the management account of the account's organization, which an organization's trail that was found in the
+// region tells; "" when there is none.
+func (r *Region) ManagementAccountID() string { return r.snapshot.managementAccountID() }
+
+// OwnerTag returns the value of a tag of a trail as it was at most OwnerFresh ago, "" when the trail does not have it. Where the region's
+// trails cannot be read, the trail's own tags are.
+func (r *Region) OwnerTag(ctx context.Context, arn, key string) (string, error) {
+	switch err := r.refresh(ctx, r.now().Add(-OwnerFresh)); {
+	case PendingOf(err) != nil:
+		return "", err
+	case err != nil:
+		tags, err := r.TagsNow(ctx, arn)
+		return tags[key], err
+	}
+	trail := r.snapshot.find(arn, "")
+	switch {
+	case trail == nil:
+		return "", &Error{Operation: "DescribeTrails", Class: NotFound, Code: "TrailNotFoundException", Message: "the trail is gone"}
+	case trail.TagsErr != nil:
+		return "", trail.TagsErr
+	default:
+		return trail.Tags[key], nil
+	}
+}
+
+// refresh makes sure that what is known of the region's trails was read after some time.
+func (r *Region) refresh(ctx context.Context, after time.Time) error {
+	return meaning("DescribeTrails", r.snapshot.refresh(ctx, after, r.maxWait, func(ctx context.Context) ([]*Trail, error) {
+		return invoke(ctx, r, r.describe)
+	}))
 }
 
 // Trails returns all trails that the region shows, shadow trails included, as they are now, ordered by ARN.
 func (r *Region) Trails(ctx context.Context) ([]Trail, error) {
-	if err := r.snapshot.refresh(ctx, FreshNow, r.describe); err != nil {
-		return nil, meaning("DescribeTrails", err)
+	if err := r.refresh(ctx, r.now()); err != nil {
+		return nil, err
 	}
 	trails := r.snapshot.all()
 	slices.SortFunc(trails, func(a, b Trail) int { return strings.Compare(a.ARN, b.ARN) })
@@ -74,19 +139,13 @@ func (r *Region) HomeRegions(ctx context.Context) ([]string, error) {
 	return slices.Compact(regions), nil
 }
 
-// Waiting tells whether the context's actor was told to come back when its turn is.
-func (r *Region) Waiting(ctx context.Context) bool {
-	return r.limits.waiting(regionKey{r.accountID, r.name}, actorOf(ctx))
+// ConfirmAccount asks AWS whose the credentials are right now. It fails when they lead to another account than the session's.
+func (r *Region) ConfirmAccount(ctx context.Context) error {
+	_, err := ask(ctx, r, question{operation: getCallerIdentity, unlimited: true, newer: guardHolds}, func(ctx context.Context) (string, error) {
+		return r.accountID, r.session.confirm(ctx)
+	})
+	return err
 }
-
-// ReserveDelete fails, as Delete would, when it is not yet the turn of the context's actor under the rate limit. It spares what
-// must be read right before a deletion.
-func (r *Region) ReserveDelete(ctx context.Context) error {
-	return r.limits.reserve(ctx, limitKey{regionKey{r.accountID, r.name}, writeClass}, "DeleteTrail")
-}
-
-// Distrust makes the next Find read anew what AWS holds of the trail.
-func (r *Region) Distrust(arn string) { r.snapshot.distrust(arn) }
 
 // maxTagResources is how many trails one ListTags takes.
 // https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_ListTags.html
@@ -129,7 +188,7 @@ func (r *Region) describeTags(ctx context.Context, batch []*Trail) {
 	for _, t := range batch {
 		arns = append(arns, t.ARN)
 	}
-	tags, err := r.listTags(ctx, arns)
+	tags, err := invoke(ctx, r, func(ctx context.Context) (map[string]map[string]string, error) { return r.listTags(ctx, arns) })
 	if err != nil && len(batch) > 1 && !Is(err, Permission) && !Is(err, Transient) {
 		for _, t := range batch {
 			t.Tags, t.TagsErr = r.Tags(ctx, t.ARN)
@@ -143,13 +202,21 @@ func (r *Region) describeTags(ctx context.Context, batch []*Trail) {
 	}
 }
 
-// Tags reads the tags of one trail, right now.
+// Tags reads the tags of one trail.
 func (r *Region) Tags(ctx context.Context, arn string) (map[string]string, error) {
-	tags, err := r.listTags(ctx, []string{arn})
-	if err != nil {
-		return nil, err
-	}
-	return tags[arn], nil
+	return r.tags(ctx, arn, 0)
+}
+
+// TagsNow reads the tags of one trail right now, for what cannot be undone.
+func (r *Region) TagsNow(ctx context.Context, arn string) (map[string]string, error) {
+	return r.tags(ctx, arn, guardHolds)
+}
+
+func (r *Region) tags(ctx context.Context, arn string, newer time.Duration) (map[string]string, error) {
+	return ask(ctx, r, question{operation: "ListTags", subject: arn, urgent: newer > 0, newer: newer}, func(ctx context.Context) (map[string]string, error) {
+		tags, err := r.listTags(ctx, []string{arn})
+		return tags[arn], err
+	})
 }
 
 // listTags reads the tags of up to 20 trails. The map holds each of them, also without tags.
@@ -178,158 +245,255 @@ func (r *Region) listTags(ctx context.Context, arns []string) (map[string]map[st
 
 // Status reads what CloudTrail reports of logging and delivery.
 func (r *Region) Status(ctx context.Context, arn string) (Status, error) {
-	out, err := r.api.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: aws.String(arn)}, r.as)
-	if err != nil {
-		return Status{}, meaning("GetTrailStatus", err)
-	}
-	return fromStatus(out), nil
+	return ask(ctx, r, question{operation: "GetTrailStatus", subject: arn}, func(ctx context.Context) (Status, error) {
+		out, err := r.api.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: aws.String(arn)}, r.as)
+		if err != nil {
+			return Status{}, meaning("GetTrailStatus", err)
+		}
+		return fromStatus(out), nil
+	})
 }
 
 // Selectors reads the event selectors.
 func (r *Region) Selectors(ctx context.Context, arn string) (Selectors, error) {
-	out, err := r.api.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: aws.String(arn)}, r.as)
-	if err != nil {
-		return Selectors{}, meaning("GetEventSelectors", err)
-	}
-	return fromSelectors(out.EventSelectors, out.AdvancedEventSelectors), nil
+	return ask(ctx, r, question{operation: "GetEventSelectors", subject: arn}, func(ctx context.Context) (Selectors, error) {
+		out, err := r.api.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: aws.String(arn)}, r.as)
+		if err != nil {
+			return Selectors{}, meaning("GetEventSelectors", err)
+		}
+		return fromSelectors(out.EventSelectors, out.AdvancedEventSelectors), nil
+	})
 }
 
 // Insights reads the insight selectors; none is no error.
 func (r *Region) Insights(ctx context.Context, arn string) ([]v1alpha1.InsightSelector, error) {
-	out, err := r.api.GetInsightSelectors(ctx, &cloudtrail.GetInsightSelectorsInput{TrailName: aws.String(arn)}, r.as)
-	switch {
-	case errorCode(err) == "InsightNotEnabledException":
-		return nil, nil
-	case err != nil:
-		return nil, meaning("GetInsightSelectors", err)
-	default:
-		return fromInsights(out.InsightSelectors), nil
-	}
+	return ask(ctx, r, question{operation: "GetInsightSelectors", subject: arn}, func(ctx context.Context) ([]v1alpha1.InsightSelector, error) {
+		out, err := r.api.GetInsightSelectors(ctx, &cloudtrail.GetInsightSelectorsInput{TrailName: aws.String(arn)}, r.as)
+		switch {
+		case errorCode(err) == "InsightNotEnabledException":
+			return nil, nil
+		case err != nil:
+			return nil, meaning("GetInsightSelectors", err)
+		default:
+			return fromInsights(out.InsightSelectors), nil
+		}
+	})
 }
 
 // Aggregations reads the aggregation configurations.
 func (r *Region) Aggregations(ctx context.Context, arn string) ([]v1alpha1.AggregationConfiguration, error) {
-	out, err := r.api.GetEventConfiguration(ctx, &cloudtrail.GetEventConfigurationInput{TrailName: aws.String(arn)}, r.as)
-	if err != nil {
-		return nil, meaning("GetEventConfiguration", err)
+	return ask(ctx, r, question{operation: "GetEventConfiguration", subject: arn}, func(ctx context.Context) ([]v1alpha1.AggregationConfiguration, error) {
+		out, err := r.api.GetEventConfiguration(ctx, &cloudtrail.GetEventConfigurationInput{TrailName: aws.String(arn)}, r.as)
+		if err != nil {
+			return nil, meaning("GetEventConfiguration", err)
+		}
+		return fromAggregations(out.AggregationConfigurations), nil
+	})
+}
+
+// write makes a call that changes a trail. call returns the change that it made, as far as shared reads show it; nil for none. The
+// change is made to t, and laid over what is read for as long as reads may lag behind.
+func (r *Region) write(ctx context.Context, q question, t *Trail, call func(context.Context) (func(*Trail), error)) error {
+	change, err := ask(ctx, r, q.about(t), func(ctx context.Context) (func(*Trail), error) {
+		change, err := call(ctx)
+		return change, r.wrote(q, t, change, err)
+	})
+	if err == nil && change != nil {
+		change(t)
 	}
-	return fromAggregations(out.AggregationConfigurations), nil
+	return err
+}
+
+// about returns the question as one about a trail.
+func (q question) about(t *Trail) question {
+	q.subject = t.ARN + " " + q.subject
+	return q
+}
+
+// wrote lays a change that AWS has accepted over what is read, and gives meaning to the error of one that it has not.
+func (r *Region) wrote(q question, t *Trail, change func(*Trail), err error) error {
+	switch err = meaning(q.operation, err); {
+	case Is(err, NotFound):
+		r.snapshot.distrust(t.ARN) // What we believed of it is wrong.
+	case err == nil && change != nil:
+		r.snapshot.change(t.ARN, change)
+	}
+	return err
 }
 
 // Create creates the trail of a spec with these tags and returns it. It does not log yet.
-func (r *Region) Create(ctx context.Context, trail *v1alpha1.Trail, tags map[string]string) (*Trail, error) {
-	out, err := r.api.CreateTrail(ctx, toCreate(trail, tags), r.as)
-	if err != nil {
-		err = meaning("CreateTrail", err)
-		if Is(err, AlreadyExists) {
-			r.snapshot.distrust(TrailARN(r.name, r.accountID, trail.TrailName()))
+func (r *Region) Create(ctx context.Context, trail *v1alpha1.Trail, tags map[string]string, guard Guard) (*Trail, error) {
+	q := question{operation: "CreateTrail", subject: trail.TrailName(), guard: guard}
+	created, err := ask(ctx, r, q, func(ctx context.Context) (*Trail, error) {
+		out, err := r.api.CreateTrail(ctx, toCreate(trail, tags), r.as)
+		if err != nil {
+			err = meaning(q.operation, err)
+			if Is(err, AlreadyExists) {
+				r.snapshot.distrust(TrailARN(r.name, r.accountID, trail.TrailName()))
+			}
+			return nil, err
 		}
+		created := fromCreate(out, r.name, tags)
+		r.snapshot.put(created.ARN, &created)
+		return &created, nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	created := fromCreate(out, r.name, tags)
-	r.snapshot.put(created.ARN, &created)
-	return &created, nil
+	found := *created
+	return &found, nil
 }
 
-// Update changes settings of the trail and updates t with AWS's answer.
-func (r *Region) Update(ctx context.Context, t *Trail, change Change) error {
-	out, err := r.api.UpdateTrail(ctx, toUpdate(t.ARN, change), r.as)
-	if err != nil {
-		return r.refused("UpdateTrail", t, err)
+// Update changes settings of the trail. Shared reads show the change and nothing else of AWS's answer, as somebody else may
+// change the rest meanwhile.
+func (r *Region) Update(ctx context.Context, t *Trail, change Change, guard Guard) error {
+	q := question{operation: "UpdateTrail", subject: asJSON(change), guard: guard}.about(t)
+	settings, err := ask(ctx, r, q, func(ctx context.Context) (Settings, error) {
+		out, err := r.api.UpdateTrail(ctx, toUpdate(t.ARN, change), r.as)
+		if err != nil {
+			return Settings{}, r.wrote(q, t, nil, err)
+		}
+		settings := settingsFromUpdate(out)
+		return settings, r.wrote(q, t, func(t *Trail) { change.take(settings, &t.Settings) }, nil)
+	})
+	if err == nil {
+		t.Settings = settings
 	}
-	t.Settings = settingsFromUpdate(out)
-	r.snapshot.put(t.ARN, t)
-	return nil
+	return err
 }
 
 // Delete deletes the trail; one that is gone already is no error.
-func (r *Region) Delete(ctx context.Context, arn string) error {
-	_, err := r.api.DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String(arn)}, r.as)
-	if err = meaning("DeleteTrail", err); err != nil && !Is(err, NotFound) {
-		return err
-	}
-	r.snapshot.put(arn, nil)
-	return nil
+func (r *Region) Delete(ctx context.Context, arn string, guard Guard) error {
+	_, err := ask(ctx, r, question{operation: "DeleteTrail", subject: arn, guard: guard}, func(ctx context.Context) (any, error) {
+		_, err := r.api.DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String(arn)}, r.as)
+		if err = meaning("DeleteTrail", err); err != nil && !Is(err, NotFound) {
+			return nil, err
+		}
+		r.snapshot.put(arn, nil)
+		return nil, nil
+	})
+	return err
 }
 
 // StartLogging makes the trail record events.
-func (r *Region) StartLogging(ctx context.Context, t *Trail) error {
-	if _, err := r.api.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: aws.String(t.ARN)}, r.as); err != nil {
-		return r.refused("StartLogging", t, err)
-	}
-	if t.New {
-		t.New = false
-		r.snapshot.put(t.ARN, t)
-	}
-	return nil
+func (r *Region) StartLogging(ctx context.Context, t *Trail, guard Guard) error {
+	return r.write(ctx, question{operation: "StartLogging", urgent: true, guard: guard}, t, func(ctx context.Context) (func(*Trail), error) {
+		_, err := r.api.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: aws.String(t.ARN)}, r.as)
+		return nil, err
+	})
 }
 
 // StopLogging makes the trail record nothing.
-func (r *Region) StopLogging(ctx context.Context, t *Trail) error {
-	_, err := r.api.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: aws.String(t.ARN)}, r.as)
-	return r.refused("StopLogging", t, err)
+func (r *Region) StopLogging(ctx context.Context, t *Trail, guard Guard) error {
+	return r.write(ctx, question{operation: "StopLogging", guard: guard}, t, func(ctx context.Context) (func(*Trail), error) {
+		_, err := r.api.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: aws.String(t.ARN)}, r.as)
+		return nil, err
+	})
 }
 
-// PutSelectors sets the event selectors; empty ones set CloudTrail's default.
-func (r *Region) PutSelectors(ctx context.Context, t *Trail, selectors Selectors) error {
-	if _, err := r.api.PutEventSelectors(ctx, toSelectors(t.ARN, selectors), r.as); err != nil {
-		return r.refused("PutEventSelectors", t, err)
+// PutSelectors sets the event selectors, empty ones to CloudTrail's default, and returns what AWS says that it holds then.
+func (r *Region) PutSelectors(ctx context.Context, t *Trail, selectors Selectors, guard Guard) (Selectors, error) {
+	q := question{operation: "PutEventSelectors", subject: asJSON(selectors), guard: guard}
+	some := len(selectors.Basic)+len(selectors.Advanced) > 0
+	return put(ctx, r, q, t, func(ctx context.Context) (Selectors, error) {
+		out, err := r.api.PutEventSelectors(ctx, toSelectors(t.ARN, selectors), r.as)
+		if err != nil {
+			return Selectors{}, err
+		}
+		return fromSelectors(out.EventSelectors, out.AdvancedEventSelectors), nil
+	}, func(t *Trail) { t.HasEventSelectors = &some })
+}
+
+// PutInsights sets the insight selectors, of which none disables Insights, and returns what AWS says that it holds then.
+func (r *Region) PutInsights(ctx context.Context, t *Trail, selectors []v1alpha1.InsightSelector, guard Guard) ([]v1alpha1.InsightSelector, error) {
+	q := question{operation: "PutInsightSelectors", subject: asJSON(selectors), guard: guard}
+	some := len(selectors) > 0
+	return put(ctx, r, q, t, func(ctx context.Context) ([]v1alpha1.InsightSelector, error) {
+		in := &cloudtrail.PutInsightSelectorsInput{TrailName: aws.String(t.ARN), InsightSelectors: toInsights(selectors)}
+		out, err := r.api.PutInsightSelectors(ctx, in, r.as)
+		if err != nil {
+			return nil, err
+		}
+		return fromInsights(out.InsightSelectors), nil
+	}, func(t *Trail) { t.HasInsightSelectors = &some })
+}
+
+// PutAggregations sets the aggregation configurations, of which none ends aggregation, and returns what AWS says that it holds then.
+func (r *Region) PutAggregations(ctx context.Context, t *Trail, configurations []v1alpha1.AggregationConfiguration, guard Guard) ([]v1alpha1.AggregationConfiguration, error) {
+	q := question{operation: "PutEventConfiguration", subject: asJSON(configurations), guard: guard}
+	return put(ctx, r, q, t, func(ctx context.Context) ([]v1alpha1.AggregationConfiguration, error) {
+		in := &cloudtrail.PutEventConfigurationInput{TrailName: aws.String(t.ARN), AggregationConfigurations: toAggregations(configurations)}
+		out, err := r.api.PutEventConfiguration(ctx, in, r.as)
+		if err != nil {
+			return nil, err
+		}
+		return fromAggregations(out.AggregationConfigurations), nil
+	}, nil)
+}
+
+// put makes a write that is answered with what AWS holds then. change is what shared reads show of it; nil: nothing.
+func put[T any](ctx context.Context, r *Region, q question, t *Trail, call func(context.Context) (T, error), change func(*Trail)) (T, error) {
+	holds, err := ask(ctx, r, q.about(t), func(ctx context.Context) (T, error) {
+		holds, err := call(ctx)
+		return holds, r.wrote(q, t, change, err)
+	})
+	if err == nil && change != nil {
+		change(t)
 	}
-	t.HasEventSelectors = aws.Bool(len(selectors.Basic)+len(selectors.Advanced) > 0)
-	r.snapshot.put(t.ARN, t)
-	return nil
-}
-
-// PutInsights sets the insight selectors; none disables Insights.
-func (r *Region) PutInsights(ctx context.Context, t *Trail, selectors []v1alpha1.InsightSelector) error {
-	_, err := r.api.PutInsightSelectors(ctx, &cloudtrail.PutInsightSelectorsInput{TrailName: aws.String(t.ARN), InsightSelectors: toInsights(selectors)}, r.as)
-	if err != nil {
-		return r.refused("PutInsightSelectors", t, err)
-	}
-	t.HasInsightSelectors = aws.Bool(len(selectors) > 0)
-	r.snapshot.put(t.ARN, t)
-	return nil
-}
-
-// PutAggregations sets the aggregation configurations; none ends aggregation.
-func (r *Region) PutAggregations(ctx context.Context, t *Trail, configurations []v1alpha1.AggregationConfiguration) error {
-	_, err := r.api.PutEventConfiguration(ctx, &cloudtrail.PutEventConfigurationInput{TrailName: aws.String(t.ARN), AggregationConfigurations: toAggregations(configurations)}, r.as)
-	return r.refused("PutEventConfiguration", t, err)
+	return holds, err
 }
 
 // AddTags sets tags and leaves all others alone.
-func (r *Region) AddTags(ctx context.Context, t *Trail, tags map[string]string) error {
-	if _, err := r.api.AddTags(ctx, &cloudtrail.AddTagsInput{ResourceId: aws.String(t.ARN), TagsList: toTags(tags)}, r.as); err != nil {
-		return r.refused("AddTags", t, err)
-	}
-	t.Tags = maps.Clone(t.Tags)
-	maps.Copy(t.Tags, tags)
-	r.snapshot.put(t.ARN, t)
-	return nil
+func (r *Region) AddTags(ctx context.Context, t *Trail, tags map[string]string, guard Guard) error {
+	q := question{operation: "AddTags", subject: strings.Join(slices.Sorted(maps.Keys(tags)), ","), guard: guard}
+	return r.write(ctx, q, t, func(ctx context.Context) (func(*Trail), error) {
+		_, err := r.api.AddTags(ctx, &cloudtrail.AddTagsInput{ResourceId: aws.String(t.ARN), TagsList: toTags(tags)}, r.as)
+		return func(t *Trail) { t.setTags(func(all map[string]string) { maps.Copy(all, tags) }) }, err
+	})
 }
 
 // RemoveTags removes the tags with these keys.
-func (r *Region) RemoveTags(ctx context.Context, t *Trail, keys []string) error {
-	list := make([]types.Tag, 0, len(keys))
-	for _, key := range keys {
-		list = append(list, types.Tag{Key: aws.String(key)})
-	}
-	if _, err := r.api.RemoveTags(ctx, &cloudtrail.RemoveTagsInput{ResourceId: aws.String(t.ARN), TagsList: list}, r.as); err != nil {
-		return r.refused("RemoveTags", t, err)
-	}
-	t.Tags = maps.Clone(t.Tags)
-	for _, key := range keys {
-		delete(t.Tags, key)
-	}
-	r.snapshot.put(t.ARN, t)
-	return nil
+func (r *Region) RemoveTags(ctx context.Context, t *Trail, keys []string, guard Guard) error {
+	q := question{operation: "RemoveTags", subject: strings.Join(keys, ","), guard: guard}
+	return r.write(ctx, q, t, func(ctx context.Context) (func(*Trail), error) {
+		list := make([]types.Tag, 0, len(keys))
+		for _, key := range keys {
+			list = append(list, types.Tag{Key: aws.String(key)})
+		}
+		_, err := r.api.RemoveTags(ctx, &cloudtrail.RemoveTagsInput{ResourceId: aws.String(t.ARN), TagsList: list}, r.as)
+		return func(t *Trail) {
+			t.setTags(func(all map[string]string) {
+				maps.DeleteFunc(all, func(key, _ string) bool { return slices.Contains(keys, key) })
+			})
+		}, err
+	})
 }
 
-// refused gives meaning to the error of a write. A trail that is not there shows that what we believed of it is wrong.
-func (r *Region) refused(operation string, t *Trail, err error) error {
-	err = meaning(operation, err)
-	if Is(err, NotFound) {
-		r.snapshot.distrust(t.ARN)
+// Settings reads the settings of one trail, past all that is shared.
+func (r *Region) Settings(ctx context.Context, arn string) (Settings, error) {
+	return ask(ctx, r, question{operation: "DescribeTrails", subject: arn}, func(ctx context.Context) (Settings, error) {
+		out, err := r.api.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{TrailNameList: []string{arn}}, r.as)
+		switch {
+		case err != nil:
+			return Settings{}, meaning("DescribeTrails", err)
+		case len(out.TrailList) == 0:
+			return Settings{}, &Error{Operation: "DescribeTrails", Class: NotFound, Code: "TrailNotFoundException", Message: "the trail is gone"}
+		default:
+			return fromTrail(out.TrailList[0]).Settings, nil
+		}
+	})
+}
+
+// Claimed waits after AddTags has claimed a trail until another claim at the same time would show, and returns the trail's tags then.
+func (r *Region) Claimed(ctx context.Context, arn string) (map[string]string, error) {
+	_, err := ask(ctx, r, question{operation: "the claim", subject: arn, unlimited: true}, func(ctx context.Context) (any, error) {
+		return nil, pause(ctx, min(r.snapshot.settle, claimSettles))
+	})
+	if err != nil {
+		return nil, err
 	}
-	return err
+	return ask(ctx, r, question{operation: "ListTags", subject: "claimed " + arn}, func(ctx context.Context) (map[string]string, error) {
+		tags, err := r.listTags(ctx, []string{arn})
+		return tags[arn], err
+	})
 }

@@ -1,6 +1,7 @@
 package cloudtrail
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -12,10 +13,29 @@ import (
 type Subject struct {
 	// Trail is the object.
 	Trail *v1alpha1.Trail
-	// AccountID and Region are where the trail lives or is to live.
+	// AccountID is the account of the identity, and Region where the trail lives or is to live.
 	AccountID, Region string
+	// ManagementAccountID is the management account of the organization that AccountID belongs to, "" if it is not
+	// known. It owns the organization's trails, also those that a delegated administrator creates; the ARN of any of
+	// them tells it.
+	ManagementAccountID string
 	// CallerARN is as whom AWS was called.
 	CallerARN string
+}
+
+// What stands for what is not known, in the policies of an organization's trail.
+const (
+	someOrganization      = "ORGANIZATION-ID"
+	someManagementAccount = "MANAGEMENT-ACCOUNT-ID"
+)
+
+// owner is the account that the trail is or will be in.
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-delegated-administrator.html
+func (s Subject) owner() string {
+	if !s.Trail.Spec.OrganizationDesired() {
+		return s.AccountID
+	}
+	return cmp.Or(ownerAccount(s.Trail.Status.TrailARN), s.ManagementAccountID, someManagementAccount)
 }
 
 // arn is the trail's ARN, also before there is a trail.
@@ -23,7 +43,7 @@ func (s Subject) arn() string {
 	if s.Trail.Status.TrailARN != "" {
 		return s.Trail.Status.TrailARN
 	}
-	return TrailARN(s.Region, s.AccountID, s.Trail.TrailName())
+	return TrailARN(s.Region, s.owner(), s.Trail.TrailName())
 }
 
 func (s Subject) partition() string { return Partition(s.Region) }
@@ -50,8 +70,9 @@ func PermissionRemedy(e *Error, identity, callerARN string) string {
 	switch e.Code {
 	case noCredentials:
 		return who + " cannot be used without them"
-	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidIdentityToken", "InvalidSignatureException",
-		"MissingAuthenticationToken", "MissingAuthenticationTokenException", "SignatureDoesNotMatch", "UnrecognizedClientException", "AuthFailure", "IncompleteSignature":
+	case "AuthFailure", "ExpiredToken", "ExpiredTokenException", "IDPRejectedClaim", "IncompleteSignature",
+		"InvalidClientTokenId", "InvalidIdentityToken", "InvalidSignatureException", "MissingAuthenticationToken",
+		"MissingAuthenticationTokenException", "SignatureDoesNotMatch", "UnrecognizedClientException":
 		return "AWS does not accept the credentials of " + who + ": renew them, and check the clock of the operator's machine"
 	case "RegionDisabledException", "OptInRequired":
 		return "enable the region for the account of " + who
@@ -65,8 +86,10 @@ func PermissionRemedy(e *Error, identity, callerARN string) string {
 
 // remedies say what to do, by AWS's error code. The policies are those of
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-s3-bucket-policy-for-cloudtrail.html,
-// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-permissions-for-sns-notifications.html and
-// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html.
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-create-and-update-an-organizational-trail-by-using-the-aws-cli.html,
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-permissions-for-sns-notifications.html,
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html and
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html.
 var remedies = map[string]func(Subject) string{
 	"S3BucketDoesNotExistException": func(s Subject) string {
 		return fmt.Sprintf("create the bucket %s with a policy that lets CloudTrail write to it, or correct spec.s3BucketName: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
@@ -98,6 +121,22 @@ var remedies = map[string]func(Subject) string{
 	"MaximumNumberOfTrailsExceededException": func(s Subject) string {
 		return fmt.Sprintf("region %s of account %s has all the trails that AWS allows (5, multi-region trails of other regions included); delete one, or make one multi-region trail of several", s.Region, s.AccountID)
 	},
+	"TagsLimitExceededException": func(Subject) string {
+		return fmt.Sprintf("a trail may have %d tags, the operator's own and those of others included: "+
+			"remove some in AWS, or from spec.tags", maxTags)
+	},
+	"InvalidHomeRegionException": func(s Subject) string {
+		return fmt.Sprintf("the trail %s now has its home in another region than %s: "+
+			"delete the one there, or create a Trail with that region in spec.region", s.Trail.TrailName(), s.Region)
+	},
+	"CloudTrailARNInvalidException": func(s Subject) string {
+		return fmt.Sprintf("see whether the trail %s still exists in account %s, with its home in region %s",
+			s.Trail.TrailName(), s.owner(), s.Region)
+	},
+	"PackedPolicyTooLarge": func(s Subject) string {
+		return fmt.Sprintf("shorten spec.sessionTags of AWSIdentity %q, or remove some: "+
+			"together they are longer than STS takes", s.Trail.IdentityName())
+	},
 	"CloudTrailAccessNotEnabledException": func(Subject) string {
 		return "let CloudTrail into the organization: aws organizations enable-aws-service-access --service-principal cloudtrail.amazonaws.com"
 	},
@@ -124,6 +163,9 @@ func notManagementAccount(s Subject) string {
 	return fmt.Sprintf("account %s is neither the management account nor a delegated administrator of the organization: use an AWSIdentity that is, or remove spec.isOrganizationTrail", s.AccountID)
 }
 
+// maxTags is how many tags a trail may have.
+const maxTags = 50
+
 // statement is a statement of a resource policy.
 type statement struct {
 	Effect    string            `json:"Effect"`
@@ -142,11 +184,11 @@ func bucketPolicy(s Subject) string {
 		logs += s.Trail.Spec.S3KeyPrefix + "/"
 	}
 	logs += "AWSLogs/"
-	var objects any = logs + s.AccountID + "/*"
+	var objects any = logs + s.owner() + "/*"
 	if s.Trail.Spec.OrganizationDesired() {
-		objects = []string{logs + s.AccountID + "/*", logs + "ORGANIZATION-ID/*"}
+		objects = []string{logs + s.owner() + "/*", logs + someOrganization + "/*"}
 	}
-	return policy(
+	return s.policy(
 		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "s3:GetBucketAcl", Resource: bucket,
 			Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn()}}},
 		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "s3:PutObject", Resource: objects,
@@ -155,17 +197,18 @@ func bucketPolicy(s Subject) string {
 }
 
 func topicPolicy(s Subject) string {
-	return policy(statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "SNS:Publish",
+	return s.policy(statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "SNS:Publish",
 		Resource:  TopicARN(s.Region, s.AccountID, s.Trail.Spec.SNSTopicName),
 		Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn()}}})
 }
 
 func keyPolicy(s Subject) string {
-	return policy(
+	trails := fmt.Sprintf("arn:%s:cloudtrail:*:%s:trail/*", s.partition(), s.owner())
+	return s.policy(
 		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "kms:GenerateDataKey*", Resource: "*",
 			Condition: map[string]any{
 				"StringEquals": map[string]string{"aws:SourceArn": s.arn()},
-				"StringLike":   map[string]string{"kms:EncryptionContext:aws:cloudtrail:arn": fmt.Sprintf("arn:%s:cloudtrail:*:%s:trail/*", s.partition(), s.AccountID)},
+				"StringLike":   map[string]string{"kms:EncryptionContext:aws:cloudtrail:arn": trails},
 			}},
 		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "kms:DescribeKey", Resource: "*",
 			Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn()}}},
@@ -173,20 +216,31 @@ func keyPolicy(s Subject) string {
 }
 
 func logRolePolicy(s Subject) string {
-	group := strings.TrimSuffix(s.Trail.Spec.CloudWatchLogsLogGroupARN, ":*")
-	return policy(statement{Effect: "Allow", Action: []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-		Resource: fmt.Sprintf("%s:log-stream:%s_CloudTrail_%s*", group, s.AccountID, s.Region)})
+	streams := strings.TrimSuffix(s.Trail.Spec.CloudWatchLogsLogGroupARN, ":*") + ":log-stream:"
+	own := fmt.Sprintf("%s%s_CloudTrail_%s*", streams, s.owner(), s.Region)
+	var resources any = own
+	if s.Trail.Spec.OrganizationDesired() {
+		resources = []string{own, streams + someOrganization + "_*"}
+	}
+	actions := []string{"logs:CreateLogStream", "logs:PutLogEvents"}
+	return s.policy(statement{Effect: "Allow", Action: actions, Resource: resources})
 }
 
-// policy returns the statements as one line of JSON. Marshaling these types cannot fail.
-func policy(statements ...statement) string {
+// policy returns the statements as one line of JSON, and says what stands for what is not known. Marshaling these types
+// cannot fail.
+func (s Subject) policy(statements ...statement) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(statements); err != nil {
 		return err.Error()
 	}
-	return strings.TrimSpace(b.String())
+	policy := strings.TrimSpace(b.String())
+	if s.owner() == someManagementAccount {
+		policy += fmt.Sprintf(" (%s is the organization's management account, which owns its trails; "+
+			"if %s is that account, write %s)", someManagementAccount, s.AccountID, s.AccountID)
+	}
+	return policy
 }
 
 // DeliveryRemedy says what to do about a delivery error that CloudTrail reports for S3, SNS or CloudWatch Logs.

@@ -76,7 +76,10 @@ func TestPolicyRemedies(t *testing.T) {
 			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:GetBucketAcl", "Resource": "arn:aws:s3:::trail-logs",
 				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws:cloudtrail:eu-central-1:444455556666:trail/audit"}}},
 			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:PutObject",
-				"Resource": ["arn:aws:s3:::trail-logs/AWSLogs/111122223333/*", "arn:aws:s3:::trail-logs/AWSLogs/ORGANIZATION-ID/*"],
+				"Resource": [
+					"arn:aws:s3:::trail-logs/AWSLogs/444455556666/*",
+					"arn:aws:s3:::trail-logs/AWSLogs/ORGANIZATION-ID/*"
+				],
 				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws:cloudtrail:eu-central-1:444455556666:trail/audit", "s3:x-amz-acl": "bucket-owner-full-control"}}}]`},
 		"no bucket": {"S3BucketDoesNotExistException", testSubject("us-gov-west-1", nil), "create the bucket trail-logs", `[
 			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:GetBucketAcl", "Resource": "arn:aws-us-gov:s3:::trail-logs",
@@ -113,6 +116,76 @@ func TestPolicyRemedies(t *testing.T) {
 	}
 }
 
+// TestOrganizationPolicies holds whose account the statements for an organization's trail name: the management
+// account's, also when a delegated administrator creates it.
+func TestOrganizationPolicies(t *testing.T) {
+	t.Parallel()
+	const management = "444455556666"
+	const explained = " (MANAGEMENT-ACCOUNT-ID is the organization's management account, which owns its trails; " +
+		"if 111122223333 is that account, write 111122223333)"
+	const principal = `"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}`
+	organization := func(trail *v1alpha1.Trail) { trail.Spec.IsOrganizationTrail = aws.Bool(true) }
+	existing := func(trail *v1alpha1.Trail) {
+		organization(trail)
+		trail.Status.TrailARN = TrailARN(testRegion, management, "audit")
+	}
+	for name, c := range map[string]struct {
+		edit func(*v1alpha1.Trail)
+		// known is the management account as the caller knows it.
+		known string
+		// account is the one that the statements name.
+		account, explained string
+	}{
+		"no organization's":                          {nil, "", testAccount, ""},
+		"no organization's, in an organization":      {nil, management, testAccount, ""},
+		"before there is a trail":                    {organization, "", "MANAGEMENT-ACCOUNT-ID", explained},
+		"before there is a trail, of a known owner":  {organization, management, management, ""},
+		"in the management account":                  {organization, testAccount, testAccount, ""},
+		"of a trail that exists":                     {existing, "", management, ""},
+		"of a trail that exists, and not as thought": {existing, "777788889999", management, ""},
+	} {
+		subject := testSubject(testRegion, c.edit)
+		subject.ManagementAccountID = c.known
+		source := `"aws:SourceArn": "arn:aws:cloudtrail:eu-central-1:` + c.account + `:trail/audit"`
+		const group = `"arn:aws:logs:eu-central-1:111122223333:log-group:trail:log-stream:`
+		objects := `"arn:aws:s3:::trail-logs/AWSLogs/` + c.account + `/*"`
+		streams := group + c.account + `_CloudTrail_eu-central-1*"`
+		if subject.Trail.Spec.OrganizationDesired() {
+			objects = `[` + objects + `, "arn:aws:s3:::trail-logs/AWSLogs/ORGANIZATION-ID/*"]`
+			streams = `[` + streams + `, ` + group + `ORGANIZATION-ID_*"]`
+		}
+		for code, policy := range map[string]string{
+			"InsufficientS3BucketPolicyException": `[
+				{` + principal + `, "Action": "s3:GetBucketAcl", "Resource": "arn:aws:s3:::trail-logs",
+					"Condition": {"StringEquals": {` + source + `}}},
+				{` + principal + `, "Action": "s3:PutObject", "Resource": ` + objects + `,
+					"Condition": {"StringEquals": {` + source + `, "s3:x-amz-acl": "bucket-owner-full-control"}}}]`,
+			"InsufficientSnsTopicPolicyException": `[
+				{` + principal + `, "Action": "SNS:Publish",
+					"Resource": "arn:aws:sns:eu-central-1:111122223333:trail-topic",
+					"Condition": {"StringEquals": {` + source + `}}}]`,
+			"InsufficientEncryptionPolicyException": `[
+				{` + principal + `, "Action": "kms:GenerateDataKey*", "Resource": "*",
+					"Condition": {"StringEquals": {` + source + `}, "StringLike":
+						{"kms:EncryptionContext:aws:cloudtrail:arn": "arn:aws:cloudtrail:*:` + c.account + `:trail/*"}}},
+				{` + principal + `, "Action": "kms:DescribeKey", "Resource": "*",
+					"Condition": {"StringEquals": {` + source + `}}}]`,
+			"InvalidCloudWatchLogsRoleArnException": `[
+				{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": ` + streams + `}]`,
+		} {
+			t.Run(name+": "+code, func(t *testing.T) {
+				t.Parallel()
+				g := NewWithT(t)
+				message := Explain(&Error{Operation: "CreateTrail", Class: FixAWS, Code: code, Message: "no."}, subject)
+				g.Expect(policyIn(g, message)).To(Equal(parse(g, policy)))
+				g.Expect(message[strings.LastIndex(message, "]")+1:]).To(Equal(c.explained))
+				g.Expect(DeliveryRemedy(DeliveryS3, "NoSuchBucket", subject)).To(HaveSuffix("]"+c.explained),
+					"a delivery error's remedy has the same policies")
+			})
+		}
+	}
+}
+
 // TestRemedies holds every code of the error table that something in AWS can end to a remedy that names what to look at.
 func TestRemedies(t *testing.T) {
 	t.Parallel()
@@ -134,6 +207,10 @@ func TestRemedies(t *testing.T) {
 		"NotOrganizationMasterAccountException":                  "delegated administrator",
 		"NotOrganizationManagementAccountException":              "delegated administrator",
 		"MaximumNumberOfTrailsExceededException":                 "region eu-central-1 of account 111122223333",
+		"TagsLimitExceededException":                             "may have 50 tags.*remove some in AWS, or from spec.tags",
+		"InvalidHomeRegionException":                             "in another region than eu-central-1",
+		"CloudTrailARNInvalidException":                          "audit still exists in account 111122223333",
+		"PackedPolicyTooLarge":                                   `spec.sessionTags of AWSIdentity "default"`,
 		"InsufficientDependencyServiceAccessPermissionException": "organizations:DescribeOrganization",
 	}
 	for code, mention := range remedies {

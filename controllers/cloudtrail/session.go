@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -26,7 +28,7 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// Options are what a Fleet needs.
+// Options are what Sessions need.
 type Options struct {
 	// Config is the SDK's configuration, from LoadConfig.
 	Config aws.Config
@@ -38,15 +40,27 @@ type Options struct {
 	RateLimits RateLimitMode
 	// Meter is told of every AWS call; nil: nobody is.
 	Meter Meter
+	// MayWrite is asked right before each write to CloudTrail is sent, which is not made when it fails: a process that
+	// does not lead any more returns ErrNotLeading. nil: it may.
+	MayWrite func() error
 	// Now is the clock; default time.Now.
 	Now func() time.Time
-	// Settle is how long an answer to our own write is believed over a later read; default 5 seconds.
+	// Settle is how long reads may lag behind writes: for that long an answer to our own write is believed over a later
+	// read; default 5 seconds.
 	Settle *time.Duration
+	// MaxWait is how long a reconcile waits for an answer of AWS before it returns a *Pending; default 100 milliseconds.
+	MaxWait time.Duration
 }
+
+// ErrNotLeading says that another process may lead by now, so that this one must not write.
+var ErrNotLeading = errors.New("another process may lead by now")
 
 // maxIdleConnsPerHost keeps a connection for each of many calls at once: one endpoint serves a region of all accounts,
 // and a new TLS connection costs more than a call.
 const maxIdleConnsPerHost = 256
+
+// maxConnsPerHost bounds the connections to an endpoint, should all accounts of a region be slow.
+const maxConnsPerHost = 1024
 
 // LoadConfig loads the SDK's default configuration: environment, shared files, IRSA, EKS Pod Identity, instance
 // metadata. region overrides the environment's when it is not "". The HTTP client is the SDK's own, so that
@@ -55,7 +69,9 @@ func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
 	client := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConns = 0
 		t.MaxIdleConnsPerHost = maxIdleConnsPerHost
-	}).WithTimeout(callTimeout)
+		t.MaxConnsPerHost = maxConnsPerHost
+		t.TLSHandshakeTimeout = handshakeTimeout
+	}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).WithTimeout(callTimeout)
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(client),
 	}
@@ -90,32 +106,41 @@ func newRetryer(mode aws.RetryMode, attempts int) aws.Retryer {
 	return retry.NewStandard(options)
 }
 
-// Fleet opens Sessions, one for each AWSIdentity, and keeps what they share: the rate limits of each account and region, and the
-// SDK's clients, each of which takes kilobytes.
-type Fleet struct {
+// Sessions are the AWSIdentities at work, one Session for each, and what they share: the rate limits of each account and
+// region, and the SDK's clients, each of which takes kilobytes. What nobody uses is let go of.
+type Sessions struct {
 	options Options
 	limits  *limits
 
 	mu       sync.Mutex
 	sessions map[types.UID]*openSession
-	clients  map[clientKey]API
+	clients  map[clientKey]*client
 	sts      map[string]*sts.Client
+	sweeper  *time.Timer // nil: there is nothing to sweep
 }
 
 type clientKey struct{ region, endpoint string }
 
-// openSession is a Session that is being opened or is open, for one generation of its identity.
-type openSession struct {
-	generation int64
-	done       chan struct{}
-	session    *Session
-	err        error
+type client struct {
+	API
+	used time.Time
 }
 
-// NewFleet returns a Fleet without sessions.
-func NewFleet(options Options) *Fleet {
+// openSession is a Session that is open, is being opened, or could not be opened, for one generation of its identity.
+type openSession struct {
+	generation int64
+	last       *opening
+	// reopen is the pace at which it is tried anew when it could not be opened.
+	reopen backoff
+}
+
+// NewSessions returns Sessions of which none is open.
+func NewSessions(options Options) *Sessions {
 	if options.Meter == nil {
 		options.Meter = noMeter{}
+	}
+	if options.MayWrite == nil {
+		options.MayWrite = func() error { return nil }
 	}
 	if options.Now == nil {
 		options.Now = time.Now
@@ -123,54 +148,59 @@ func NewFleet(options Options) *Fleet {
 	if options.Settle == nil {
 		options.Settle = aws.Duration(ownWritesSettle)
 	}
+	if options.MaxWait == 0 {
+		options.MaxWait = maxWait
+	}
 	if options.RateLimits == "" {
 		options.RateLimits = RateLimitAuto
 	}
-	return &Fleet{
+	options.Config.Credentials = ownCredentialsOf(options.Config.Credentials, options.Now)
+	return &Sessions{
 		options:  options,
 		limits:   newLimits(options.RateLimits, isAWSEndpoint(endpointOf(options.Config))),
 		sessions: map[types.UID]*openSession{},
-		clients:  map[clientKey]API{},
+		clients:  map[clientKey]*client{},
 		sts:      map[string]*sts.Client{},
 	}
 }
 
 // config is the SDK's configuration for a region, with the operator's own credentials.
-func (f *Fleet) config(region string) aws.Config {
-	cfg := f.options.Config.Copy()
+func (s *Sessions) config(region string) aws.Config {
+	cfg := s.options.Config.Copy()
 	cfg.Region = region
-	cfg.APIOptions = append(cfg.APIOptions, userAgent(f.options.Version))
-	cfg.Credentials = taggedCredentials{cfg.Credentials}
+	cfg.APIOptions = append(cfg.APIOptions, userAgent(s.options.Version))
 	return cfg
 }
 
 // clientFor returns the client for a region and an endpoint, "" for the configuration's.
-func (f *Fleet) clientFor(region, endpoint string) API {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (s *Sessions) clientFor(region, endpoint string) API {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	key := clientKey{region, endpoint}
-	client, ok := f.clients[key]
+	known, ok := s.clients[key]
 	if !ok {
-		client = cloudtrail.NewFromConfig(f.config(region), func(o *cloudtrail.Options) {
+		known = &client{API: cloudtrail.NewFromConfig(s.config(region), func(o *cloudtrail.Options) {
 			if endpoint != "" {
 				o.BaseEndpoint = aws.String(endpoint)
 			}
-		})
-		f.clients[key] = client
+		})}
+		s.clients[key] = known
+		s.sweepLater()
 	}
-	return client
+	known.used = time.Now()
+	return known.API
 }
 
 // stsFor returns the STS client for a region.
-func (f *Fleet) stsFor(region string) *sts.Client {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	client, ok := f.sts[region]
+func (s *Sessions) stsFor(region string) *sts.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.sts[region]
 	if !ok {
-		client = newSTS(f.config(region), f.options.Meter)
-		f.sts[region] = client
+		known = newSTS(s.config(region), s.options.Meter)
+		s.sts[region] = known
 	}
-	return client
+	return known
 }
 
 // endpointOf returns the endpoint that the environment names for CloudTrail, "" for AWS's own.
@@ -196,117 +226,188 @@ func isAWSEndpoint(endpoint string) bool {
 }
 
 // DefaultRegion is the operator's own region, "" when it has none.
-func (f *Fleet) DefaultRegion() string { return f.options.Config.Region }
+func (s *Sessions) DefaultRegion() string { return s.options.Config.Region }
 
 // Session is an AWSIdentity at work: its credentials and the account that they lead to.
 type Session struct {
 	// AccountID is the account of the credentials.
-	AccountID string
-	// ARN is the caller's ARN.
-	ARN string
-
-	fleet       *Fleet
-	credentials aws.CredentialsProvider
+	AccountID   string
+	sessions    *Sessions
+	credentials *sessionCredentials
 	// stsRegion is where STS is called.
 	stsRegion string
 	endpoint  string
 	// fresh says that nobody has checked the session since it was opened, which was a check.
 	fresh atomic.Bool
 
-	mu      sync.Mutex
-	regions map[string]*Region
+	mu       sync.Mutex
+	regions  map[string]*usedRegion
+	checking *flight // nil: it was never checked
 }
 
-// Session returns the session of an identity; it is opened at the first call and whenever the identity's spec has
-// changed. The errors are *Error. stsRegion is where STS is called when the operator has no region of its own.
-func (f *Fleet) Session(ctx context.Context, identity *v1alpha1.AWSIdentity, stsRegion string) (*Session, error) {
-	f.mu.Lock()
-	open, ok := f.sessions[identity.UID]
-	if !ok || open.generation != identity.Generation || open.failed() {
-		open = &openSession{generation: identity.Generation, done: make(chan struct{})}
-		f.sessions[identity.UID] = open
-		// Opened on no caller's context: a caller that gives up must not fail the others.
-		go func(ctx context.Context) {
-			ctx, cancel := context.WithTimeout(ctx, sharedReadTimeout)
-			defer cancel()
-			open.session, open.err = f.open(ctx, identity, stsRegion)
-			close(open.done)
-		}(patient(context.WithoutCancel(ctx)))
-	}
-	f.mu.Unlock()
-	select {
-	case <-open.done:
-		return open.session, open.err
-	case <-ctx.Done():
-		return nil, meaning("GetCallerIdentity", ctx.Err())
-	}
+type usedRegion struct {
+	*Region
+	used time.Time
 }
 
-// failed tells whether the session could not be opened, so that the next caller tries again.
-func (o *openSession) failed() bool {
-	select {
-	case <-o.done:
-		return o.err != nil
-	default:
-		return false
-	}
+// Caller says where AWS is called, and as whom. What is not known yet is "".
+type Caller struct {
+	// Region is the region that is called, and AccountID the account of the credentials.
+	Region, AccountID string
+	// ARN is the caller as AWS knows it, such as arn:aws:sts::111122223333:assumed-role/trail-operator/session.
+	ARN string
 }
 
-// Check asks AWS anew who the identity is, as its role can be deleted or its trust withdrawn at any time. The session stays
-// open for as long as it leads to the same account.
-func (f *Fleet) Check(ctx context.Context, identity *v1alpha1.AWSIdentity, stsRegion string) (*Session, error) {
-	session, err := f.Session(ctx, identity, stsRegion)
-	if err != nil || session.fresh.CompareAndSwap(true, false) {
-		return session, err
-	}
-	caller, err := f.callerOf(ctx, session.stsRegion, session.credentials)
+// ARN returns the caller's ARN, as AWS tells it.
+func (s *Session) ARN() string { return s.credentials.arn() }
+
+// Open returns the session of an identity. It is opened at the first call, whenever the identity's spec has changed, and
+// from time to time when that has failed. The errors are *Error, or *Pending where the context has Calls.
+func (s *Sessions) Open(ctx context.Context, identity *v1alpha1.AWSIdentity) (*Session, error) {
+	return s.session(ctx, identity, false)
+}
+
+// Check asks AWS anew who the identity is, with new credentials, as its role can be deleted or its trust withdrawn at any
+// time. The credentials in use are replaced by those that it gets, and kept when it gets none: they may be good for a while.
+// A session that was just opened is not checked at once, unless a person requests it.
+func (s *Sessions) Check(ctx context.Context, identity *v1alpha1.AWSIdentity, requested bool) (*Session, error) {
+	session, err := s.session(ctx, identity, true)
 	if err != nil {
-		return nil, meaning(openOperation(identity, err), err)
+		return nil, err
 	}
-	if aws.ToString(caller.Account) != session.AccountID {
-		f.Forget(identity.UID)
-		return f.Session(ctx, identity, stsRegion)
+	check, err := once(ctx, "Check", string(identity.UID), s.options.Now(), func(*Calls) (*flight, error) {
+		return session.check(ctx, identity, requested), nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case check == nil:
+		return session, nil
 	}
-	return session, nil
+	if err := check.wait(ctx, s.options.MaxWait); err != nil {
+		return nil, err
+	}
+	if check.err != nil {
+		return nil, check.err
+	}
+	return s.session(ctx, identity, false) // It may lead to another account.
+}
+
+// opening is an attempt to open a session.
+type opening struct {
+	*flight
+	// session is there when the flight is over without an error.
+	session *Session
+}
+
+// session returns the session of an identity when it is open. retry opens one at once that could not be opened.
+func (s *Sessions) session(ctx context.Context, identity *v1alpha1.AWSIdentity, retry bool) (*Session, error) {
+	subject := fmt.Sprintf("%s %d", identity.UID, identity.Generation)
+	attempt, err := once(ctx, "Open", subject, s.options.Now(), func(*Calls) (*opening, error) {
+		return s.opening(ctx, identity, retry), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := attempt.wait(ctx, s.options.MaxWait); err != nil {
+		return nil, err
+	}
+	return attempt.session, attempt.err
+}
+
+// opening returns the attempt that has opened the session of an identity, or is about to, and begins one if it is time to.
+func (s *Sessions) opening(ctx context.Context, identity *v1alpha1.AWSIdentity, retry bool) *opening {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.sessions[identity.UID]
+	if !ok || known.generation != identity.Generation {
+		known = &openSession{generation: identity.Generation, reopen: backoff{first: firstReopen, last: lastReopen}}
+		s.sessions[identity.UID] = known
+	}
+	if last := known.last; last != nil && (!last.isOver() || last.err == nil || !retry && !known.reopen.passed(s.options.Now())) {
+		return last
+	}
+
+	next := &opening{}
+	next.flight = fly(ctx, getCallerIdentity, s.options.Now(), func(ctx context.Context) (err error) {
+		next.session, err = s.open(ctx, identity)
+		return err
+	}, func(f *flight) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if f.err != nil {
+			known.reopen.begin(s.options.Now())
+		}
+	})
+	known.last = next
+	return next
 }
 
 // Forget drops the session of an identity, so that the next call opens it anew.
-func (f *Fleet) Forget(uid types.UID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.sessions, uid)
+func (s *Sessions) Forget(uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, uid)
 }
 
-func (f *Fleet) open(ctx context.Context, identity *v1alpha1.AWSIdentity, stsRegion string) (*Session, error) {
-	if own := f.options.Config.Region; own != "" {
-		stsRegion = own
-	}
-	var credentials aws.CredentialsProvider = taggedCredentials{f.options.Config.Credentials}
-	if identity.Spec.RoleARN != "" {
-		role := stscreds.NewAssumeRoleProvider(f.stsFor(stsRegion), identity.Spec.RoleARN, f.assumeRoleOptions(identity))
-		credentials = taggedCredentials{aws.NewCredentialsCache(role, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = credentialsExpiry })}
-	}
-	caller, err := f.callerOf(ctx, stsRegion, credentials)
+// open opens a session.
+func (s *Sessions) open(ctx context.Context, identity *v1alpha1.AWSIdentity) (*Session, error) {
+	stsRegion := s.stsRegion(identity)
+	credentials := newSessionCredentials(s.provider(identity, stsRegion), s.options.Now)
+	caller, err := s.callerOf(ctx, stsRegion, credentials)
 	if err != nil {
 		return nil, meaning(openOperation(identity, err), err)
 	}
 	session := &Session{
 		AccountID:   aws.ToString(caller.Account),
-		ARN:         aws.ToString(caller.Arn),
-		fleet:       f,
+		sessions:    s,
 		credentials: credentials,
 		stsRegion:   stsRegion,
 		endpoint:    identity.Spec.EndpointURL,
-		regions:     map[string]*Region{},
+		regions:     map[string]*usedRegion{},
 	}
 	session.fresh.Store(true)
+	credentials.belongTo(caller)
+	if identity.Spec.RoleARN == "" {
+		credentials.verify(session.AccountID, func(ctx context.Context, found aws.Credentials) (*sts.GetCallerIdentityOutput, error) {
+			return s.callerOf(ctx, stsRegion, awscredentials.StaticCredentialsProvider{Value: found})
+		}, func() { s.Forget(identity.UID) })
+	}
 	return session, nil
 }
 
-// callerOf asks AWS whose the credentials are.
-func (f *Fleet) callerOf(ctx context.Context, stsRegion string, credentials aws.CredentialsProvider) (*sts.GetCallerIdentityOutput, error) {
-	return f.stsFor(stsRegion).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) { o.Credentials = credentials })
+// stsRegion is where STS is called for an identity: in the operator's own region, or in one that every account of the
+// role's partition has. An object's region must not decide it, as the session serves all objects.
+func (s *Sessions) stsRegion(identity *v1alpha1.AWSIdentity) string {
+	role, err := arn.Parse(identity.Spec.RoleARN)
+	switch {
+	case s.options.Config.Region != "":
+		return s.options.Config.Region
+	case err == nil && role.Partition == "aws-cn":
+		return "cn-north-1"
+	case err == nil && role.Partition == "aws-us-gov":
+		return "us-gov-west-1"
+	default:
+		return "us-east-1"
+	}
 }
+
+// provider returns where the credentials of an identity come from, without any yet.
+func (s *Sessions) provider(identity *v1alpha1.AWSIdentity, stsRegion string) aws.CredentialsProvider {
+	if identity.Spec.RoleARN == "" {
+		return s.options.Config.Credentials
+	}
+	role := stscreds.NewAssumeRoleProvider(s.stsFor(stsRegion), identity.Spec.RoleARN, s.assumeRoleOptions(identity))
+	return aws.NewCredentialsCache(role, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = credentialsExpiry })
+}
+
+// callerOf asks AWS whose the credentials are.
+func (s *Sessions) callerOf(ctx context.Context, stsRegion string, credentials aws.CredentialsProvider) (*sts.GetCallerIdentityOutput, error) {
+	return s.stsFor(stsRegion).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) { o.Credentials = credentials })
+}
+
+// getCallerIdentity is STS's operation that tells whose credentials are.
+const getCallerIdentity = "GetCallerIdentity"
 
 // openOperation tells which operation failed in opening a session.
 func openOperation(identity *v1alpha1.AWSIdentity, err error) string {
@@ -314,15 +415,15 @@ func openOperation(identity *v1alpha1.AWSIdentity, err error) string {
 	if identity.Spec.RoleARN != "" && errors.As(err, &credentials) {
 		return "AssumeRole"
 	}
-	return "GetCallerIdentity"
+	return getCallerIdentity
 }
 
 // notInSessionName are the characters that a role session name must not have.
 var notInSessionName = regexp.MustCompile(`[^A-Za-z0-9_+=,.@-]+`)
 
-func (f *Fleet) assumeRoleOptions(identity *v1alpha1.AWSIdentity) func(*stscreds.AssumeRoleOptions) {
+func (s *Sessions) assumeRoleOptions(identity *v1alpha1.AWSIdentity) func(*stscreds.AssumeRoleOptions) {
 	return func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName = sessionName(f.options.ClusterID)
+		o.RoleSessionName = sessionName(s.options.ClusterID)
 		if identity.Spec.ExternalID != "" {
 			o.ExternalID = aws.String(identity.Spec.ExternalID)
 		}
@@ -338,63 +439,85 @@ func sessionName(clusterID string) string {
 	return name[:min(len(name), 64)]
 }
 
-// taggedCredentials marks the errors of a credentials provider, so that a call that failed before it was sent can be told
-// from one that AWS did not answer.
-type taggedCredentials struct{ aws.CredentialsProvider }
-
-// Retrieve implements aws.CredentialsProvider.
-func (c taggedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
-	if c.CredentialsProvider == nil {
-		return aws.Credentials{}, &credentialsError{errors.New("no provider")}
+// check returns the check of the session that is under way, or begins one. It returns nil when none is needed.
+func (s *Session) check(ctx context.Context, identity *v1alpha1.AWSIdentity, requested bool) *flight {
+	if s.fresh.CompareAndSwap(true, false) && !requested {
+		return nil
 	}
-	credentials, err := c.CredentialsProvider.Retrieve(ctx)
-	if err != nil {
-		return aws.Credentials{}, &credentialsError{err}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.checking == nil || s.checking.isOver() {
+		s.checking = fly(ctx, getCallerIdentity, s.sessions.options.Now(), func(ctx context.Context) error {
+			return s.renew(ctx, identity)
+		}, func(*flight) {})
 	}
-	return credentials, nil
+	return s.checking
 }
 
-type credentialsError struct{ error }
-
-// Unwrap returns the provider's error.
-func (e *credentialsError) Unwrap() error { return e.error }
-
-// Partition is the AWS partition of the session's account.
-func (s *Session) Partition() string {
-	parsed, err := arn.Parse(s.ARN)
-	if err != nil {
-		return Partition(s.stsRegion)
+// renew replaces the credentials by new ones, if there are any to be had.
+func (s *Session) renew(ctx context.Context, identity *v1alpha1.AWSIdentity) error {
+	provider := s.sessions.provider(identity, s.stsRegion)
+	if own, ok := provider.(*ownCredentials); ok {
+		own.Invalidate()
+		if err := own.get(ctx); err != nil {
+			return meaning(getCallerIdentity, err)
+		}
 	}
-	return parsed.Partition
+	caller, err := s.sessions.callerOf(ctx, s.stsRegion, taggedCredentials{provider})
+	if err != nil {
+		return meaning(openOperation(identity, err), err)
+	}
+	if aws.ToString(caller.Account) != s.AccountID {
+		s.sessions.Forget(identity.UID)
+		return nil
+	}
+	s.credentials.replace(provider, caller)
+	return nil
+}
+
+// confirm asks AWS whose the credentials are right now.
+func (s *Session) confirm(ctx context.Context) error {
+	caller, err := s.sessions.callerOf(ctx, s.stsRegion, s.credentials)
+	if err == nil && aws.ToString(caller.Account) != s.AccountID {
+		err = &credentialsError{&movedError{from: s.AccountID, to: aws.ToString(caller.Account)}}
+		s.credentials.moved()
+	}
+	return meaning(getCallerIdentity, err)
 }
 
 // Region returns the session's client for a region.
 func (s *Session) Region(name string) *Region {
+	// Whoever uses the region uses its client, which is kept for longer. Not under our lock: the sweep takes both in the other order.
+	api := s.sessions.clientFor(name, s.endpoint)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	region, ok := s.regions[name]
 	if !ok {
-		options := s.fleet.options
-		region = &Region{
-			api:       s.fleet.clientFor(name, s.endpoint),
+		options := &s.sessions.options
+		region = &usedRegion{Region: &Region{
+			api:       api,
+			session:   s,
 			as:        s.as(regionKey{s.AccountID, name}),
 			accountID: s.AccountID,
 			name:      name,
-			limits:    s.fleet.limits,
+			limits:    s.sessions.limits,
 			snapshot:  newSnapshot(options.Now, *options.Settle),
-		}
+			now:       options.Now,
+			maxWait:   options.MaxWait,
+		}}
 		s.regions[name] = region
 	}
-	return region
+	region.used = time.Now()
+	return region.Region
 }
 
 // as returns what makes a call that of the session: its credentials, and the limits and retries of the account and region, so that one
 // account's troubles do not use up the retries of another.
 func (s *Session) as(key regionKey) func(*cloudtrail.Options) {
-	limit := s.fleet.limits.middleware(key, s.fleet.options.Meter)
+	limit := s.sessions.limits.middleware(key, &s.sessions.options)
 	var retryer aws.Retryer
-	if s.fleet.options.Config.Retryer != nil {
-		retryer = s.fleet.options.Config.Retryer()
+	if s.sessions.options.Config.Retryer != nil {
+		retryer = s.sessions.options.Config.Retryer()
 	}
 	return func(o *cloudtrail.Options) {
 		o.Credentials = s.credentials
@@ -402,5 +525,56 @@ func (s *Session) as(key regionKey) func(*cloudtrail.Options) {
 			o.Retryer = retryer
 		}
 		o.APIOptions = append(o.APIOptions, limit)
+	}
+}
+
+// sweepEvery is how often what nobody uses is looked for.
+const sweepEvery = time.Minute
+
+// sweepLater sees to it that what nobody uses is let go of. The caller holds the lock.
+func (s *Sessions) sweepLater() {
+	if s.sweeper == nil {
+		s.sweeper = time.AfterFunc(sweepEvery, s.sweep)
+	}
+}
+
+// sweep lets go of regions and clients that nobody has used for a while, and of the series of regions without a client.
+func (s *Sessions) sweep() {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, known := range s.sessions {
+		if known.last.isOver() && known.last.session != nil {
+			known.last.session.sweep(now)
+		}
+	}
+
+	used := map[string]bool{}
+	for region := range s.sts {
+		used[region] = true
+	}
+	for key, client := range s.clients {
+		if now.Sub(client.used) > clientUnused {
+			delete(s.clients, key)
+		} else {
+			used[key.region] = true
+		}
+	}
+	s.options.Meter.Used(used)
+
+	s.sweeper = nil
+	if len(s.clients) > 0 {
+		s.sweepLater()
+	}
+}
+
+// sweep lets go of the session's regions that nobody has used for a while.
+func (s *Session) sweep(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, region := range s.regions {
+		if now.Sub(region.used) > regionUnused && region.snapshot.idle() {
+			delete(s.regions, name)
+		}
 	}
 }

@@ -11,9 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,8 +40,11 @@ type fakeSTS struct {
 	account, code string
 	// lifetime is how long a role's credentials last.
 	lifetime time.Duration
-	// hold is what calls wait for.
+	// reject returns the code by which AWS refuses a call, "" for none; nil: it refuses none.
+	reject func(stsCall) string
+	// hold is what calls wait for, and slow how long those of an operation take.
 	hold  chan struct{}
+	slow  map[string]time.Duration
 	calls []stsCall
 }
 
@@ -48,9 +53,22 @@ type stsCall struct {
 	form                         map[string]string
 }
 
+// newMemorySTS returns one for those who want no network.
+func newMemorySTS() *fakeSTS { return &fakeSTS{account: testAccount, lifetime: time.Hour} }
+
+// RoundTrip implements http.RoundTripper.
+func (f *fakeSTS) RoundTrip(r *http.Request) (*http.Response, error) {
+	recorder := httptest.NewRecorder()
+	f.ServeHTTP(recorder, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return recorder.Result(), nil
+}
+
 func newFakeSTS(t *testing.T, start func(*httptest.Server)) *fakeSTS {
 	t.Helper()
-	f := &fakeSTS{account: testAccount, lifetime: time.Hour}
+	f := newMemorySTS()
 	f.Server = httptest.NewUnstartedServer(f)
 	f.Config.ErrorLog = log.New(io.Discard, "", 0) // Some handshakes fail on purpose.
 	start(f.Server)
@@ -75,12 +93,27 @@ func (f *fakeSTS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	f.calls = append(f.calls, call)
-	account, code, lifetime, hold := f.account, f.code, f.lifetime, f.hold
+	account, code, lifetime, hold, slow, rejected := f.account, f.code, f.lifetime, f.hold, f.slow[call.action], ""
+	if f.reject != nil {
+		rejected = f.reject(call)
+	}
 	f.mu.Unlock()
 	if hold != nil {
-		<-hold
+		select {
+		case <-hold:
+		case <-r.Context().Done():
+		}
+	}
+	if slow > 0 {
+		pass(slow)
 	}
 	switch {
+	case rejected != "" && (call.action == "AssumeRole" || call.action == "GetCallerIdentity"):
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>no</Message></Error></ErrorResponse>`, rejected)
+	case rejected != "":
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, refusal(rejected, "no"))
 	case call.action == "GetCallerIdentity" && code != "" || call.action == "AssumeRole" && code == "AccessDenied":
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>no</Message></Error><RequestId>7a62c49f</RequestId></ErrorResponse>`, code)
@@ -88,12 +121,15 @@ func (f *fakeSTS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:sts::%s:assumed-role/r/s</Arn><UserId>AROA:s</UserId><Account>%s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, account, account)
 	case call.action == "AssumeRole":
 		fmt.Fprintf(w, `<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/r/s</Arn><AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser>
-			<Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
-			time.Now().Add(lifetime).UTC().Format(time.RFC3339))
+			<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+			roleKey(len(f.made("AssumeRole"))), time.Now().Add(lifetime).UTC().Format(time.RFC3339))
 	default:
 		fmt.Fprint(w, "{}")
 	}
 }
+
+// roleKey is the access key that the n-th AssumeRole is answered, counted from 1.
+func roleKey(n int) string { return "ASIAROLE" + strconv.Itoa(n) }
 
 func (f *fakeSTS) made(action string) []stsCall {
 	f.mu.Lock()
@@ -113,8 +149,8 @@ func (f *fakeSTS) set(edit func()) {
 	edit()
 }
 
-func testFleet(endpoint string) *Fleet {
-	return NewFleet(Options{Config: testConfig(endpoint), ClusterID: "cluster/1", Version: "v1.2.3"})
+func testSessions(endpoint string) *Sessions {
+	return NewSessions(Options{Config: testConfig(endpoint), ClusterID: "cluster/1", Version: "v1.2.3", MaxWait: time.Minute})
 }
 
 func testIdentity(edit func(*v1alpha1.AWSIdentity)) *v1alpha1.AWSIdentity {
@@ -182,7 +218,7 @@ func TestEndpoints(t *testing.T) {
 					identity.Spec.EndpointURL = servers[c.identity].URL
 				}
 			})
-			session, err := NewFleet(Options{Config: config}).Session(t.Context(), identity, "us-east-1")
+			session, err := NewSessions(Options{Config: config}).Open(t.Context(), identity)
 			g.Expect(err).NotTo(HaveOccurred())
 			_, err = session.Region(testRegion).Status(t.Context(), "arn")
 			g.Expect(err).NotTo(HaveOccurred())
@@ -213,7 +249,7 @@ func TestCABundle(t *testing.T) {
 			cleanEnvironment(t, withKeys(environment))
 			config, err := LoadConfig(t.Context(), testRegion)
 			g.Expect(err).NotTo(HaveOccurred())
-			session, err := NewFleet(Options{Config: config}).Session(t.Context(), testIdentity(nil), "")
+			session, err := NewSessions(Options{Config: config}).Open(t.Context(), testIdentity(nil))
 			if !c.works {
 				g.Expect(err).To(MatchError(ContainSubstring("set AWS_CA_BUNDLE")))
 				g.Expect(Is(err, Transient)).To(BeTrue())
@@ -239,7 +275,7 @@ func TestProxy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = NewFleet(Options{Config: config}).Session(t.Context(), testIdentity(nil), "")
+		_, err = NewSessions(Options{Config: config}).Open(t.Context(), testIdentity(nil))
 		NewWithT(t).Expect(Is(err, Transient)).To(BeTrue(), "the proxy lets nobody through: %v", err)
 		return
 	}
@@ -268,7 +304,7 @@ func TestNoCredentials(t *testing.T) {
 			cleanEnvironment(t, map[string]string{"AWS_ENDPOINT_URL": server.URL})
 			config, err := LoadConfig(t.Context(), testRegion)
 			g.Expect(err).NotTo(HaveOccurred())
-			_, err = NewFleet(Options{Config: config}).Session(t.Context(), testIdentity(edit), "")
+			_, err = NewSessions(Options{Config: config}).Open(t.Context(), testIdentity(edit))
 			g.Expect(Is(err, Permission)).To(BeTrue(), "%v", err)
 			g.Expect(err).To(MatchError(ContainSubstring("NoCredentials: no AWS credentials: give")))
 		})
@@ -290,7 +326,7 @@ func TestRegionOfTheConfiguration(t *testing.T) {
 			cleanEnvironment(t, environment)
 			config, err := LoadConfig(t.Context(), c.flag)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(NewFleet(Options{Config: config}).DefaultRegion()).To(Equal(c.region))
+			g.Expect(NewSessions(Options{Config: config}).DefaultRegion()).To(Equal(c.region))
 		})
 	}
 }
@@ -326,11 +362,10 @@ func TestSharedClients(t *testing.T) {
 	g := NewWithT(t)
 	config := testConfig("http://emulator")
 	config.Retryer = func() aws.Retryer { return newRetryer(aws.RetryModeStandard, 0) }
-	fleet := NewFleet(Options{Config: config})
+	sessions := NewSessions(Options{Config: config})
 	region := func(key string) (*Region, cloudtrail.Options) {
-		session := &Session{
-			AccountID: testAccount, fleet: fleet, credentials: credentials.NewStaticCredentialsProvider(key, "secret", ""), regions: map[string]*Region{},
-		}
+		session := memorySession(sessions)
+		session.credentials = newSessionCredentials(credentials.NewStaticCredentialsProvider(key, "secret", ""), sessions.options.Now)
 		region, options := session.Region(testRegion), cloudtrail.Options{}
 		region.as(&options)
 		return region, options
@@ -364,7 +399,7 @@ func TestRetriesOfTheConfiguration(t *testing.T) {
 			g.Expect(err).NotTo(HaveOccurred())
 			before := len(server.made("GetCallerIdentity"))
 			server.set(func() { server.code = "Throttling" })
-			_, err = NewFleet(Options{Config: config}).Session(t.Context(), testIdentity(nil), "")
+			_, err = NewSessions(Options{Config: config}).Open(t.Context(), testIdentity(nil))
 			g.Expect(Is(err, Transient)).To(BeTrue(), "%v", err)
 			g.Expect(server.made("GetCallerIdentity")).To(HaveLen(before + 1))
 			g.Expect(config.RetryMode).To(Equal(c.mode))
@@ -402,12 +437,11 @@ func TestAssumeRole(t *testing.T) {
 		identity.Spec.RoleARN, identity.Spec.ExternalID = "arn:aws:iam::444455556666:role/r", "external/1"
 		identity.Spec.SessionTags = []v1alpha1.SessionTag{{Key: "team", Value: "security"}, {Key: "empty"}}
 	})
-	fleet := testFleet(server.URL)
-	session, err := fleet.Session(t.Context(), identity, "")
+	sessions := testSessions(server.URL)
+	session, err := sessions.Open(t.Context(), identity)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(session.AccountID).To(Equal("444455556666"))
-	g.Expect(session.ARN).To(Equal("arn:aws:sts::444455556666:assumed-role/r/s"))
-	g.Expect(session.Partition()).To(Equal("aws"))
+	g.Expect(session.ARN()).To(Equal("arn:aws:sts::444455556666:assumed-role/r/s"))
 	_, err = session.Region(testRegion).Status(t.Context(), "arn")
 	g.Expect(err).NotTo(HaveOccurred())
 
@@ -422,13 +456,13 @@ func TestAssumeRole(t *testing.T) {
 		HaveKeyWithValue("Tags.member.1.Key", "team"), HaveKeyWithValue("Tags.member.1.Value", "security"),
 		HaveKeyWithValue("Tags.member.2.Key", "empty"), HaveKeyWithValue("Tags.member.2.Value", ""),
 	))
-	g.Expect(server.made("GetCallerIdentity")).To(ConsistOf(HaveField("AccessKey", "ASIAROLE")))
-	g.Expect(server.made("GetTrailStatus")).To(ConsistOf(HaveField("AccessKey", "ASIAROLE")))
+	g.Expect(server.made("GetCallerIdentity")).To(ConsistOf(HaveField("AccessKey", "ASIAROLE1")))
+	g.Expect(server.made("GetTrailStatus")).To(ConsistOf(HaveField("AccessKey", "ASIAROLE1")))
 
 	plain := testIdentity(func(identity *v1alpha1.AWSIdentity) {
 		identity.UID, identity.Spec.RoleARN = "uid-2", "arn:aws:iam::444455556666:role/r"
 	})
-	_, err = fleet.Session(t.Context(), plain, "")
+	_, err = sessions.Open(t.Context(), plain)
 	g.Expect(err).NotTo(HaveOccurred())
 	for key := range server.made("AssumeRole")[1].form {
 		g.Expect(key).NotTo(Or(HavePrefix("Tags"), Equal("ExternalId")), "session tags need a trust policy of their own")
@@ -440,9 +474,9 @@ func TestRoleCredentialsAreRenewed(t *testing.T) {
 	g := NewWithT(t)
 	server := newFakeSTS(t, (*httptest.Server).Start)
 	server.lifetime = credentialsExpiry / 2
-	session, err := testFleet(server.URL).Session(t.Context(), testIdentity(func(identity *v1alpha1.AWSIdentity) {
+	session, err := testSessions(server.URL).Open(t.Context(), testIdentity(func(identity *v1alpha1.AWSIdentity) {
 		identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r"
-	}), "")
+	}))
 	g.Expect(err).NotTo(HaveOccurred())
 	_, err = session.Region(testRegion).Status(t.Context(), "arn")
 	g.Expect(err).NotTo(HaveOccurred())
@@ -454,17 +488,17 @@ func TestSessionsAreShared(t *testing.T) {
 	g := NewWithT(t)
 	server := newFakeSTS(t, (*httptest.Server).Start)
 	server.hold = make(chan struct{})
-	fleet := testFleet(server.URL)
+	sessions := testSessions(server.URL)
 	impatient, cancel := context.WithCancel(t.Context())
 	var gaveUp error
 	var first, others sync.WaitGroup
-	first.Go(func() { _, gaveUp = fleet.Session(impatient, testIdentity(nil), "") })
+	first.Go(func() { _, gaveUp = sessions.Open(impatient, testIdentity(nil)) })
 	g.Eventually(func() []stsCall { return server.made("GetCallerIdentity") }).Should(HaveLen(1), "the first caller opens the session")
-	sessions := make([]*Session, 50)
-	for i := range sessions {
+	opened := make([]*Session, 50)
+	for i := range opened {
 		others.Go(func() {
 			var err error
-			if sessions[i], err = fleet.Session(t.Context(), testIdentity(nil), ""); err != nil {
+			if opened[i], err = sessions.Open(t.Context(), testIdentity(nil)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -474,98 +508,107 @@ func TestSessionsAreShared(t *testing.T) {
 	g.Expect(gaveUp).To(MatchError(ContainSubstring("Canceled")))
 	close(server.hold)
 	others.Wait()
-	for _, session := range sessions {
-		g.Expect(session).To(BeIdenticalTo(sessions[0]))
+	for _, session := range opened {
+		g.Expect(session).To(BeIdenticalTo(opened[0]))
 	}
 	g.Expect(server.made("GetCallerIdentity")).To(HaveLen(1), "one call for all, and who gives up does not end it")
-	g.Expect(sessions[0].Region(testRegion)).To(BeIdenticalTo(sessions[0].Region(testRegion)))
-	g.Expect(sessions[0].Region(testRegion)).NotTo(BeIdenticalTo(sessions[0].Region("us-east-1")))
+	g.Expect(opened[0].Region(testRegion)).To(BeIdenticalTo(opened[0].Region(testRegion)))
+	g.Expect(opened[0].Region(testRegion)).NotTo(BeIdenticalTo(opened[0].Region("us-east-1")))
 }
 
 // TestSessionsAreReopened holds when a session is opened anew.
 func TestSessionsAreReopened(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		then  func(*Fleet, *fakeSTS, *v1alpha1.AWSIdentity)
+		then  func(*Sessions, *fakeSTS, *v1alpha1.AWSIdentity)
 		calls int
 	}{
-		"not for another look": {func(*Fleet, *fakeSTS, *v1alpha1.AWSIdentity) {}, 1},
-		"not for its status": {func(_ *Fleet, _ *fakeSTS, identity *v1alpha1.AWSIdentity) {
+		"not for another reconcile": {func(*Sessions, *fakeSTS, *v1alpha1.AWSIdentity) {}, 1},
+		"not for its status": {func(_ *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) {
 			identity.ResourceVersion, identity.Status.AccountID = "2", testAccount
 		}, 1},
-		"for a changed spec":    {func(_ *Fleet, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { identity.Generation++ }, 2},
-		"for a new object":      {func(_ *Fleet, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { identity.UID = "uid-2" }, 2},
-		"when it was forgotten": {func(fleet *Fleet, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { fleet.Forget(identity.UID) }, 2},
-		"others are not forgotten": {func(fleet *Fleet, _ *fakeSTS, _ *v1alpha1.AWSIdentity) {
-			fleet.Forget(types.UID("uid-2"))
+		"for a changed spec":    {func(_ *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { identity.Generation++ }, 2},
+		"for a new object":      {func(_ *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { identity.UID = "uid-2" }, 2},
+		"when it was forgotten": {func(sessions *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { sessions.Forget(identity.UID) }, 2},
+		"others are not forgotten": {func(sessions *Sessions, _ *fakeSTS, _ *v1alpha1.AWSIdentity) {
+			sessions.Forget(types.UID("uid-2"))
 		}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
 			server := newFakeSTS(t, (*httptest.Server).Start)
-			fleet, identity := testFleet(server.URL), testIdentity(nil)
-			_, err := fleet.Session(t.Context(), identity, "")
+			sessions, identity := testSessions(server.URL), testIdentity(nil)
+			_, err := sessions.Open(t.Context(), identity)
 			g.Expect(err).NotTo(HaveOccurred())
-			c.then(fleet, server, identity)
-			_, err = fleet.Session(t.Context(), identity, "")
+			c.then(sessions, server, identity)
+			_, err = sessions.Open(t.Context(), identity)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(server.made("GetCallerIdentity")).To(HaveLen(c.calls))
 		})
 	}
-	t.Run("after a failure", func(t *testing.T) {
-		t.Parallel()
-		g := NewWithT(t)
-		server := newFakeSTS(t, (*httptest.Server).Start)
-		server.code = "ExpiredToken"
-		fleet := testFleet(server.URL)
-		_, err := fleet.Session(t.Context(), testIdentity(nil), "")
-		g.Expect(Is(err, Permission)).To(BeTrue(), "%v", err)
-		g.Expect(err).To(MatchError("GetCallerIdentity: ExpiredToken: no"))
-		server.set(func() { server.code = "" })
-		_, err = fleet.Session(t.Context(), testIdentity(nil), "")
-		g.Expect(err).NotTo(HaveOccurred())
-	})
-	t.Run("after a role was refused", func(t *testing.T) {
-		t.Parallel()
-		g := NewWithT(t)
-		server := newFakeSTS(t, (*httptest.Server).Start)
-		server.code = "AccessDenied"
-		fleet := testFleet(server.URL)
-		identity := testIdentity(func(identity *v1alpha1.AWSIdentity) { identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r" })
-		_, err := fleet.Session(t.Context(), identity, "")
-		var known *Error
-		g.Expect(errors.As(err, &known)).To(BeTrue())
-		g.Expect(known.Operation).To(Equal("AssumeRole"))
-		g.Expect(known.Class).To(Equal(Permission))
-		g.Expect(server.made("GetCallerIdentity")).To(BeEmpty())
-		server.set(func() { server.code = "" })
-		_, err = fleet.Session(t.Context(), identity, "")
-		g.Expect(err).NotTo(HaveOccurred())
-	})
+}
+
+// TestSessionsThatCannotBeOpened holds that a session that could not be opened is opened anew after a while.
+func TestSessionsThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		code, message, operation string
+		edit                     func(*v1alpha1.AWSIdentity)
+		asked                    int // GetCallerIdentity's calls.
+	}{
+		"the operator's own credentials": {"ExpiredToken", "GetCallerIdentity: ExpiredToken: no", getCallerIdentity, nil, 1},
+		"a role": {"AccessDenied", "AssumeRole: AccessDenied: no", "AssumeRole", func(identity *v1alpha1.AWSIdentity) {
+			identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r"
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := NewWithT(t)
+				server := newMemorySTS()
+				server.code = c.code
+				sessions, identity := memorySessions(server, nil), testIdentity(c.edit)
+				_, err := sessions.Open(t.Context(), identity)
+				g.Expect(Is(err, Permission)).To(BeTrue(), "%v", err)
+				g.Expect(err).To(MatchError(c.message))
+				known, _ := errors.AsType[*Error](err)
+				g.Expect(known.Operation).To(Equal(c.operation))
+				g.Expect(server.made(getCallerIdentity)).To(HaveLen(c.asked))
+
+				server.set(func() { server.code = "" })
+				pass(firstReopen - 1)
+				_, err = sessions.Open(t.Context(), identity)
+				g.Expect(err).To(MatchError(c.message), "AWS is not asked again and again")
+				pass(1)
+				_, err = sessions.Open(t.Context(), identity)
+				g.Expect(err).NotTo(HaveOccurred())
+			})
+		})
+	}
 }
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
 	server := newFakeSTS(t, (*httptest.Server).Start)
-	fleet, identity := testFleet(server.URL), testIdentity(nil)
+	sessions, identity := testSessions(server.URL), testIdentity(nil)
 	calls := func() int { return len(server.made("GetCallerIdentity")) }
 
-	first, err := fleet.Check(t.Context(), identity, "")
+	first, err := sessions.Check(t.Context(), identity, false)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(calls()).To(Equal(1), "a session that was just opened was checked by that")
-	second, err := fleet.Check(t.Context(), identity, "")
+	second, err := sessions.Check(t.Context(), identity, false)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(calls()).To(Equal(2))
 	g.Expect(second).To(BeIdenticalTo(first))
 
 	server.set(func() { server.code = "InvalidClientTokenId" })
-	_, err = fleet.Check(t.Context(), identity, "")
+	_, err = sessions.Check(t.Context(), identity, false)
 	g.Expect(Is(err, Permission)).To(BeTrue(), "%v", err)
 
 	server.set(func() { server.code, server.account = "", "444455556666" })
-	third, err := fleet.Check(t.Context(), identity, "")
+	third, err := sessions.Check(t.Context(), identity, false)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(third.AccountID).To(Equal("444455556666"))
 	g.Expect(first.AccountID).To(Equal(testAccount), "what others hold does not change under them")
@@ -595,20 +638,6 @@ func TestAWSEndpoints(t *testing.T) {
 		t.Run(endpoint, func(t *testing.T) {
 			t.Parallel()
 			NewWithT(t).Expect(isAWSEndpoint(endpoint)).To(Equal(is))
-		})
-	}
-}
-
-func TestPartitionOfASession(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct{ arn, region, partition string }{
-		"of its ARN":          {"arn:aws-us-gov:sts::111122223333:assumed-role/r/s", testRegion, "aws-us-gov"},
-		"else of its region":  {"", "cn-north-1", "aws-cn"},
-		"else of the default": {"not an ARN", "", "aws"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			NewWithT(t).Expect((&Session{ARN: c.arn, stsRegion: c.region}).Partition()).To(Equal(c.partition))
 		})
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // snapshot is what was last read of all trails of a region, shared by all that ask: one DescribeTrails and a ListTags
@@ -13,75 +11,77 @@ import (
 type snapshot struct {
 	now    func() time.Time
 	settle time.Duration
-	flight singleflight.Group
 
-	mu     sync.Mutex
-	taken  time.Time // when the read began; zero: never read, or not to be believed any more
-	doubts int       // how often the snapshot was distrusted: a read that began before the last doubt is not believed
+	mu sync.Mutex
+	// flight is the last read, under way or over.
+	flight *flight
+	// taken is when the read began that is held; zero: never read, or not to be believed any more.
+	taken  time.Time
+	doubts int // How often the snapshot was distrusted: a read that began before the last doubt is not believed.
 	byARN  map[string]*Trail
 	byName map[string]*Trail
-	// written are the answers to our own writes, by ARN, until later reads have settled.
-	written map[string]write
+	// written are our own writes, by ARN and in order, until later reads have settled.
+	written map[string][]write
 	used    time.Time
 	release *time.Timer // nil: nothing is held
 }
 
-// unused is how long what was read is held after it was last used: longer than anybody is served from it but those who wait for a turn
-// under the rate limit, and than own writes are believed.
+// unused is how long what was read is held after it was last used: longer than anybody is served from it, and than own
+// writes are believed.
 const unused = 15 * time.Second
 
+// write is a change that AWS has accepted: a trail that was created, one that was changed, or one that was deleted.
 type write struct {
-	at    time.Time
-	trail *Trail // nil: deleted
+	at      time.Time
+	created *Trail
+	change  func(*Trail)
 }
 
 func newSnapshot(now func() time.Time, settle time.Duration) *snapshot {
 	return &snapshot{now: now, settle: settle}
 }
 
-// refresh makes sure that the snapshot is at most maxAge old; it calls fetch when it is older. Of callers at the
-// same time one fetches for all, on a context of its own: a caller that gives up must not fail the others.
-func (s *snapshot) refresh(ctx context.Context, maxAge time.Duration, fetch func(context.Context) ([]*Trail, error)) error {
-	notBefore := s.now().Add(-maxAge)
-	for !s.takenSince(notBefore) {
-		result := s.flight.DoChan("", func() (any, error) {
-			shared, cancel := context.WithTimeout(patient(context.WithoutCancel(ctx)), sharedReadTimeout)
-			defer cancel()
-			start, doubts := s.begin()
-			trails, err := fetch(shared)
-			if err == nil {
-				s.store(start, doubts, trails)
-			}
-			return nil, err
-		})
-		select {
-		case r := <-result:
-			if r.Err != nil {
-				return r.Err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
+// refresh makes sure that what is held was read after some time; it reads anew when it was not. Of callers at the same
+// time one reads for all. A read that failed counts like one that did not: its error answers for everyone, too.
+func (s *snapshot) refresh(ctx context.Context, after time.Time, patience time.Duration, fetch func(context.Context) ([]*Trail, error)) error {
+	for {
+		reading, held := s.read(ctx, after, fetch)
+		if held {
+			return nil
+		}
+		if err := reading.wait(ctx, patience); err != nil {
+			return err
+		}
+		if reading.err != nil && !reading.began.Before(after) {
+			return reading.err
 		}
 	}
-	return nil
 }
 
-// begin returns when a read begins and how often the snapshot was distrusted before.
-func (s *snapshot) begin() (time.Time, int) {
+// read returns the read that is under way, or one that failed, and begins one if there is none that would do. Nothing
+// need be read when it is held.
+func (s *snapshot) read(ctx context.Context, after time.Time, fetch func(context.Context) ([]*Trail, error)) (reading *flight, held bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.now(), s.doubts
-}
-
-// takenSince tells whether what is held was read since then; it stays held for the caller if so.
-func (s *snapshot) takenSince(t time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.taken.IsZero() || s.taken.Before(t) {
-		return false
+	if !s.taken.IsZero() && !s.taken.Before(after) {
+		s.use()
+		return nil, true
 	}
-	s.use()
-	return true
+	if f := s.flight; f != nil && (!f.isOver() || f.err != nil && !f.began.Before(after)) {
+		return f, false
+	}
+
+	var trails []*Trail
+	doubts := s.doubts
+	s.flight = fly(ctx, "DescribeTrails", s.now(), func(ctx context.Context) (err error) {
+		trails, err = fetch(ctx)
+		return err
+	}, func(f *flight) {
+		if f.err == nil {
+			s.store(f.began, doubts, trails)
+		}
+	})
+	return s.flight, false
 }
 
 // use notes that what is held is used. The caller holds the lock.
@@ -103,6 +103,16 @@ func (s *snapshot) forget() {
 	s.release = nil
 	s.taken = time.Time{}
 	s.byARN, s.byName, s.written = nil, nil, nil
+	if s.flight != nil && s.flight.isOver() {
+		s.flight = nil
+	}
+}
+
+// idle tells whether nothing is held.
+func (s *snapshot) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.release == nil && (s.flight == nil || s.flight.isOver())
 }
 
 // find returns a copy of the trail with the ARN or else of that name, nil when there is none. The ARN may be "".
@@ -118,6 +128,18 @@ func (s *snapshot) find(arn, name string) *Trail {
 	}
 	found := *trail
 	return &found
+}
+
+// managementAccountID returns the account that an organization's trail belongs to; "" when none is held.
+func (s *snapshot) managementAccountID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.byARN {
+		if t.IsOrganizationTrail {
+			return t.AccountID()
+		}
+	}
+	return ""
 }
 
 // all returns copies of all trails, in no order.
@@ -144,37 +166,57 @@ func (s *snapshot) store(start time.Time, doubts int, trails []*Trail) {
 	for _, t := range trails {
 		s.lay(t)
 	}
-	for arn, w := range s.written {
-		if start.Sub(w.at) > s.settle {
+	for arn, writes := range s.written {
+		for len(writes) > 0 && start.Sub(writes[0].at) > s.settle {
+			writes = writes[1:]
+		}
+		if len(writes) == 0 {
 			delete(s.written, arn)
 			continue
 		}
-		s.layWrite(arn, w.trail)
+		s.written[arn] = writes
+		for _, w := range writes {
+			s.layWrite(arn, w)
+		}
 	}
 }
 
-// put lays the answer to one of our own writes over what was read; nil for a trail that was deleted.
-func (s *snapshot) put(arn string, trail *Trail) {
+// put lays a trail that was created over what was read; nil for one that was deleted.
+func (s *snapshot) put(arn string, created *Trail) { s.wrote(arn, write{created: created}) }
+
+// change lays a change of a trail over what was read. It may be made several times, to different copies.
+func (s *snapshot) change(arn string, change func(*Trail)) { s.wrote(arn, write{change: change}) }
+
+func (s *snapshot) wrote(arn string, w write) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if trail != nil {
-		kept := *trail
-		trail = &kept
+	if w.created != nil {
+		kept := *w.created
+		w.created = &kept
 	}
+	w.at = s.now()
 	s.use()
 	if s.written == nil {
-		s.written = map[string]write{}
+		s.written = map[string][]write{}
 	}
-	s.written[arn] = write{at: s.now(), trail: trail}
-	s.layWrite(arn, trail)
+	s.written[arn] = append(s.written[arn], w)
+	s.layWrite(arn, w)
 }
 
-func (s *snapshot) layWrite(arn string, trail *Trail) {
-	if trail != nil {
-		s.lay(trail)
-		return
-	}
-	if old, ok := s.byARN[arn]; ok {
+func (s *snapshot) layWrite(arn string, w write) {
+	old, ok := s.byARN[arn]
+	switch {
+	case w.created != nil:
+		if !ok { // A read that shows it knows more of it.
+			s.lay(w.created)
+		}
+	case w.change != nil:
+		if ok {
+			changed := *old
+			w.change(&changed)
+			s.lay(&changed)
+		}
+	case ok:
 		delete(s.byARN, arn)
 		if s.byName[old.Name] == old {
 			delete(s.byName, old.Name)

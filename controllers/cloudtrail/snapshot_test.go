@@ -3,6 +3,8 @@ package cloudtrail
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -10,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	. "github.com/onsi/gomega"
 )
 
@@ -39,7 +42,10 @@ func (r *slowRead) fetch(ctx context.Context) ([]*Trail, error) {
 // nothing is a read that finds nothing.
 func nothing(int) ([]*Trail, error) { return nil, nil }
 
-func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // The clock of a synctest bubble.
+// refresh makes sure that what a snapshot holds is not older than that.
+func refresh(ctx context.Context, s *snapshot, maxAge time.Duration, fetch func(context.Context) ([]*Trail, error)) error {
+	return s.refresh(ctx, time.Now().Add(-maxAge), maxWait, fetch)
+}
 
 func TestSnapshotFreshness(t *testing.T) {
 	t.Parallel()
@@ -51,7 +57,7 @@ func TestSnapshotFreshness(t *testing.T) {
 		"fresh enough":               {4 * time.Second, 5 * time.Second, 1},
 		"as old as may be":           {5 * time.Second, 5 * time.Second, 1},
 		"too old":                    {5*time.Second + 1, 5 * time.Second, 2},
-		"as it is now":               {time.Second, FreshNow, 2},
+		"as it is now":               {time.Second, 0, 2},
 		"a read's age is from begin": {time.Second, time.Second - 1, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,9 +66,9 @@ func TestSnapshotFreshness(t *testing.T) {
 				g := NewWithT(t)
 				s := newSnapshot(time.Now, ownWritesSettle)
 				read := &slowRead{takes: time.Second, answer: nothing}
-				g.Expect(s.refresh(t.Context(), time.Hour, read.fetch)).To(Succeed())
+				g.Expect(refresh(t.Context(), s, time.Hour, read.fetch)).To(Succeed())
 				pass(c.age - time.Second)
-				g.Expect(s.refresh(t.Context(), c.maxAge, read.fetch)).To(Succeed())
+				g.Expect(refresh(t.Context(), s, c.maxAge, read.fetch)).To(Succeed())
 				g.Expect(read.count.Load()).To(Equal(c.reads))
 			})
 		})
@@ -78,14 +84,14 @@ func TestSnapshotSingleFlight(t *testing.T) {
 		var wait sync.WaitGroup
 		for range 100 {
 			wait.Go(func() {
-				g.Expect(s.refresh(t.Context(), FreshForChange, read.fetch)).To(Succeed())
+				g.Expect(refresh(t.Context(), s, freshForChange, read.fetch)).To(Succeed())
 				g.Expect(s.find("", "audit").S3KeyPrefix).To(Equal("1"))
 			})
 		}
 		pass(time.Millisecond)
 		// Who asks for what is true now is not served by a read that began before.
 		wait.Go(func() {
-			g.Expect(s.refresh(t.Context(), FreshNow, read.fetch)).To(Succeed())
+			g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed())
 			g.Expect(s.find("", "audit").S3KeyPrefix).To(Equal("2"))
 		})
 		wait.Wait()
@@ -103,11 +109,11 @@ func TestSnapshotCanceledCaller(t *testing.T) {
 		var wait sync.WaitGroup
 		wait.Go(func() {
 			start := time.Now()
-			g.Expect(s.refresh(ctx, FreshNow, read.fetch)).To(MatchError(context.Canceled))
+			g.Expect(refresh(ctx, s, 0, read.fetch)).To(MatchError(context.Canceled))
 			g.Expect(time.Since(start)).To(Equal(100*time.Millisecond), "who gives up waits no longer")
 		})
 		synctest.Wait() // It is the one that fetches.
-		wait.Go(func() { g.Expect(s.refresh(t.Context(), FreshForChange, read.fetch)).To(Succeed()) })
+		wait.Go(func() { g.Expect(refresh(t.Context(), s, freshForChange, read.fetch)).To(Succeed()) })
 		pass(100 * time.Millisecond)
 		cancel()
 		wait.Wait()
@@ -122,7 +128,7 @@ func TestSnapshotHangingRead(t *testing.T) {
 		s := newSnapshot(time.Now, ownWritesSettle)
 		read := &slowRead{takes: time.Hour, answer: nothing}
 		start := time.Now()
-		g.Expect(s.refresh(t.Context(), FreshNow, read.fetch)).To(MatchError(context.DeadlineExceeded))
+		g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(MatchError(context.DeadlineExceeded))
 		g.Expect(time.Since(start)).To(Equal(sharedReadTimeout))
 	})
 }
@@ -135,7 +141,7 @@ func TestSnapshotUnused(t *testing.T) {
 		s := newSnapshot(time.Now, ownWritesSettle)
 		read := &slowRead{answer: func(n int) ([]*Trail, error) { return []*Trail{testTrail("audit", strconv.Itoa(n))}, nil }}
 		look := func() string {
-			g.Expect(s.refresh(t.Context(), FreshForTurn, read.fetch)).To(Succeed())
+			g.Expect(refresh(t.Context(), s, time.Minute, read.fetch)).To(Succeed())
 			return s.find("", "audit").S3KeyPrefix
 		}
 		g.Expect(look()).To(Equal("1"))
@@ -155,23 +161,30 @@ func TestSnapshotUnused(t *testing.T) {
 	})
 }
 
+// TestSnapshotFailedRead holds that a read that failed counts for all who would have been served by it, and for nobody else.
 func TestSnapshotFailedRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := NewWithT(t)
 		s := newSnapshot(time.Now, ownWritesSettle)
 		failure := errors.New("no")
-		read := &slowRead{answer: func(n int) ([]*Trail, error) {
+		read := &slowRead{takes: time.Second, answer: func(n int) ([]*Trail, error) {
 			if n == 2 {
 				return nil, failure
 			}
 			return []*Trail{testTrail("audit", strconv.Itoa(n))}, nil
 		}}
-		g.Expect(s.refresh(t.Context(), FreshNow, read.fetch)).To(Succeed())
+		g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed())
 		pass(unused / 2)
-		g.Expect(s.refresh(t.Context(), time.Second, read.fetch)).To(MatchError(failure))
+		after := time.Now()
+		for _, err := range together(100, func() error { return s.refresh(t.Context(), after, maxWait, read.fetch) }) {
+			g.Expect(err).To(MatchError(failure))
+		}
 		g.Expect(s.find("", "audit").S3KeyPrefix).To(Equal("1"), "what was known stays known")
-		g.Expect(s.refresh(t.Context(), time.Second, read.fetch)).To(Succeed(), "and a failure is not remembered")
+		g.Expect(s.refresh(t.Context(), after, maxWait, read.fetch)).To(MatchError(failure), "who looks again is told the same")
+		g.Expect(read.count.Load()).To(BeEquivalentTo(2))
+		g.Expect(refresh(t.Context(), s, time.Minute, read.fetch)).To(Succeed(), "who is content with what is known is not told")
+		g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed(), "the next one reads anew")
 		g.Expect(s.find("", "audit").S3KeyPrefix).To(Equal("3"))
 	})
 }
@@ -180,22 +193,40 @@ func TestSnapshotFailedRead(t *testing.T) {
 func TestSnapshotOwnWrites(t *testing.T) {
 	t.Parallel()
 	const settle = 5 * time.Second
-	old, written := testTrail("audit", "old"), testTrail("audit", "new")
+	old := testTrail("audit", "old")
+	created := func(s *snapshot) { s.put(old.ARN, testTrail("audit", "new")) }
+	changed := func(s *snapshot) { s.change(old.ARN, func(t *Trail) { t.S3KeyPrefix = "new" }) }
+	deleted := func(s *snapshot) { s.put(old.ARN, nil) }
 	for name, c := range map[string]struct {
 		read   []*Trail // What is read, before and after the write.
-		write  *Trail   // nil: deleted
+		write  func(*snapshot)
 		after  time.Duration
 		prefix string // What is found; "": nothing
 	}{
-		"no read since":                         {[]*Trail{old}, written, -1, "new"},
-		"a read that does not show it yet":      {[]*Trail{old}, written, time.Second, "new"},
-		"a read when it has settled":            {[]*Trail{old}, written, settle, "new"},
-		"a later read":                          {[]*Trail{old}, written, settle + 1, "old"},
-		"created, not seen yet":                 {nil, written, time.Second, "new"},
-		"created, and deleted by somebody else": {nil, written, settle + 1, ""},
-		"deleted, no read since":                {[]*Trail{old}, nil, -1, ""},
-		"deleted, still seen":                   {[]*Trail{old}, nil, time.Second, ""},
-		"deleted, and created by somebody else": {[]*Trail{old}, nil, settle + 1, "old"},
+		"changed, no read since":                {[]*Trail{old}, changed, -1, "new"},
+		"changed, not seen yet":                 {[]*Trail{old}, changed, time.Second, "new"},
+		"changed, a read when it has settled":   {[]*Trail{old}, changed, settle, "new"},
+		"changed, a later read":                 {[]*Trail{old}, changed, settle + 1, "old"},
+		"changed, and deleted by somebody else": {nil, changed, time.Second, ""},
+		"created, no read since":                {nil, created, -1, "new"},
+		"created, not seen yet":                 {nil, created, time.Second, "new"},
+		"created, and changed by somebody else": {[]*Trail{old}, created, time.Second, "old"},
+		"created, and deleted by somebody else": {nil, created, settle + 1, ""},
+		"deleted, no read since":                {[]*Trail{old}, deleted, -1, ""},
+		"deleted, still seen":                   {[]*Trail{old}, deleted, time.Second, ""},
+		"deleted, and created by somebody else": {[]*Trail{old}, deleted, settle + 1, "old"},
+		"created and changed, not seen yet": {nil, func(s *snapshot) {
+			created(s)
+			s.change(old.ARN, func(t *Trail) { t.S3KeyPrefix += "er" })
+		}, time.Second, "newer"},
+		"changed and deleted, still seen": {[]*Trail{old}, func(s *snapshot) {
+			changed(s)
+			deleted(s)
+		}, time.Second, ""},
+		"deleted and created, the old one still seen": {[]*Trail{old}, func(s *snapshot) {
+			deleted(s)
+			created(s)
+		}, time.Second, "new"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -203,15 +234,17 @@ func TestSnapshotOwnWrites(t *testing.T) {
 				g := NewWithT(t)
 				s := newSnapshot(time.Now, settle)
 				read := &slowRead{answer: func(int) ([]*Trail, error) { return c.read, nil }}
-				g.Expect(s.refresh(t.Context(), FreshNow, read.fetch)).To(Succeed())
+				g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed())
 				pass(time.Minute)
-				s.put(old.ARN, c.write)
+				g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed())
+				c.write(s)
 				if c.after >= 0 {
 					pass(c.after)
-					g.Expect(s.refresh(t.Context(), FreshNow, read.fetch)).To(Succeed())
-					g.Expect(read.count.Load()).To(BeEquivalentTo(2))
+					g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed())
+					g.Expect(read.count.Load()).To(BeEquivalentTo(3))
 				}
 				byARN, byName, all := s.find(old.ARN, ""), s.find("", old.Name), s.all()
+				g.Expect(old.S3KeyPrefix).To(Equal("old"), "what was read is not scribbled on")
 				if c.prefix == "" {
 					g.Expect(byARN).To(BeNil())
 					g.Expect(byName).To(BeNil())
@@ -234,11 +267,57 @@ func TestSnapshotWriteDuringRead(t *testing.T) {
 		s := newSnapshot(time.Now, 0)
 		read := &slowRead{takes: 10 * time.Second, answer: func(int) ([]*Trail, error) { return []*Trail{testTrail("audit", "old")}, nil }}
 		var wait sync.WaitGroup
-		wait.Go(func() { g.Expect(s.refresh(t.Context(), FreshNow, read.fetch)).To(Succeed()) })
+		wait.Go(func() { g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed()) })
 		pass(5 * time.Second)
-		s.put(testTrail("audit", "").ARN, testTrail("audit", "new"))
+		s.change(testTrail("audit", "").ARN, func(t *Trail) { t.S3KeyPrefix = "new" })
 		wait.Wait()
 		g.Expect(s.find("", "audit").S3KeyPrefix).To(Equal("new"))
+	})
+}
+
+// TestOverlaysAreOfTheirOwnFields holds that our own change of a trail hides nothing that somebody else changes at the same time.
+func TestOverlaysAreOfTheirOwnFields(t *testing.T) {
+	t.Parallel()
+	const describe = `{"trailList": [{"TrailARN": "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit", "Name": "audit", "HomeRegion": "eu-central-1",
+		"S3BucketName": "%s", "S3KeyPrefix": "%s", "IncludeGlobalServiceEvents": %t, "HasCustomEventSelectors": %t}]}`
+	bucket, prefix, global, selectors := "logs", "old", true, false
+	server := &fakeAWS{}
+	server.answer = func(call fakeCall) (int, string) {
+		switch call.operation {
+		case "DescribeTrails":
+			return http.StatusOK, fmt.Sprintf(describe, bucket, prefix, global, selectors)
+		case "UpdateTrail": // It is not seen at once.
+			return http.StatusOK, `{"TrailARN": "arn", "S3BucketName": "logs", "S3KeyPrefix": "new", "IncludeGlobalServiceEvents": true, "KmsKeyId": "arn:key"}`
+		default:
+			return http.StatusOK, `{}`
+		}
+	}
+	inBubble(t, server, func(o *Options) { o.RateLimits = RateLimitOff }, func(g Gomega, d *driver, region *Region) {
+		var found *Trail
+		find := func(ctx context.Context) (err error) {
+			found, err = region.FindNow(ctx, "", "audit")
+			return err
+		}
+		g.Expect(d.reconcile(find)).To(Succeed())
+		g.Expect(d.reconcile(func(ctx context.Context) error {
+			err := region.Update(ctx, found, Change{S3KeyPrefix: aws.String("new"), KMSKeyID: aws.String("alias/key")}, nil)
+			return errors.Join(err, region.AddTags(ctx, found, map[string]string{"owner": "me"}, nil))
+		})).To(Succeed())
+		g.Expect(found.S3KeyPrefix).To(Equal("new"))
+
+		bucket, global, selectors = "mallory", false, true
+		pass(time.Second)
+		g.Expect(d.reconcile(find)).To(Succeed())
+		g.Expect(found.S3KeyPrefix).To(Equal("new"), "what we have changed is believed")
+		g.Expect(found.KMSKeyARN).To(Equal("arn:key"))
+		g.Expect(found.Tags).To(Equal(map[string]string{"owner": "me"}))
+		g.Expect(found.S3BucketName).To(Equal("mallory"), "and the rest is what AWS shows")
+		g.Expect(found.IncludeGlobalServiceEvents).To(BeFalse())
+		g.Expect(*found.HasEventSelectors).To(BeTrue())
+
+		pass(ownWritesSettle)
+		g.Expect(d.reconcile(find)).To(Succeed())
+		g.Expect(found.S3KeyPrefix).To(Equal("old"), "what AWS does not keep is not believed for ever")
 	})
 }
 
@@ -252,12 +331,12 @@ func TestSnapshotDistrust(t *testing.T) {
 			g := NewWithT(t)
 			s := newSnapshot(time.Now, ownWritesSettle)
 			read := &slowRead{answer: answer}
-			g.Expect(s.refresh(t.Context(), time.Hour, read.fetch)).To(Succeed())
+			g.Expect(refresh(t.Context(), s, time.Hour, read.fetch)).To(Succeed())
 			s.put(arn, testTrail("audit", "ours"))
 			s.distrust(arn)
-			g.Expect(s.refresh(t.Context(), time.Hour, read.fetch)).To(Succeed())
+			g.Expect(refresh(t.Context(), s, time.Hour, read.fetch)).To(Succeed())
 			g.Expect(s.find(arn, "").S3KeyPrefix).To(Equal("2"))
-			g.Expect(s.refresh(t.Context(), time.Hour, read.fetch)).To(Succeed())
+			g.Expect(refresh(t.Context(), s, time.Hour, read.fetch)).To(Succeed())
 			g.Expect(read.count.Load()).To(BeEquivalentTo(2), "once is enough")
 		})
 	})
@@ -268,10 +347,10 @@ func TestSnapshotDistrust(t *testing.T) {
 			s := newSnapshot(time.Now, ownWritesSettle)
 			read := &slowRead{takes: time.Second, answer: answer}
 			var wait sync.WaitGroup
-			wait.Go(func() { g.Expect(s.refresh(t.Context(), time.Hour, read.fetch)).To(Succeed()) })
+			wait.Go(func() { g.Expect(refresh(t.Context(), s, time.Hour, read.fetch)).To(Succeed()) })
 			pass(time.Second / 2)
 			s.distrust(arn)
-			g.Expect(s.refresh(t.Context(), time.Hour, read.fetch)).To(Succeed())
+			g.Expect(refresh(t.Context(), s, time.Hour, read.fetch)).To(Succeed())
 			wait.Wait()
 			g.Expect(s.find(arn, "").S3KeyPrefix).To(Equal("2"))
 		})
@@ -306,7 +385,7 @@ func TestSnapshotFind(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
 			s := newSnapshot(time.Now, ownWritesSettle)
-			g.Expect(s.refresh(t.Context(), FreshNow, (&slowRead{answer: func(int) ([]*Trail, error) { return c.read, nil }}).fetch)).To(Succeed())
+			g.Expect(refresh(t.Context(), s, 0, (&slowRead{answer: func(int) ([]*Trail, error) { return c.read, nil }}).fetch)).To(Succeed())
 			found := s.find(c.arn, c.name)
 			if c.prefix == "" {
 				g.Expect(found).To(BeNil())
@@ -359,7 +438,7 @@ func TestSnapshotRaces(t *testing.T) {
 				case 2:
 					s.distrust(arn)
 				}
-				if err := s.refresh(t.Context(), time.Millisecond, read.fetch); err != nil {
+				if err := refresh(t.Context(), s, time.Millisecond, read.fetch); err != nil {
 					t.Error(err)
 				}
 				s.find(arn, "audit")
@@ -368,18 +447,5 @@ func TestSnapshotRaces(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	g.Expect(s.refresh(t.Context(), FreshNow, read.fetch)).To(Succeed())
-}
-
-func TestFreshForLook(t *testing.T) {
-	t.Parallel()
-	var last time.Duration
-	for _, interval := range []time.Duration{time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 24 * time.Hour} {
-		fresh := FreshForLook(interval)
-		g := NewWithT(t)
-		g.Expect(fresh).To(BeNumerically("<", interval), "two looks are never answered by one read")
-		g.Expect(fresh).To(BeNumerically(">=", last))
-		g.Expect(fresh).To(And(BeNumerically(">=", freshForLookAtLeast), BeNumerically("<=", freshForLookAtMost)))
-		last = fresh
-	}
+	g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed())
 }

@@ -1,6 +1,8 @@
 package cloudtrail
 
 import (
+	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
@@ -13,8 +15,6 @@ type Trail struct {
 	Settings
 	// HasEventSelectors and HasInsightSelectors tell whether there are selectors to read; nil: AWS did not say.
 	HasEventSelectors, HasInsightSelectors *bool
-	// New says that this process created the trail and has not started its logging: there is no status to read yet.
-	New bool
 	// Tags are all tags of the trail; TagsErr tells why they are not known.
 	Tags    map[string]string
 	TagsErr error
@@ -22,6 +22,15 @@ type Trail struct {
 
 // AccountID is the account that owns the trail: for an organization trail the management account.
 func (t *Trail) AccountID() string { return ownerAccount(t.ARN) }
+
+// setTags changes a copy of the tags. Tags that are not known stay so.
+func (t *Trail) setTags(change func(map[string]string)) {
+	if t.Tags == nil {
+		return
+	}
+	t.Tags = maps.Clone(t.Tags)
+	change(t.Tags)
+}
 
 // Settings are what CreateTrail and UpdateTrail set, as AWS reports them.
 type Settings struct {
@@ -51,6 +60,35 @@ type Change struct {
 	IsMultiRegionTrail         *bool
 	EnableLogFileValidation    *bool
 	IsOrganizationTrail        *bool
+}
+
+// take sets those settings that the change is about to what AWS has answered.
+func (c *Change) take(answered Settings, settings *Settings) {
+	takeOne(c.S3BucketName, answered.S3BucketName, &settings.S3BucketName)
+	takeOne(c.S3KeyPrefix, answered.S3KeyPrefix, &settings.S3KeyPrefix)
+	takeOne(c.SNSTopicName, answered.SNSTopicARN, &settings.SNSTopicARN)
+	takeOne(c.KMSKeyID, answered.KMSKeyARN, &settings.KMSKeyARN)
+	takeOne(c.CloudWatchLogsLogGroupARN, answered.CloudWatchLogsLogGroupARN, &settings.CloudWatchLogsLogGroupARN)
+	takeOne(c.CloudWatchLogsRoleARN, answered.CloudWatchLogsRoleARN, &settings.CloudWatchLogsRoleARN)
+	takeOne(c.IncludeGlobalServiceEvents, answered.IncludeGlobalServiceEvents, &settings.IncludeGlobalServiceEvents)
+	takeOne(c.IsMultiRegionTrail, answered.IsMultiRegionTrail, &settings.IsMultiRegionTrail)
+	takeOne(c.EnableLogFileValidation, answered.EnableLogFileValidation, &settings.EnableLogFileValidation)
+	takeOne(c.IsOrganizationTrail, answered.IsOrganizationTrail, &settings.IsOrganizationTrail)
+}
+
+func takeOne[T any](changed *T, answered T, setting *T) {
+	if changed != nil {
+		*setting = answered
+	}
+}
+
+// asJSON returns a value as JSON, for comparison.
+func asJSON(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err.Error() // Our API types can always be marshaled.
+	}
+	return string(data)
 }
 
 // Selectors are a trail's event selectors: of one kind or the other, or none for CloudTrail's default.

@@ -15,7 +15,7 @@ import (
 func TestUserAgent(t *testing.T) {
 	t.Parallel()
 	server := newFakeSTS(t, (*httptest.Server).Start)
-	session, err := testFleet(server.URL).Session(WithActor(t.Context(), "security/opener"), testIdentity(nil), "")
+	session, err := testSessions(server.URL).Open(WithActor(t.Context(), "security/opener"), testIdentity(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,16 +28,16 @@ func TestUserAgent(t *testing.T) {
 	}{
 		"on behalf of an object": {
 			"security/audit", "StartLogging",
-			func(ctx context.Context) error { return region.StartLogging(ctx, &Trail{ARN: "arn"}) }, " trail-operator/v1.2.3 (security/audit)",
+			func(ctx context.Context) error { return region.StartLogging(ctx, &Trail{ARN: "arn"}, nil) }, " trail-operator/v1.2.3 (security/audit)",
 		},
 		"on nobody's behalf": {
 			"", "StopLogging",
-			func(ctx context.Context) error { return region.StopLogging(ctx, &Trail{ARN: "arn"}) }, " trail-operator/v1.2.3",
+			func(ctx context.Context) error { return region.StopLogging(ctx, &Trail{ARN: "arn"}, nil) }, " trail-operator/v1.2.3",
 		},
 		"for all": {
 			"security/audit", "DescribeTrails",
 			func(ctx context.Context) error {
-				_, err := region.Find(ctx, "arn", "", FreshNow)
+				_, err := region.Find(ctx, "arn", "")
 				return err
 			}, " trail-operator/v1.2.3",
 		},
@@ -49,8 +49,8 @@ func TestUserAgent(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
 			ctx := t.Context()
-			if c.actor != "" {
-				ctx = WithActor(ctx, c.actor)
+			if namespace, name, ok := strings.Cut(c.actor, "/"); ok {
+				ctx = begun(t, namespace, name, ForRequest)
 			}
 			g.Expect(c.call(ctx)).To(Succeed())
 			made := server.made(c.operation)
@@ -64,9 +64,9 @@ func TestUserAgent(t *testing.T) {
 		t.Parallel()
 		other := newFakeSTS(t, (*httptest.Server).Start)
 		g := NewWithT(t)
-		fleet, identity := testFleet(other.URL), testIdentity(func(identity *v1alpha1.AWSIdentity) { identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r" })
+		sessions, identity := testSessions(other.URL), testIdentity(func(identity *v1alpha1.AWSIdentity) { identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r" })
 		for range 2 {
-			_, err := fleet.Check(t.Context(), identity, "")
+			_, err := sessions.Check(t.Context(), identity, false)
 			g.Expect(err).NotTo(HaveOccurred())
 		}
 		g.Expect(other.made("GetCallerIdentity")).To(HaveEach(HaveField("UserAgent", HaveSuffix(" trail-operator/v1.2.3"))))

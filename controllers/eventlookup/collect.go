@@ -3,13 +3,13 @@ package eventlookup
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/text"
 )
 
 // What bounds the size of an object. etcd takes 1.5 MiB in one request.
@@ -22,8 +22,6 @@ const (
 	maxText = 1024
 	// maxResources bounds the resources of one event.
 	maxResources = 10
-	// maxNote bounds the note of a Kubernetes event, of which the API takes 1024 bytes.
-	maxNote = 1000
 )
 
 // answer is what a lookup found.
@@ -86,23 +84,23 @@ func queryOf(lookup *v1alpha1.EventLookup) cloudtrail.Query {
 
 func fromEvent(e cloudtrail.Event) v1alpha1.Event {
 	event := v1alpha1.Event{
-		EventID:         short(e.ID, maxName),
-		EventName:       short(e.Name, maxName),
+		EventID:         text.Cut(e.ID, maxName),
+		EventName:       text.Cut(e.Name, maxName),
 		EventTime:       timeOrNil(e.Time),
-		EventSource:     short(e.Source, maxName),
-		Username:        short(e.Username, maxName),
-		IdentityARN:     short(e.Caller(), maxName),
-		AccessKeyID:     short(e.AccessKeyID, maxName),
-		SourceIPAddress: short(e.SourceIPAddress, maxName),
-		UserAgent:       short(e.UserAgent, maxText),
+		EventSource:     text.Cut(e.Source, maxName),
+		Username:        text.Cut(e.Username, maxName),
+		IdentityARN:     text.Cut(e.Caller(), maxName),
+		AccessKeyID:     text.Cut(e.AccessKeyID, maxName),
+		SourceIPAddress: text.Cut(e.SourceIPAddress, maxName),
+		UserAgent:       text.Cut(e.UserAgent, maxText),
 		ReadOnly:        e.ReadOnly,
-		ErrorCode:       short(e.ErrorCode, maxName),
-		ErrorMessage:    short(e.ErrorMessage, maxText),
+		ErrorCode:       text.Cut(e.ErrorCode, maxName),
+		ErrorMessage:    text.Cut(e.ErrorMessage, maxText),
 	}
 	for _, resource := range e.Resources[:min(len(e.Resources), maxResources)] {
 		event.Resources = append(event.Resources, v1alpha1.EventResource{
-			ResourceType: short(resource.Type, maxName),
-			ResourceName: short(resource.Name, maxName),
+			ResourceType: text.Cut(resource.Type, maxName),
+			ResourceName: text.Cut(resource.Name, maxName),
 		})
 	}
 	return event
@@ -114,14 +112,6 @@ func timeOrNil(t time.Time) *metav1.Time {
 	}
 	shown := metav1.NewTime(t)
 	return &shown
-}
-
-// short cuts a text that is longer than limit bytes.
-func short(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…"
 }
 
 func sizeOf(event v1alpha1.Event) int {

@@ -1,7 +1,6 @@
 package eventlookup
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +11,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -25,6 +26,7 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/wake"
 )
 
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=eventlookups,verbs=list;watch;delete
@@ -33,8 +35,15 @@ import (
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 
 const (
-	// workers is how many lookups are run at once. One of 1000 events waits ten seconds for CloudTrail's rate limit.
+	// workers is how many lookups are worked on at once. None of them waits for AWS.
 	workers = 16
+	// runningAtOnce is how many lookups of a namespace with an identity are run at once. The others wait: each keeps what it has found
+	// so far in memory.
+	runningAtOnce = 4
+	// waitToRun is when a lookup that must wait for others comes back. After a minute the wait grows with its age, up to longestWait:
+	// there may be thousands of them.
+	waitToRun   = 2 * time.Second
+	longestWait = time.Minute
 	// firstRetry and lastRetry bound the wait after a passing fault, which doubles from try to try.
 	firstRetry = time.Second
 	lastRetry  = time.Minute
@@ -51,23 +60,27 @@ const (
 type Options struct {
 	Client   client.Client
 	Recorder events.EventRecorder
-	Fleet    *cloudtrail.Fleet
+	Sessions *cloudtrail.Sessions
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
 
 // Reconciler runs lookups.
-type Reconciler struct{ Options }
+type Reconciler struct {
+	Options
+	running running
+	queue   wake.Queue
+}
 
 // New returns a Reconciler. It refuses options that are not complete.
 func New(options Options) (*Reconciler, error) {
-	if options.Client == nil || options.Recorder == nil || options.Fleet == nil {
-		return nil, errors.New("eventlookup: Client, Recorder and Fleet are required")
+	if options.Client == nil || options.Recorder == nil || options.Sessions == nil {
+		return nil, errors.New("eventlookup: Client, Recorder and Sessions are required")
 	}
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Reconciler{Options: options}, nil
+	return &Reconciler{Options: options, running: running{calls: map[types.UID]*lookupCalls{}, count: map[string]int{}}}, nil
 }
 
 // SetupWithManager adds the controller to the manager.
@@ -76,11 +89,18 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		Named("eventlookup").
 		For(&v1alpha1.EventLookup{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.AWSIdentity{}, handler.EnqueueRequestsFromMapFunc(r.lookupsOfIdentity), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.EventLookup{}, handler.Funcs{DeleteFunc: r.deleted}).
+		WatchesRawSource(r.queue.Source()).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 		}).
 		Complete(reconcile.AsReconciler(manager.GetClient(), r))
+}
+
+// deleted forgets a lookup that is gone.
+func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	r.running.end(e.Object.GetUID(), r.Sessions)
 }
 
 // WithoutEvents is a cache's transform: it leaves out of a lookup what nobody reads from the cache, the events that it found and
@@ -108,10 +128,20 @@ func (r *Reconciler) lookupsOfIdentity(ctx context.Context, identity client.Obje
 	return requests
 }
 
-// Reconcile runs a lookup that is not finished, and deletes one whose time is over.
+// Reconcile runs a lookup that is not finished, and deletes one whose time is over. Unless it waits for AWS it comes back like any other:
+// it keeps its priority otherwise.
 func (r *Reconciler) Reconcile(ctx context.Context, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
+	result, err := r.reconcile(ctx, lookup)
+	if result.Priority == nil {
+		result.Priority = new(0)
+	}
+	return result, err
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
 	switch {
 	case !lookup.DeletionTimestamp.IsZero():
+		r.running.end(lookup.UID, r.Sessions) // A finalizer of somebody else may keep the object.
 		return reconcile.Result{}, nil
 	case lookup.Finished():
 		return r.expire(ctx, lookup)
@@ -120,46 +150,54 @@ func (r *Reconciler) Reconcile(ctx context.Context, lookup *v1alpha1.EventLookup
 	}
 }
 
-// run asks AWS and writes the answer into the status. A lookup that is interrupted is run again from its beginning: it asks for
-// the same time, and so is answered the same.
+// run asks AWS and writes the answer into the status. When a page is not answered yet it ends, and is run again when it is: see
+// cloudtrail.Calls. A lookup that is interrupted by the end of the process is run again from its beginning: it asks for the same time,
+// and so is answered the same.
 func (r *Reconciler) run(ctx context.Context, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
-	// A Trail may have the same name; the two do not share their turns under the rate limit.
-	ctx = cloudtrail.WithActor(ctx, "EventLookup "+client.ObjectKeyFromObject(lookup).String())
-	region, callerARN, err := r.open(ctx, lookup)
+	if err := validate(lookup); err != nil {
+		return r.refused(ctx, lookup, cloudtrail.Caller{}, err)
+	}
+	calls, isNew := r.running.begin(lookup, r.queue.Wake)
+	if calls == nil {
+		return reconcile.Result{RequeueAfter: untilNextTurn(r.Now().Sub(lookup.CreationTimestamp.Time))}, nil
+	}
+	if isNew {
+		if gone, err := r.isGone(ctx, lookup); gone || err != nil {
+			r.running.end(lookup.UID, r.Sessions)
+			return reconcile.Result{}, err
+		}
+	}
+	ctx, err := calls.Begin(ctx, lookup.Generation, cloudtrail.ForChange, longestRun, r.Now())
 	if err != nil {
-		return r.refused(ctx, lookup, callerARN, err)
+		return wake.Wait(cloudtrail.PendingOf(err).After)
+	}
+
+	caller, region, err := awsidentity.Enter(ctx, r.Client, r.Sessions, awsidentity.User{
+		Namespace: lookup.Namespace, Identity: lookup.IdentityName(), Region: lookup.Spec.Region,
+	})
+	if err != nil {
+		return r.refused(ctx, lookup, caller, err)
 	}
 	if err := r.begin(ctx, region, lookup); err != nil {
 		return again(err)
 	}
 	found, err := collect(ctx, region, lookup)
 	if err != nil {
-		return r.refused(ctx, lookup, callerARN, err)
+		return r.refused(ctx, lookup, caller, err)
 	}
 	before := lookup.DeepCopy()
 	setComplete(lookup, found, r.Now())
 	return r.finish(ctx, before, lookup)
 }
 
-// open returns CloudTrail in the lookup's region as the lookup's identity, and who that is. It returns an
-// *awsidentity.Refusal when the namespace may not ask; AWS is not called then.
-func (r *Reconciler) open(ctx context.Context, lookup *v1alpha1.EventLookup) (region *cloudtrail.Region, callerARN string, err error) {
-	identity, err := awsidentity.Access(ctx, r.Client, lookup.IdentityName(), lookup.Namespace)
-	if err != nil {
-		return nil, "", err
+// isGone tells whether a lookup is gone. Of one that goes after it was begun we are told.
+func (r *Reconciler) isGone(ctx context.Context, lookup *v1alpha1.EventLookup) (bool, error) {
+	found := &v1alpha1.EventLookup{}
+	err := r.Client.Get(ctx, client.ObjectKeyFromObject(lookup), found)
+	if apierrors.IsNotFound(err) {
+		return true, nil
 	}
-	name := cmp.Or(lookup.Spec.Region, r.Fleet.DefaultRegion())
-	if name == "" {
-		return nil, "", &awsidentity.Refusal{
-			Reason:  v1alpha1.ReasonRegionUnknown,
-			Message: "no region: create the EventLookup anew with spec.region, or start the operator with --aws-region or AWS_REGION",
-		}
-	}
-	session, err := r.Fleet.Session(ctx, identity, name)
-	if err != nil {
-		return nil, cmp.Or(identity.Spec.RoleARN, "the operator's own credentials"), err
-	}
-	return session.Region(name), session.ARN, nil
+	return err == nil && found.UID != lookup.UID, err
 }
 
 // begin writes down what is asked, where and of when before it is asked: "now" is the same moment for every try.
@@ -173,10 +211,18 @@ func (r *Reconciler) begin(ctx context.Context, region *cloudtrail.Region, looku
 
 // refused says what to do after an error: a passing fault is tried again soon and shown when it lasts, what something else can end is
 // shown and tried again slowly, and a question that AWS rejects has failed.
-func (r *Reconciler) refused(ctx context.Context, lookup *v1alpha1.EventLookup, callerARN string, err error) (reconcile.Result, error) {
+func (r *Reconciler) refused(ctx context.Context, lookup *v1alpha1.EventLookup, caller cloudtrail.Caller, err error) (reconcile.Result, error) {
+	if pending := cloudtrail.PendingOf(err); pending != nil {
+		return wake.Wait(pending.After)
+	}
+	if cloudtrail.Is(err, cloudtrail.Transient) {
+		r.running.retry(lookup.UID, err)
+	} else {
+		r.running.end(lookup.UID, r.Sessions)
+	}
 	before := lookup.DeepCopy()
 	age := r.Now().Sub(lookup.CreationTimestamp.Time)
-	reason, message := explain(lookup, callerARN, err)
+	reason, message := explain(lookup, caller.ARN, err)
 	switch {
 	case reason == "":
 		return again(err)
@@ -196,6 +242,11 @@ func (r *Reconciler) refused(ctx context.Context, lookup *v1alpha1.EventLookup, 
 	return reconcile.Result{RequeueAfter: retryAfter(age)}, nil
 }
 
+// untilNextTurn is the wait of a lookup of that age until it sees again whether others have ended.
+func untilNextTurn(age time.Duration) time.Duration {
+	return min(max(age/30, waitToRun), longestWait)
+}
+
 // retryAfter is the wait before the next try of a lookup of that age that something else than a fault keeps from running.
 func retryAfter(age time.Duration) time.Duration {
 	if age < quickRetries {
@@ -206,16 +257,25 @@ func retryAfter(age time.Duration) time.Duration {
 
 // finish writes the last status of a lookup, and tells it.
 func (r *Reconciler) finish(ctx context.Context, before, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
-	if err := r.writeStatus(ctx, before, lookup); err != nil {
+	err := r.writeStatus(ctx, before, lookup)
+	if lookup.DecodeError != "" && apierrors.IsInvalid(err) {
+		// What the schema does not let in any more can keep the API server from taking a status. Another try would be
+		// refused, too, so there is the event alone.
+		ctrl.LoggerFrom(ctx).Error(err, "the API server does not take the status")
+		err = nil
+	}
+	if err != nil {
 		return again(err)
 	}
+	r.running.end(lookup.UID, r.Sessions)
+
 	complete := meta.FindStatusCondition(lookup.Status.Conditions, v1alpha1.ConditionComplete)
 	kind := corev1.EventTypeNormal
 	if complete.Status != metav1.ConditionTrue {
 		kind = corev1.EventTypeWarning
 	}
 	ctrl.LoggerFrom(ctx).Info("lookup is finished", "complete", complete.Status, "reason", complete.Reason, "events", len(lookup.Status.Events))
-	r.Recorder.Eventf(lookup, nil, kind, complete.Reason, "LookUp", "%s", short(complete.Message, maxNote))
+	r.Recorder.Eventf(lookup, nil, kind, complete.Reason, "LookUp", "%s", complete.Message)
 	return r.expire(ctx, lookup)
 }
 

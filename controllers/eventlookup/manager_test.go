@@ -29,25 +29,31 @@ import (
 // soon is how long anything may take that a watch brings about.
 const soon = 20 * time.Second
 
-// start runs the controller as the operator does, in the world's namespace. From then on time passes by itself.
-func (w *world) start(ctx context.Context) {
+// start runs the controller as the operator does, in the world's namespace and these. From then on time passes by itself.
+func (w *world) start(ctx context.Context, namespaces ...string) {
 	GinkgoHelper()
+	w.maxWait = 0
+	w.restart(w.limits)
 	since := time.Now()
 	w.elapsed = func() time.Duration { return time.Since(since) }
-	skip, consistent := true, true
+	watched := map[string]cache.Config{w.namespace: {}}
+	for _, namespace := range namespaces {
+		watched[namespace] = cache.Config{}
+	}
+	skip, consistent := true, len(watched) < 2
 	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:     scheme,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: ctrlconfig.Controller{SkipNameValidation: &skip},
 		Cache: cache.Options{
-			DefaultNamespaces: map[string]cache.Config{w.namespace: {}},
+			DefaultNamespaces: watched,
 			ByObject:          map[client.Object]cache.ByObject{&v1alpha1.EventLookup{}: {Transform: eventlookup.WithoutEvents}},
 		},
 		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}},
 	})
 	Expect(err).NotTo(HaveOccurred())
 	reconciler, err := eventlookup.New(eventlookup.Options{
-		Client: manager.GetClient(), Recorder: manager.GetEventRecorder("trail-operator"), Fleet: w.fleet, Now: w.clock,
+		Client: manager.GetClient(), Recorder: manager.GetEventRecorder("trail-operator"), Sessions: w.sessions, Now: w.clock,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(reconciler.SetupWithManager(manager)).To(Succeed())
@@ -104,6 +110,62 @@ var _ = Describe("The running controller", func() {
 		}
 		Expect(w.aws.Throttled()).To(BeZero())
 		Expect(w.aws.CallCounts()["LookupEvents"]).To(Equal(len(lookups) * 3))
+	})
+
+	It("answers one tenant however much another one asks", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.do(w.user("alice"), "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "trail-logs"})
+		for range 120 {
+			w.do(w.user("alice"), "StartLogging", map[string]any{"Name": "audit"})
+		}
+		w.restart(cloudtrail.RateLimitOn)
+		modest := w.newNamespace(ctx)
+		w.start(context.WithoutCancel(ctx), modest)
+		var greedy []*v1alpha1.EventLookup
+		for range 50 {
+			greedy = append(greedy, w.ask(ctx, v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000)}))
+		}
+		finished := func() int {
+			n := 0
+			for _, lookup := range greedy {
+				if w.get(ctx, lookup).Finished() {
+					n++
+				}
+			}
+			return n
+		}
+		Eventually(func() int { return w.aws.CallCounts()["LookupEvents"] }).WithContext(ctx).WithTimeout(soon).Should(BeNumerically(">=", 4), "the first ones are run")
+
+		lookup := w.askIn(ctx, modest, v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000)})
+		Eventually(func() bool { return w.get(ctx, lookup).Finished() }).WithContext(ctx).WithTimeout(10*time.Second).
+			Should(BeTrue(), "it has every other call of two a second, and needs three")
+		Expect(w.get(ctx, lookup).Status.Events).To(HaveLen(121))
+		Expect(finished()).To(BeNumerically("<", 20), "the others go on, a few at a time")
+		Expect(w.aws.Throttled()).To(BeZero())
+	})
+
+	It("answers in one region while another one is silent", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{})
+		w.do(w.user("alice"), "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "trail-logs"})
+		w.aws.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Region: silentRegion, Latency: time.Hour})
+		var tenants []string
+		for range 12 {
+			tenants = append(tenants, w.newNamespace(ctx))
+		}
+		w.restart(cloudtrail.RateLimitOn)
+		w.start(context.WithoutCancel(ctx), tenants...)
+		for _, tenant := range tenants {
+			for range 4 {
+				w.askIn(ctx, tenant, v1alpha1.EventLookupSpec{Region: silentRegion})
+			}
+		}
+		Eventually(w.silent.Load).WithContext(ctx).WithTimeout(soon).Should(BeEquivalentTo(2), "the silent region is asked as much as it takes in a second")
+		for range 3 {
+			lookup := w.ask(ctx, v1alpha1.EventLookupSpec{})
+			Eventually(func() bool { return w.get(ctx, lookup).Finished() }).WithContext(ctx).WithTimeout(5*time.Second).
+				Should(BeTrue(), "its workers do not wait for the other region")
+			expectComplete(w.get(ctx, lookup))
+		}
 	})
 
 	It("goes on when the identity comes, and deletes what is over", func(ctx context.Context) {

@@ -85,26 +85,52 @@ func summary(found answer) string {
 	return text
 }
 
+// invalid is an error of a question that cannot be asked.
+type invalid struct{ reason, message string }
+
+// Error returns the message.
+func (i *invalid) Error() string { return i.message }
+
+// validate returns an *invalid for a question that the API server refuses by now, but has stored before it did.
+func validate(lookup *v1alpha1.EventLookup) error {
+	if lookup.DecodeError != "" {
+		return &invalid{v1alpha1.ReasonInvalidSpec, lookup.DecodeError}
+	}
+	if _, _, err := lookup.Spec.Range(time.Time{}); err != nil {
+		return &invalid{v1alpha1.ReasonInvalidTime, err.Error()}
+	}
+	return nil
+}
+
+// createAnother ends the message of a question that has failed.
+const createAnother = " — create another EventLookup"
+
 // explain returns a reason and a message for an error, "" for one of the Kubernetes API.
 func explain(lookup *v1alpha1.EventLookup, callerARN string, err error) (reason, message string) {
+	var unasked *invalid
 	var refusal *awsidentity.Refusal
 	var awsError *cloudtrail.Error
 	switch {
+	case errors.As(err, &unasked):
+		return unasked.reason, unasked.message + createAnother
 	case errors.As(err, &refusal):
 		return refusal.Reason, refusal.Message
 	case errors.As(err, &awsError) && awsError.Class == cloudtrail.Permission:
-		return awsError.Code, awsError.Error() + " — " + cloudtrail.PermissionRemedy(awsError, lookup.IdentityName(), callerARN)
+		remedy := cloudtrail.PermissionRemedy(awsError, lookup.IdentityName(), callerARN)
+		return awsError.Reason(), awsError.Error() + " — " + remedy
 	case errors.As(err, &awsError) && rejected(err):
-		return awsError.Code, awsError.Error() + " — create another EventLookup"
+		return awsError.Reason(), awsError.Error() + createAnother
 	case errors.As(err, &awsError):
-		return awsError.Code, awsError.Error()
+		return awsError.Reason(), awsError.Error()
 	default:
 		return "", ""
 	}
 }
 
-// rejected tells whether AWS found fault with the question itself.
+// rejected tells whether the fault is in the question itself, as AWS finds or the operator before it asks.
 func rejected(err error) bool {
+	var unasked *invalid
 	var awsError *cloudtrail.Error
-	return errors.As(err, &awsError) && awsError.Class == cloudtrail.FixSpec && awsError.Operation == "LookupEvents"
+	return errors.As(err, &unasked) ||
+		errors.As(err, &awsError) && awsError.Class == cloudtrail.FixSpec && awsError.Operation == "LookupEvents"
 }

@@ -3,8 +3,11 @@ package eventlookup_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -36,6 +40,10 @@ import (
 const (
 	account = "111122223333"
 	region  = "us-east-1"
+	// silentRegion is one that does not answer where a test says so.
+	silentRegion = "eu-west-1"
+	// patient is how long a reconcile waits for an answer of AWS where a test makes one at a time.
+	patient = time.Minute
 )
 
 var (
@@ -52,6 +60,7 @@ func TestEventLookup(t *testing.T) {
 var _ = BeforeSuite(func() {
 	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter)))
 	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
+	Expect(apiextensionsv1.AddToScheme(scheme)).To(Succeed())
 	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
 	testEnvironment = &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
@@ -79,18 +88,29 @@ type world struct {
 	// now is the clock of the controller and of AWS.
 	now time.Time
 	// elapsed is how long time has passed by itself; nil: it does not.
-	elapsed    func() time.Duration
-	fleet      *cloudtrail.Fleet
+	elapsed func() time.Duration
+	// silent counts the calls to the silent region.
+	silent atomic.Int32
+	limits cloudtrail.RateLimitMode
+	// maxWait is how long a reconcile waits for an answer of AWS; 0: as long as in the operator.
+	maxWait    time.Duration
+	sessions   *cloudtrail.Sessions
 	reconciler *eventlookup.Reconciler
 }
 
 func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	GinkgoHelper()
-	w := &world{now: time.Now().Truncate(time.Second), events: events.NewFakeRecorder(1000)}
+	w := &world{now: time.Now().Truncate(time.Second), events: events.NewFakeRecorder(1000), maxWait: patient}
 	options.OpenResources, options.NoTrailLimit, options.Now = true, true, w.clock
 	w.aws = cloudtrailtest.New(options)
-	server := httptest.NewServer(w.aws)
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Authorization"), "/"+silentRegion+"/") {
+			w.silent.Add(1)
+		}
+		w.aws.ServeHTTP(rw, r)
+	}))
 	DeferCleanup(server.Close)
+	DeferCleanup(server.CloseClientConnections) // Some calls are never answered.
 	httpClient := cloudtrailtest.NewHTTPClient()
 	DeferCleanup(httpClient.CloseIdleConnections)
 	w.config = aws.Config{
@@ -103,14 +123,20 @@ func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	var err error
 	w.client, err = client.New(restConfig, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
-	Expect(w.client.Create(ctx, namespace)).To(Succeed())
-	w.namespace = namespace.Name
+	w.namespace = w.newNamespace(ctx)
 	identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
 	identity.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}
 	Expect(w.client.Create(ctx, identity)).To(Succeed())
 	w.restart(cloudtrail.RateLimitOff)
 	return w
+}
+
+// newNamespace creates a namespace and returns its name.
+func (w *world) newNamespace(ctx context.Context) string {
+	GinkgoHelper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	Expect(w.client.Create(ctx, namespace)).To(Succeed())
+	return namespace.Name
 }
 
 // clock tells the controller and AWS the time.
@@ -124,19 +150,28 @@ func (w *world) clock() time.Time {
 // restart starts the controller anew: what it had in memory is lost.
 func (w *world) restart(limits cloudtrail.RateLimitMode) {
 	GinkgoHelper()
-	w.fleet = cloudtrail.NewFleet(cloudtrail.Options{Config: w.config, ClusterID: "test", Version: "test", RateLimits: limits, Now: w.clock})
+	w.limits = limits
+	w.sessions = cloudtrail.NewSessions(cloudtrail.Options{
+		Config: w.config, ClusterID: "test", Version: "test", RateLimits: limits, Now: w.clock, MaxWait: w.maxWait,
+	})
 	var err error
-	w.reconciler, err = eventlookup.New(eventlookup.Options{Client: w.client, Recorder: w.events, Fleet: w.fleet, Now: w.clock})
+	w.reconciler, err = eventlookup.New(eventlookup.Options{Client: w.client, Recorder: w.events, Sessions: w.sessions, Now: w.clock})
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// ask creates a lookup.
+// ask creates a lookup in the world's namespace.
 func (w *world) ask(ctx context.Context, spec v1alpha1.EventLookupSpec) *v1alpha1.EventLookup {
+	GinkgoHelper()
+	return w.askIn(ctx, w.namespace, spec)
+}
+
+// askIn creates a lookup in a namespace.
+func (w *world) askIn(ctx context.Context, namespace string, spec v1alpha1.EventLookupSpec) *v1alpha1.EventLookup {
 	GinkgoHelper()
 	if spec.IdentityRef == nil {
 		spec.IdentityRef = &v1alpha1.IdentityReference{Name: w.namespace}
 	}
-	lookup := &v1alpha1.EventLookup{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, GenerateName: "lookup-"}, Spec: spec}
+	lookup := &v1alpha1.EventLookup{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "lookup-"}, Spec: spec}
 	Expect(w.client.Create(ctx, lookup)).To(Succeed())
 	expectKstatus(lookup, status.InProgressStatus)
 	return lookup

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -9,7 +10,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
@@ -25,32 +29,37 @@ type Options struct {
 	Namespace string
 	// Roles are the roles to assume, one for each account; none: the caller's own account.
 	Roles []string
+	// Observe gives the Trails managementPolicy Observe.
+	Observe bool
 	// Version of the operator, for the user agent.
 	Version string
 }
 
-// Flags returns the options that the arguments of `trail-operator export` ask for.
-func Flags(arguments []string, output io.Writer) (Options, error) {
-	var o Options
-	set := flag.NewFlagSet("trail-operator export", flag.ContinueOnError)
-	set.SetOutput(output)
-	set.StringVar(&o.Region, "region", "", "Export the trails that have their home in this region; empty: the AWS SDK's, such as AWS_REGION.")
+// BindFlags declares the flags of `trail-operator export`.
+func (o *Options) BindFlags(set *flag.FlagSet) {
+	set.StringVar(&o.Region, "region", "",
+		"Export the trails that have their home in this region; empty: the AWS SDK's, such as AWS_REGION.")
 	set.BoolVar(&o.AllRegions, "all-regions", false, "Export the trails of all regions.")
-	set.StringVar(&o.Namespace, "namespace", "default", "Namespace of the manifests.")
-	set.Func("identity-role", "Role to assume for another account, as an AWSIdentity of the export; may be given more than once.", func(role string) error {
-		o.Roles = append(o.Roles, role)
-		return nil
-	})
-	if err := set.Parse(arguments); err != nil {
-		return o, err
-	}
-	if set.NArg() > 0 {
-		return o, fmt.Errorf("export takes no argument %q", set.Arg(0))
-	}
+	set.StringVar(&o.Namespace, "namespace", metav1.NamespaceDefault, "Namespace of the manifests.")
+	set.Func("identity-role",
+		"Role to assume for another account, as an AWSIdentity of the export; may be given more than once.",
+		func(role string) error {
+			o.Roles = append(o.Roles, role)
+			return nil
+		})
+	set.BoolVar(&o.Observe, "observe", false,
+		"Write managementPolicy: Observe, with which the operator reports on the trails and changes nothing.")
+}
+
+// Validate returns an error for options that make no sense.
+func (o *Options) Validate() error {
 	if o.AllRegions && o.Region != "" {
-		return o, errors.New("give --region or --all-regions, not both")
+		return errors.New("give --region or --all-regions, not both")
 	}
-	return o, nil
+	if problems := validation.IsDNS1123Label(o.Namespace); len(problems) > 0 {
+		return fmt.Errorf("--namespace %q is not the name of a namespace: %s", o.Namespace, strings.Join(problems, "; "))
+	}
+	return nil
 }
 
 // Run prints manifests for the trails that exist, as YAML. The same trails give the same text.
@@ -59,13 +68,13 @@ func Run(ctx context.Context, o Options, output io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Region == "" {
-		return errors.New("no region: give --region, or set AWS_REGION")
+	if cfg.Region == "" && !o.AllRegions {
+		return errors.New("no region: give --region or --all-regions, or set AWS_REGION")
 	}
-	fleet := cloudtrail.NewFleet(cloudtrail.Options{Config: cfg, ClusterID: "export", Version: o.Version})
+	sessions := cloudtrail.NewSessions(cloudtrail.Options{Config: cfg, ClusterID: "export", Version: o.Version})
 	taken := names{}
 	for _, role := range orSelf(o.Roles) {
-		if err := exportAccount(ctx, fleet, o, role, taken, output); err != nil {
+		if err := exportAccount(ctx, sessions, o, role, taken, output); err != nil {
 			return err
 		}
 	}
@@ -80,23 +89,20 @@ func orSelf(roles []string) []string {
 	return roles
 }
 
-func exportAccount(ctx context.Context, fleet *cloudtrail.Fleet, o Options, role string, taken names, output io.Writer) error {
+func exportAccount(
+	ctx context.Context, sessions *cloudtrail.Sessions, o Options, role string, taken names, output io.Writer,
+) error {
 	identity := &v1alpha1.AWSIdentity{Spec: v1alpha1.AWSIdentitySpec{RoleARN: role}}
 	identity.UID, identity.Name = types.UID("export/"+role), v1alpha1.DefaultIdentityName
-	session, err := fleet.Session(ctx, identity, fleet.DefaultRegion())
+	session, regions, err := open(ctx, sessions, o, identity)
 	if err != nil {
 		return err
 	}
+
 	var manifests []manifest
 	if role != "" {
 		identity.Name = "account-" + session.AccountID
 		manifests = append(manifests, identityManifest(identity.Name, role))
-	}
-	regions := []string{fleet.DefaultRegion()}
-	if o.AllRegions {
-		if regions, err = session.Region(fleet.DefaultRegion()).HomeRegions(ctx); err != nil {
-			return err
-		}
 	}
 	for _, region := range regions {
 		trails, err := exportRegion(ctx, session.Region(region))
@@ -104,10 +110,62 @@ func exportAccount(ctx context.Context, fleet *cloudtrail.Fleet, o Options, role
 			return err
 		}
 		for _, f := range trails {
-			manifests = append(manifests, trailManifest(f, taken.of(f.Trail), o.Namespace, identity.Name))
+			manifests = append(manifests, trailManifest(f, taken.of(f.Trail), identity.Name, o))
 		}
 	}
 	return printAll(manifests, session.AccountID, regions, output)
+}
+
+// open opens the session of an identity and returns it with the regions to export.
+func open(
+	ctx context.Context, sessions *cloudtrail.Sessions, o Options, identity *v1alpha1.AWSIdentity,
+) (*cloudtrail.Session, []string, error) {
+	start := cmp.Or(sessions.DefaultRegion(), firstRegion(identity.Spec.RoleARN))
+	session, err := sessions.Open(ctx, identity)
+	if err != nil {
+		return nil, nil, askedIn(start, sessions, err)
+	}
+	if !o.AllRegions {
+		return session, []string{start}, nil
+	}
+	regions, err := session.Region(start).HomeRegions(ctx)
+	if err != nil {
+		return nil, nil, askedIn(start, sessions, err)
+	}
+	return session, regions, nil
+}
+
+// askedIn adds to an error which region was asked, where nobody chose it: the credentials may be of another partition,
+// or must not be used there.
+func askedIn(region string, sessions *cloudtrail.Sessions, err error) error {
+	if sessions.DefaultRegion() != "" {
+		return err
+	}
+	return fmt.Errorf("asked %s, as the AWS configuration names no region (set AWS_REGION to ask another one): %w",
+		region, err)
+}
+
+// firstRegion returns the region of a role's partition that every account has, which is where to ask for the others.
+// Without a role it is us-east-1.
+func firstRegion(roleARN string) string {
+	parsed, err := arn.Parse(roleARN)
+	if err != nil {
+		return firstRegions["aws"]
+	}
+	return cmp.Or(firstRegions[parsed.Partition], firstRegions["aws"])
+}
+
+// firstRegions are, for each partition, the region that is always on.
+// https://docs.aws.amazon.com/general/latest/gr/rande-manage.html
+var firstRegions = map[string]string{
+	"aws":        "us-east-1",
+	"aws-cn":     "cn-north-1",
+	"aws-eusc":   "eusc-de-east-1",
+	"aws-iso":    "us-iso-east-1",
+	"aws-iso-b":  "us-isob-east-1",
+	"aws-iso-e":  "eu-isoe-west-1",
+	"aws-iso-f":  "us-isof-south-1",
+	"aws-us-gov": "us-gov-west-1",
 }
 
 // exportRegion reads the trails of the account that have their home in the region.
@@ -143,7 +201,11 @@ func exportRegion(ctx context.Context, region *cloudtrail.Region) ([]found, erro
 }
 
 func printAll(manifests []manifest, accountID string, regions []string, output io.Writer) error {
-	if _, err := fmt.Fprintf(output, "# Trails of account %s in %s.\n", accountID, strings.Join(regions, ", ")); err != nil {
+	header := fmt.Sprintf("Trails of account %s in %s.", accountID, strings.Join(regions, ", "))
+	if len(regions) == 0 {
+		header = fmt.Sprintf("Account %s has no trails.", accountID)
+	}
+	if _, err := io.WriteString(output, comment(header)); err != nil {
 		return err
 	}
 	for _, m := range manifests {

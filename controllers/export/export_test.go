@@ -3,6 +3,7 @@ package export_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -53,7 +55,10 @@ func TestExport(t *testing.T) {
 }
 
 var _ = BeforeSuite(func() {
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("..", "..", "config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	environment := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
 	config, err := environment.Start()
 	DeferCleanup(func() { Expect(environment.Stop()).To(Succeed()) })
 	Expect(err).NotTo(HaveOccurred())
@@ -78,17 +83,20 @@ type brownfield struct {
 
 func newBrownfield(ctx context.Context) *brownfield {
 	GinkgoHelper()
-	b := &brownfield{Server: cloudtrailtest.New(cloudtrailtest.Options{OpenResources: true, NoTrailLimit: true, NoRateLimit: true})}
+	options := cloudtrailtest.Options{OpenResources: true, NoTrailLimit: true, NoRateLimit: true}
+	b := &brownfield{Server: cloudtrailtest.New(options)}
 	server := httptest.NewServer(b)
 	DeferCleanup(server.Close)
 	b.endpoint = server.URL
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL": b.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": region,
+		"AWS_ENDPOINT_URL": b.endpoint, "AWS_REGION": region,
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 	} {
 		GinkgoT().Setenv(name, value)
 	}
-	b.SetOrganization(cloudtrailtest.Organization{ManagementAccount: account, ID: "o-1234567890", Members: []string{other}})
+	organization := cloudtrailtest.Organization{ManagementAccount: account, ID: "o-1234567890", Members: []string{other}}
+	b.SetOrganization(organization)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "brownfield-"}}
 	Expect(apiserver.Create(ctx, namespace)).To(Succeed())
 	b.namespace = namespace.Name
@@ -148,7 +156,10 @@ var dataSelectors = list{
 	}},
 	object{"Name": "objects: \"quoted\", #not a comment", "FieldSelectors": list{
 		equals("eventCategory", "Data"), equals("resources.type", "AWS::S3::Object"), equals("readOnly", "false"),
-		object{"Field": "resources.ARN", "StartsWith": list{"arn:aws:s3:::one-bucket/", "arn:aws:s3:::other-bucket/"}, "NotEndsWith": list{".tmp"}},
+		object{
+			"Field":      "resources.ARN",
+			"StartsWith": list{"arn:aws:s3:::one-bucket/", "arn:aws:s3:::other-bucket/"}, "NotEndsWith": list{".tmp"},
+		},
 		object{"Field": "eventName", "NotStartsWith": list{"List"}, "EndsWith": list{"Object"}},
 	}},
 	object{"FieldSelectors": list{equals("eventCategory", "NetworkActivity"), equals("eventSource", "ec2.amazonaws.com")}},
@@ -160,29 +171,51 @@ var handMades = map[string]handMade{
 	"never-started": {nil, nil},
 	"stopped":       {nil, []handCall{started, {"StopLogging", object{}}}},
 	"every-field": {object{
-		"S3KeyPrefix": "audit/2026", "SnsTopicName": "trail-topic", "KmsKeyId": "alias/trail", "EnableLogFileValidation": true, "IsMultiRegionTrail": true,
-		"CloudWatchLogsLogGroupArn": "arn:aws:logs:us-east-1:111122223333:log-group:trail:*", "CloudWatchLogsRoleArn": "arn:aws:iam::111122223333:role/service-role/trail-logs",
-		"TagsList": tags("Cost Center", "4711", "a:b/c=d+e-f@g.h_i", "null", "größe", "", "yes", "0123"),
+		"S3KeyPrefix": "audit/2026", "SnsTopicName": "trail-topic", "KmsKeyId": "alias/trail",
+		"EnableLogFileValidation": true, "IsMultiRegionTrail": true,
+		"CloudWatchLogsLogGroupArn": "arn:aws:logs:us-east-1:111122223333:log-group:trail:*",
+		"CloudWatchLogsRoleArn":     "arn:aws:iam::111122223333:role/service-role/trail-logs",
+		"TagsList":                  tags("Cost Center", "4711", "a:b/c=d+e-f@g.h_i", "null", "größe", "", "yes", "0123"),
 	}, []handCall{started}},
-	"no-global-events": {object{"IncludeGlobalServiceEvents": false, "SnsTopicName": "arn:aws:sns:us-east-1:444455556666:central"}, []handCall{started}},
+	"no-global-events": {object{
+		"IncludeGlobalServiceEvents": false, "SnsTopicName": "arn:aws:sns:us-east-1:444455556666:central",
+	}, []handCall{started}},
 	"basic.selectors": {nil, []handCall{
 		started,
 		{"PutEventSelectors", object{"EventSelectors": list{
-			object{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": true, "ExcludeManagementEventSources": list{"kms.amazonaws.com"}},
+			object{
+				"ReadWriteType": "WriteOnly", "IncludeManagementEvents": true,
+				"ExcludeManagementEventSources": list{"kms.amazonaws.com"},
+			},
 			object{"ReadWriteType": "All", "IncludeManagementEvents": false, "DataResources": list{
-				object{"Type": "AWS::S3::Object", "Values": list{"arn:aws:s3:::one-bucket/"}}, object{"Type": "AWS::Lambda::Function", "Values": list{"arn:aws:lambda"}},
+				object{"Type": "AWS::S3::Object", "Values": list{"arn:aws:s3:::one-bucket/"}},
+				object{"Type": "AWS::Lambda::Function", "Values": list{"arn:aws:lambda"}},
 			}},
 		}}},
-		{"PutInsightSelectors", object{"InsightSelectors": list{object{"InsightType": "ApiCallRateInsight"}, object{"InsightType": "ApiErrorRateInsight", "EventCategories": list{"Management"}}}}},
+		{"PutInsightSelectors", object{"InsightSelectors": list{
+			object{"InsightType": "ApiCallRateInsight"},
+			object{"InsightType": "ApiErrorRateInsight", "EventCategories": list{"Management"}},
+		}}},
 	}},
-	"the-default-selector": {nil, []handCall{started, {"PutEventSelectors", object{"EventSelectors": list{object{"ReadWriteType": "All", "IncludeManagementEvents": true}}}}}},
+	"the-default-selector": {nil, []handCall{
+		started,
+		{"PutEventSelectors", object{"EventSelectors": list{
+			object{"ReadWriteType": "All", "IncludeManagementEvents": true},
+		}}},
+	}},
 	"advanced_selectors": {nil, []handCall{
-		started, {"PutEventSelectors", object{"AdvancedEventSelectors": dataSelectors}},
-		{"PutInsightSelectors", object{"InsightSelectors": list{object{"InsightType": "ApiErrorRateInsight", "EventCategories": list{"Data", "Management"}}}}},
-		{"PutEventConfiguration", object{"AggregationConfigurations": list{object{"EventCategory": "Data", "Templates": list{"USER_ACTIONS", "API_ACTIVITY"}}}}},
+		started,
+		{"PutEventSelectors", object{"AdvancedEventSelectors": dataSelectors}},
+		{"PutInsightSelectors", object{"InsightSelectors": list{
+			object{"InsightType": "ApiErrorRateInsight", "EventCategories": list{"Data", "Management"}},
+		}}},
+		{"PutEventConfiguration", object{"AggregationConfigurations": list{
+			object{"EventCategory": "Data", "Templates": list{"USER_ACTIONS", "API_ACTIVITY"}},
+		}}},
 	}},
-	"organization":                         {object{"IsOrganizationTrail": true, "IsMultiRegionTrail": true}, []handCall{started}},
-	"Mixed_Case.Trail":                     {object{"TagsList": tags("trail-operator.dev/note", "not ours")}, []handCall{started}},
+	"organization":     {object{"IsOrganizationTrail": true, "IsMultiRegionTrail": true}, []handCall{started}},
+	"Mixed_Case.Trail": {object{"TagsList": tags("trail-operator.dev/note", "not ours")}, []handCall{started}},
+
 	"mixed-case.trail":                     {nil, []handCall{started}},
 	"mixed-case-trail":                     {nil, []handCall{started}},
 	"Mixed-Case_Trail":                     {nil, []handCall{started}},
@@ -205,11 +238,23 @@ func (b *brownfield) fill() {
 // run exports.
 func (b *brownfield) run(ctx context.Context, arguments ...string) string {
 	GinkgoHelper()
-	options, err := export.Flags(append([]string{"--namespace", b.namespace}, arguments...), io.Discard)
+	options, err := parse(append([]string{"--namespace", b.namespace}, arguments...)...)
 	Expect(err).NotTo(HaveOccurred())
 	var output bytes.Buffer
 	Expect(export.Run(ctx, options, &output)).To(Succeed())
 	return output.String()
+}
+
+// parse returns the options of a command line.
+func parse(arguments ...string) (export.Options, error) {
+	var options export.Options
+	set := flag.NewFlagSet("export", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	options.BindFlags(set)
+	if err := set.Parse(arguments); err != nil {
+		return options, err
+	}
+	return options, options.Validate()
 }
 
 // apply applies manifests as kubectl would and returns the Trails among them.
@@ -241,29 +286,36 @@ func documents(exported string) string {
 // look looks at the Trails with an operator that has just begun, and returns them as they are then.
 func (b *brownfield) look(ctx context.Context, trails []*v1alpha1.Trail) {
 	GinkgoHelper()
-	settle := 0 * cloudtrail.FreshForChange
-	fleet := cloudtrail.NewFleet(cloudtrail.Options{
-		Config:    aws.Config{Region: region, BaseEndpoint: aws.String(b.endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")},
-		ClusterID: clusterID, Version: "test", Settle: &settle,
+	settle := time.Duration(0)
+	sessions := cloudtrail.NewSessions(cloudtrail.Options{
+		Config: aws.Config{
+			Region: region, BaseEndpoint: aws.String(b.endpoint),
+			Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		},
+		ClusterID: clusterID, Version: "test", Settle: &settle, MaxWait: time.Minute,
 	})
-	reconciler, err := trail.New(trail.Options{Client: apiserver, Recorder: events.NewFakeRecorder(1000), Fleet: fleet, ClusterID: clusterID, Interval: 1000 * cloudtrail.FreshForTurn})
+	reconciler, err := trail.New(trail.Options{
+		Client: apiserver, Live: apiserver, Recorder: events.NewFakeRecorder(1000), Sessions: sessions, ClusterID: clusterID,
+		Interval: 1000 * time.Minute,
+	})
 	Expect(err).NotTo(HaveOccurred())
 	for _, one := range trails {
-		_, err := reconcile.AsReconciler(apiserver, reconciler).Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(one)})
+		request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(one)}
+		_, err := reconcile.AsReconciler(apiserver, reconciler).Reconcile(ctx, request)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(apiserver.Get(ctx, client.ObjectKeyFromObject(one), one)).To(Succeed())
-		Expect(meta.IsStatusConditionTrue(one.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), "%s: %v", one.Name, one.Status.Conditions)
+		conditions := one.Status.Conditions
+		Expect(meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReady)).To(BeTrue(), "%s: %v", one.Name, conditions)
 	}
 }
 
 // writes returns how often each operation was called that writes to CloudTrail.
 func (b *brownfield) writes() map[string]int {
-	writes := map[string]int{}
-	for operation, n := range b.CallCounts() {
-		if operation != "AssumeRole" && !strings.HasPrefix(operation, "Get") && !strings.HasPrefix(operation, "List") && !strings.HasPrefix(operation, "Describe") {
-			writes[operation] = n
-		}
-	}
+	writes := b.CallCounts()
+	maps.DeleteFunc(writes, func(operation string, _ int) bool {
+		reads := func(prefix string) bool { return strings.HasPrefix(operation, prefix) }
+		return slices.ContainsFunc([]string{"Get", "List", "Describe", "AssumeRole"}, reads)
+	})
 	return writes
 }
 
@@ -329,7 +381,8 @@ var _ = Describe("Export", func() {
 		Expect(exported).To(ContainSubstring("# allowedNamespaces: All is a choice of the export"))
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "other-account-"}}
 		Expect(apiserver.Create(ctx, namespace)).To(Succeed())
-		trails = b.expectOthersAdopted(ctx, strings.ReplaceAll(exported, "namespace: "+b.namespace, "namespace: "+namespace.Name))
+		exported = strings.ReplaceAll(exported, "namespace: "+b.namespace, "namespace: "+namespace.Name)
+		trails = b.expectOthersAdopted(ctx, exported)
 		Expect(names(trails)).To(ConsistOf("plain in "+region), "the organization's trail is not the member's")
 		Expect(trails[0].Spec.IdentityRef).To(Equal(&v1alpha1.IdentityReference{Name: "account-" + other}))
 		Expect(trails[0].Status.AccountID).To(Equal(other))
@@ -357,7 +410,8 @@ var _ = Describe("Export", func() {
 	It("is the same text each time", func(ctx context.Context) {
 		b := newBrownfield(ctx)
 		b.fill()
-		arguments := []string{"--all-regions", "--identity-role", "arn:aws:iam::111122223333:role/trail-operator", "--identity-role", otherRole}
+		ownRole := "arn:aws:iam::111122223333:role/trail-operator"
+		arguments := []string{"--all-regions", "--identity-role", ownRole, "--identity-role", otherRole}
 		first := b.run(ctx, arguments...)
 		for range 5 {
 			Expect(b.run(ctx, arguments...)).To(Equal(first))
@@ -377,7 +431,8 @@ var _ = Describe("Export", func() {
 	It("comments on its choices", func(ctx context.Context) {
 		b := newBrownfield(ctx)
 		b.make(account, region, "stopped", handMade{nil, nil})
-		b.make(account, region, "owned", handMade{object{"TagsList": tags(v1alpha1.OwnerTagKey, "other-cluster/a/b")}, []handCall{started}})
+		owner := tags(v1alpha1.OwnerTagKey, "other-cluster/a/b")
+		b.make(account, region, "owned", handMade{object{"TagsList": owner}, []handCall{started}})
 		var fifty []string
 		for i := range 50 {
 			fifty = append(fifty, fmt.Sprintf("key-%02d", i), "x")
@@ -387,25 +442,108 @@ var _ = Describe("Export", func() {
 		Expect(exported).To(And(
 			HavePrefix("# Trails of account "+account+" in "+region+".\n"),
 			ContainSubstring("# logging: false, as the trail is stopped"),
-			ContainSubstring("# The trail belongs to other-cluster/a/b."),
-			ContainSubstring("# tags: without key-49, as the operator's owner tag needs a place"),
+			ContainSubstring(`# The trail belongs to "other-cluster/a/b".`),
+			ContainSubstring(`# tags: without "key-49", as the operator's owner tag needs a place`),
 		))
 		Expect(apply(ctx, documents(exported))).To(HaveLen(3), "all of it passes the CRD's validation")
+	})
+
+	It("takes nothing of a tag for YAML", func(ctx context.Context) {
+		b := newBrownfield(ctx)
+		injected := "a\u2028---\u2028apiVersion: v1\u2028kind: Namespace\u2028metadata:\u2028  name: injected\u2028"
+		hostile := tags(v1alpha1.OwnerTagKey, injected, "note", injected, "one\u2029two", "")
+		b.make(account, region, "audit", handMade{object{"TagsList": hostile}, []handCall{started}})
+		exported := b.run(ctx)
+		Expect(exported).To(ContainSubstring(`# The trail belongs to "a\u2028---\u2028apiVersion: v1\u2028kind: `))
+		trails := apply(ctx, documents(exported))
+		Expect(trails).To(HaveLen(1))
+		Expect(trails[0].Spec.Tags).To(ConsistOf(
+			v1alpha1.Tag{Key: "note", Value: injected}, v1alpha1.Tag{Key: "one\u2029two"},
+		))
+		for parser, parse := range parsers {
+			Expect(parse(exported)).To(HaveLen(1), parser)
+		}
 	})
 
 	It("says when there is nothing", func(ctx context.Context) {
 		b := newBrownfield(ctx)
 		Expect(b.run(ctx)).To(Equal("# Trails of account " + account + " in " + region + ".\n"))
+		Expect(b.run(ctx, "--all-regions")).To(Equal("# Account " + account + " has no trails.\n"))
+	})
+
+	It("finds all regions without one to begin with", func(ctx context.Context) {
+		b := newBrownfield(ctx)
+		b.make(account, far, "far-only", handMade{nil, []handCall{started}})
+		GinkgoT().Setenv("AWS_REGION", "")
+		Expect(documents(b.run(ctx, "--all-regions"))).To(ContainSubstring("region: " + far))
+
+		By("saying where it asked, as nobody chose that")
+		options := export.Options{AllRegions: true, Namespace: b.namespace}
+		denied := cloudtrailtest.Fault{Operation: "ListTrails", Region: region, Code: "AccessDeniedException", Message: "No."}
+		b.Inject(denied)
+		Expect(export.Run(ctx, options, io.Discard)).To(MatchError(And(
+			ContainSubstring("asked us-east-1"), ContainSubstring("set AWS_REGION"),
+			ContainSubstring("ListTrails: AccessDeniedException: No."),
+		)))
+
+		By("asking in the partition of the role")
+		options.Roles = []string{"arn:aws-us-gov:iam::444455556666:role/trail-operator"}
+		b.Inject(cloudtrailtest.Fault{Operation: "ListTrails", Region: "us-gov-west-1", Code: "AccessDeniedException"})
+		Expect(export.Run(ctx, options, io.Discard)).To(MatchError(ContainSubstring("asked us-gov-west-1")))
+
+		By("asking for a region where one is meant")
+		options = export.Options{Namespace: b.namespace}
+		Expect(export.Run(ctx, options, io.Discard)).To(MatchError(ContainSubstring("give --region or --all-regions")))
+	})
+
+	It("describes trails to be observed, which changes nothing at all", func(ctx context.Context) {
+		b := newBrownfield(ctx)
+		b.fill()
+		trails := apply(ctx, documents(b.run(ctx, "--observe")))
+		Expect(trails).To(HaveLen(len(handMades)))
+		b.ResetCalls()
+		b.look(ctx, trails)
+		Expect(b.writes()).To(BeEmpty())
+		for _, one := range trails {
+			Expect(one.Spec.ManagementPolicy).To(Equal(v1alpha1.ManagementPolicyObserve))
+			conditions := one.Status.Conditions
+			Expect(meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionSynced)).To(BeTrue(), "%s: %v", one.Name, conditions)
+		}
+
+		By("taking them over by an export without it, as docs/adoption.md says")
+		for document := range strings.SplitSeq(documents(b.run(ctx)), "\n---\n") {
+			one := &v1alpha1.Trail{}
+			Expect(yaml.UnmarshalStrict([]byte(document), one)).To(Succeed())
+			known := &v1alpha1.Trail{}
+			Expect(apiserver.Get(ctx, client.ObjectKeyFromObject(one), known)).To(Succeed())
+			one.ResourceVersion = known.ResourceVersion
+			Expect(apiserver.Update(ctx, one)).To(Succeed())
+		}
+		b.ResetCalls()
+		b.look(ctx, trails)
+		Expect(b.writes()).To(Equal(map[string]int{"AddTags": len(trails)}))
 	})
 
 	It("fails where something could not be read, and does not leave it out", func(ctx context.Context) {
-		for _, operation := range []string{"DescribeTrails", "GetEventSelectors", "GetInsightSelectors", "GetEventConfiguration", "GetTrailStatus", "GetCallerIdentity"} {
+		for _, operation := range []string{
+			"DescribeTrails", "GetEventSelectors", "GetInsightSelectors", "GetEventConfiguration", "GetTrailStatus",
+			"GetCallerIdentity",
+		} {
 			b := newBrownfield(ctx)
 			b.make(account, region, "audit", handMade{nil, []handCall{started}})
 			b.Inject(cloudtrailtest.Fault{Operation: operation, Code: "AccessDeniedException", Message: "No."})
 			err := export.Run(ctx, export.Options{Region: region, Namespace: "default"}, io.Discard)
 			Expect(err).To(MatchError(ContainSubstring(operation)))
 		}
+	})
+
+	It("leaves out tags that could not be read, and says so", func(ctx context.Context) {
+		b := newBrownfield(ctx)
+		b.make(account, region, "audit", handMade{object{"TagsList": tags("team", "security")}, []handCall{started}})
+		b.Inject(cloudtrailtest.Fault{Operation: "ListTags", Code: "AccessDeniedException", Message: "No."})
+		exported := b.run(ctx)
+		Expect(exported).To(ContainSubstring(`# tags: left out, as they could not be read ("ListTags: AccessDeniedException: No.").`))
+		Expect(exported).NotTo(ContainSubstring("team"))
 	})
 })
 
@@ -422,19 +560,22 @@ func (b *brownfield) expectOthersAdopted(ctx context.Context, exported string) [
 var _ = Describe("The arguments of export", func() {
 	for arguments, message := range map[string]string{
 		"--region eu-west-1 --all-regions": "not both",
-		"audit":                            `no argument "audit"`,
+		"--namespace=Audit":                `"Audit" is not the name of a namespace`,
+		"--namespace=":                     `"" is not the name of a namespace`,
 		"--no-such-flag":                   "not defined",
 	} {
 		It("are refused: "+arguments, func() {
-			_, err := export.Flags(strings.Fields(arguments), io.Discard)
+			_, err := parse(strings.Fields(arguments)...)
 			Expect(err).To(MatchError(ContainSubstring(message)))
 		})
 	}
 
 	It("are understood", func() {
-		options, err := export.Flags(strings.Fields("--all-regions --namespace audit --identity-role one --identity-role two"), io.Discard)
+		arguments := "--all-regions --observe --namespace audit --identity-role one --identity-role two"
+		options, err := parse(strings.Fields(arguments)...)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(options.AllRegions).To(BeTrue())
+		Expect(options.Observe).To(BeTrue())
 		Expect(options.Namespace).To(Equal("audit"))
 		Expect(slices.Equal(options.Roles, []string{"one", "two"})).To(BeTrue())
 	})

@@ -6,10 +6,10 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
@@ -34,7 +34,7 @@ type manifest struct {
 const maxTags = 49
 
 // trailManifest returns the Trail that describes what was found.
-func trailManifest(f found, name, namespace, identity string) manifest {
+func trailManifest(f found, name, identity string, o Options) manifest {
 	m := manifest{}
 	spec := v1alpha1.TrailSpec{
 		Region:                    f.HomeRegion,
@@ -54,6 +54,9 @@ func trailManifest(f found, name, namespace, identity string) manifest {
 	if identity != v1alpha1.DefaultIdentityName {
 		spec.IdentityRef = &v1alpha1.IdentityReference{Name: identity}
 	}
+	if o.Observe {
+		spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve
+	}
 	// Only what differs from AWS's defaults is spelled out.
 	spec.IncludeGlobalServiceEvents = unless(f.IncludeGlobalServiceEvents, true)
 	spec.IsMultiRegionTrail = unless(f.IsMultiRegionTrail, false)
@@ -68,7 +71,7 @@ func trailManifest(f found, name, namespace, identity string) manifest {
 	spec.Tags, m.remarks = tags(f, m.remarks)
 	m.object = &v1alpha1.Trail{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "Trail"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: name},
 		Spec:       spec,
 	}
 	return m
@@ -85,17 +88,19 @@ func unless(value, standard bool) *bool {
 // tags returns the tags that a spec may hold, and remarks on the others, which stay on the trail all the same.
 func tags(f found, remarks []string) ([]v1alpha1.Tag, []string) {
 	if f.TagsErr != nil {
-		return nil, append(remarks, "tags: left out, as they could not be read ("+f.TagsErr.Error()+").")
+		return nil, append(remarks, fmt.Sprintf("tags: left out, as they could not be read (%q).", f.TagsErr.Error()))
 	}
 	var list []v1alpha1.Tag
 	for _, key := range slices.Sorted(maps.Keys(f.Tags)) {
 		switch {
 		case key == v1alpha1.OwnerTagKey:
-			remarks = append(remarks, fmt.Sprintf("The trail belongs to %s. adoptionPolicy: Always would take it away from there.", f.Tags[key]))
+			remarks = append(remarks,
+				fmt.Sprintf("The trail belongs to %q. adoptionPolicy: Always would take it away from there.", f.Tags[key]))
 		case strings.HasPrefix(strings.ToLower(key), "aws:"), strings.HasPrefix(key, "trail-operator.dev/"):
-			remarks = append(remarks, fmt.Sprintf("tags: without %s, which nobody may set; it stays on the trail.", key))
+			remarks = append(remarks, fmt.Sprintf("tags: without %q, which nobody may set; it stays on the trail.", key))
 		case len(list) == maxTags:
-			remarks = append(remarks, fmt.Sprintf("tags: without %s, as the operator's owner tag needs a place among AWS's 50; remove a tag before you apply this.", key))
+			remarks = append(remarks, fmt.Sprintf("tags: without %q, as the operator's owner tag needs a place among AWS's 50; "+
+				"remove a tag before you apply this.", key))
 		default:
 			list = append(list, v1alpha1.Tag{Key: key, Value: f.Tags[key]})
 		}
@@ -109,51 +114,66 @@ func identityManifest(name, roleARN string) manifest {
 		object: &v1alpha1.AWSIdentity{
 			TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "AWSIdentity"},
 			ObjectMeta: metav1.ObjectMeta{Name: name},
-			Spec:       v1alpha1.AWSIdentitySpec{RoleARN: roleARN, AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}},
+			Spec: v1alpha1.AWSIdentitySpec{
+				RoleARN:           roleARN,
+				AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll},
+			},
 		},
-		remarks: []string{"allowedNamespaces: All is a choice of the export; narrow it to the namespaces that may use this account."},
+		remarks: []string{
+			"allowedNamespaces: All is a choice of the export; narrow it to the namespaces that may use this account.",
+		},
 	}
 }
 
 var (
-	notInName    = regexp.MustCompile(`[^a-z0-9.-]+`)
-	sideBySide   = regexp.MustCompile(`[.-]{2,}`)
-	maxNameLimit = 253
+	notInName  = regexp.MustCompile(`[^a-z0-9.-]+`)
+	sideBySide = regexp.MustCompile(`[.-]{2,}`)
 )
+
+// AWS's greatest lengths; what an object's name is made of stays below Kubernetes' 253 characters.
+const maxTrailName, maxRegion, maxAccountID = 128, 32, 12
 
 // names gives each trail an object name of its own: the trail's name where that is one, and else what is left of it.
 type names map[string]bool
 
 func (n names) of(trail cloudtrail.Trail) string {
-	base := sideBySide.ReplaceAllString(notInName.ReplaceAllString(strings.ToLower(trail.Name), "-"), "-")
-	base = cmp.Or(strings.Trim(base, ".-"), "trail")
-	for _, candidate := range []string{base, base + "-" + trail.HomeRegion, base + "-" + trail.HomeRegion + "-" + trail.AccountID()} {
-		if candidate = candidate[:min(len(candidate), maxNameLimit)]; !n[candidate] {
+	name := cmp.Or(inName(trail.Name, maxTrailName), "trail")
+	inRegion := join(name, inName(trail.HomeRegion, maxRegion))
+	inAccount := join(inRegion, inName(trail.AccountID(), maxAccountID))
+	for _, candidate := range []string{name, inRegion, inAccount} {
+		if !n[candidate] {
 			n[candidate] = true
 			return candidate
 		}
 	}
 	for i := 2; ; i++ {
-		if candidate := fmt.Sprintf("%s-%s-%s-%d", base, trail.HomeRegion, trail.AccountID(), i); !n[candidate] {
+		if candidate := join(inAccount, strconv.Itoa(i)); !n[candidate] {
 			n[candidate] = true
 			return candidate
 		}
 	}
 }
 
+// inName returns what of a text can be in an object's name, at most limit characters.
+func inName(text string, limit int) string {
+	text = sideBySide.ReplaceAllString(notInName.ReplaceAllString(strings.ToLower(text), "-"), "-")
+	return strings.Trim(text[:min(len(text), limit)], ".-")
+}
+
+// join joins two parts of a name; the second may be empty.
+func join(name, part string) string { return strings.TrimSuffix(name+"-"+part, "-") }
+
 // print returns a manifest as a YAML document, its remarks as comments above it.
 func (m manifest) print() (string, error) {
-	content, err := yaml.Marshal(m.object)
+	content, err := encode(m.object)
 	if err != nil {
 		return "", fmt.Errorf("printing a manifest: %w", err)
 	}
 	var b strings.Builder
 	b.WriteString("---\n")
 	for _, remark := range m.remarks {
-		b.WriteString("# " + remark + "\n")
+		b.WriteString(comment(remark))
 	}
-	for line := range strings.Lines(string(content)) {
-		b.WriteString(line)
-	}
+	b.WriteString(content)
 	return b.String(), nil
 }

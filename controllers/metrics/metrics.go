@@ -85,6 +85,10 @@ var (
 		Name: "trail_interval_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
 		Help: "How often a Trail is looked at, so how old what is told of it can be.",
 	}
+	trailLastResync = Definition{
+		Name: "trail_last_resync_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
+		Help: "When all of a trail was last read in AWS, in seconds since 1970, as the leader knows; absent until it has read it.",
+	}
 	trailLogging = Definition{
 		Name: "trail_logging", Type: Gauge, ByObject: true, Labels: ofTrail(),
 		Help: "Whether CloudTrail says that the trail is recording events; absent while that is not known.",
@@ -153,7 +157,7 @@ var (
 // Definitions returns the metrics in the order of the documentation.
 func Definitions() []Definition {
 	return []Definition{
-		trailInfo, trailCondition, trailReadyReason, trailSuspended, trailInterval,
+		trailInfo, trailCondition, trailReadyReason, trailSuspended, trailInterval, trailLastResync,
 		trailLogging, trailLoggingDesired, trailLoggingStarted, trailLastDelivery, trailDeliveryError,
 		trailDrifts, trailLastDrift, trailLastDriftInfo, trailDeleting, trailDeletion,
 		identityCondition, awsCalls, awsDuration, awsWait, buildInfo,
@@ -188,14 +192,19 @@ type Options struct {
 
 // Metrics are the operator's metrics: a collector for Prometheus, and the meter of AWS calls.
 type Metrics struct {
-	options     Options
-	descs       map[string]*prometheus.Desc
-	calls       *prometheus.CounterVec
-	duration    *prometheus.HistogramVec
-	wait        *prometheus.HistogramVec
-	deletion    *prometheus.HistogramVec
-	revision    string
+	options  Options
+	descs    map[string]*prometheus.Desc
+	calls    *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	wait     *prometheus.HistogramVec
+	deletion *prometheus.HistogramVec
+	revision string
+	// regions are the regions of the series of AWS calls, with when they were last used.
+	regionsMutex sync.Mutex
+	regions      map[string]struct{}
+
 	synced      []toolscache.InformerSynced
+	resynced    func(types.UID) time.Time
 	driftsMutex sync.Mutex
 	drifts      map[types.UID]int
 }
@@ -221,7 +230,9 @@ func New(ctx context.Context, options Options) (*Metrics, error) {
 		wait:     awsWait.histogram(),
 		deletion: trailDeletion.histogram(),
 		revision: revision(),
+		regions:  map[string]struct{}{},
 		drifts:   map[types.UID]int{},
+		resynced: func(types.UID) time.Time { return time.Time{} },
 	}
 	for _, definition := range Definitions() {
 		m.descs[definition.Name] = definition.desc()
@@ -236,6 +247,10 @@ func New(ctx context.Context, options Options) (*Metrics, error) {
 	}
 	return m, nil
 }
+
+// FollowResyncs makes the metrics tell when each Trail's trail was last read, the zero time if never. It is to be called before the
+// metrics are collected.
+func (m *Metrics) FollowResyncs(resynced func(types.UID) time.Time) { m.resynced = resynced }
 
 // follow makes the cache hold what is told of, and hears of drifts and deletions from it.
 func (m *Metrics) follow(ctx context.Context) error {
@@ -306,13 +321,51 @@ func (m *Metrics) driftsOf(trail *v1alpha1.Trail) float64 {
 
 // Called implements cloudtrail.Meter.
 func (m *Metrics) Called(region, operation, code string, took time.Duration) {
-	m.calls.WithLabelValues(region, operation, cmp.Or(code, "OK"), cloudtrail.Outcome(code)).Inc()
+	region = m.region(region)
+	m.calls.WithLabelValues(region, operation, cloudtrail.KnownCode(code), cloudtrail.Outcome(code)).Inc()
 	m.duration.WithLabelValues(region, operation).Observe(took.Seconds())
 }
 
 // Waited implements cloudtrail.Meter.
 func (m *Metrics) Waited(region, class string, waited time.Duration) {
-	m.wait.WithLabelValues(region, class).Observe(waited.Seconds())
+	m.wait.WithLabelValues(m.region(region), class).Observe(waited.Seconds())
+}
+
+// Used implements cloudtrail.Meter: the series of regions that nobody has called for a while go.
+func (m *Metrics) Used(used map[string]bool) {
+	m.regionsMutex.Lock()
+	defer m.regionsMutex.Unlock()
+	for region := range m.regions {
+		if used[region] {
+			continue
+		}
+		delete(m.regions, region)
+		labels := prometheus.Labels{"region": region}
+		m.calls.DeletePartialMatch(labels)
+		m.duration.DeletePartialMatch(labels)
+		m.wait.DeletePartialMatch(labels)
+	}
+}
+
+const (
+	// maxRegions bounds the regions that have series of their own: AWS has about forty, and anybody can name others.
+	maxRegions = 64
+	// otherRegions is the label of all others.
+	otherRegions = "other"
+)
+
+// region returns the label of a region.
+func (m *Metrics) region(name string) string {
+	m.regionsMutex.Lock()
+	defer m.regionsMutex.Unlock()
+	if _, known := m.regions[name]; known {
+		return name
+	}
+	if len(m.regions) >= maxRegions {
+		return otherRegions
+	}
+	m.regions[name] = struct{}{}
+	return name
 }
 
 // Describe implements prometheus.Collector.
@@ -371,7 +424,10 @@ func (m *Metrics) collectTrail(series chan<- prometheus.Metric, trail *v1alpha1.
 	}
 	tell(trailInfo, 1, trail.TrailName(), trail.IdentityName(), string(cmp.Or(spec.ManagementPolicy, v1alpha1.ManagementPolicyManage)))
 	tell(trailSuspended, truth(spec.Suspended()))
-	tell(trailInterval, spec.LookInterval(m.options.Interval).Seconds())
+	tell(trailInterval, spec.ResyncInterval(m.options.Interval).Seconds())
+	if at := m.resynced(trail.UID); !at.IsZero() {
+		tell(trailLastResync, float64(at.Unix()))
+	}
 	tell(trailLoggingDesired, truth(spec.LoggingDesired()))
 	m.collectConditions(series, trail, labels)
 

@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -266,15 +267,46 @@ var _ = Describe("Metrics", Ordered, func() {
 		meter.Waited("us-east-1", "read", 2*time.Second)
 		for code, outcome := range map[string]string{
 			"ThrottlingException": "throttled", "AccessDeniedException": "denied", "NoCredentials": "denied", "S3BucketDoesNotExistException": "refused",
-			"InvalidTrailNameException": "refused", "TrailNotFoundException": "missing", "InternalFailure": "failed", "SomethingNewException": "failed",
+			"InvalidTrailNameException": "refused", "TrailNotFoundException": "missing", "InternalFailure": "failed",
 		} {
 			meter.Called("us-east-1", "CreateTrail", code, time.Millisecond)
 			Expect(lines(leader, `code="`+code+`"`)).To(ConsistOf(
 				`trail_operator_aws_api_calls_total{code="` + code + `",operation="CreateTrail",outcome="` + outcome + `",region="us-east-1"} 1`))
 		}
+		for i := range 100 {
+			meter.Called("us-east-1", "CreateTrail", fmt.Sprint("Something", i), time.Millisecond)
+		}
+		Expect(lines(leader, `code="Something`)).To(BeEmpty(), "an endpoint that makes up codes makes up no series")
+		Expect(lines(leader, `code="Other"`)).To(ConsistOf(
+			`trail_operator_aws_api_calls_total{code="Other",operation="CreateTrail",outcome="failed",region="us-east-1"} 100`))
 		Expect(lines(leader, `code="OK"`)).To(ConsistOf(`trail_operator_aws_api_calls_total{code="OK",operation="DescribeTrails",outcome="ok",region="us-east-1"} 2`))
 		Expect(lines(leader, `duration_seconds_sum{operation="DescribeTrails"`)).To(ConsistOf(HaveSuffix(" 0.5")))
 		Expect(lines(leader, `rate_limit_wait_seconds_sum`)).To(ConsistOf(`trail_operator_aws_rate_limit_wait_seconds_sum{class="read",region="us-east-1"} 2`))
+	})
+
+	It("has series of few regions, and of none that nobody calls any more", func() {
+		registry, meter := registered(leading())
+		call := func(region string) {
+			meter.Called(region, "DescribeTrails", "", time.Millisecond)
+			meter.Waited(region, "read", time.Millisecond)
+		}
+		regions := func() map[string]bool {
+			found := map[string]bool{}
+			for _, line := range lines(registry, `region="`) {
+				_, rest, _ := strings.Cut(line, `region="`)
+				region, _, _ := strings.Cut(rest, `"`)
+				found[region] = true
+			}
+			return found
+		}
+		for i := range 500 {
+			call(fmt.Sprintf("tenant-%03d", i))
+		}
+		Expect(regions()).To(And(HaveLen(65), HaveKey("tenant-000"), HaveKey("other")))
+		meter.Used(map[string]bool{"tenant-007": true})
+		Expect(regions()).To(And(HaveLen(2), HaveKey("tenant-007"), HaveKey("other")))
+		call("us-east-1")
+		Expect(regions()).To(And(HaveLen(3), HaveKey("us-east-1")), "there is room again")
 	})
 
 	It("defines what it tells, by Prometheus's conventions", func() {

@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -25,7 +25,8 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/tools/reference"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/trail-operator/trail-operator/controllers/text"
 )
 
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
@@ -40,17 +41,22 @@ const (
 	perSecond, burst = 50, 100
 	// lastWords is how long events are still written after the end.
 	lastWords = 5 * time.Second
+	// maxNote, maxReason and maxAction are how many bytes the API server takes. It refuses an event with more.
+	maxNote, maxReason, maxAction = 1024, 128, 128
 )
 
 // retries are the waits before an event is tried again that the API server could not take: up to half a minute.
 var retries = wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.1, Steps: 5}
 
-// Recorder writes an event for each call of Eventf, in the background. Events are told to people and are no record: when more happen than
-// the API server takes, some are dropped.
+// Recorder writes an event for each call of Eventf, in the background. Events are told to people and are no record:
+// when more happen than the API server takes, some are dropped.
 //
-// A waiting event takes a quarter of a kilobyte. client-go's recorder keeps each event in memory for 6 to 36 minutes, to count it up if the
-// same happens again: 1.5 kB for each of thousands of trails that are created. The operator tells only what changed, so nothing is the
-// same again.
+// Callers need not think of what the API server takes, nor of what is in a text: reasons, actions and notes are cut to
+// their limits, and what a terminal would act on is made visible.
+//
+// A waiting event takes a quarter of a kilobyte. client-go's recorder keeps each event in memory for 6 to 36 minutes,
+// to count it up if the same happens again: 1.5 kB for each of thousands of trails that are created. The operator tells
+// only what changed, so nothing is the same again.
 type Recorder struct {
 	client               client.EventsV1Interface
 	scheme               *runtime.Scheme
@@ -66,13 +72,10 @@ type queue struct {
 
 func newQueue(pace *rate.Limiter) queue { return queue{make(chan *told, waiting), pace} }
 
-var (
-	_ events.EventRecorder           = (*Recorder)(nil)
-	_ manager.Runnable               = (*Recorder)(nil)
-	_ manager.LeaderElectionRunnable = (*Recorder)(nil)
-)
+var _ events.EventRecorder = (*Recorder)(nil)
 
-// New returns a Recorder that writes as the controller of that name; Start must run it. The scheme knows the objects that events are about.
+// New returns a Recorder that writes as the controller of that name, while Run runs. The scheme knows the objects that
+// events are about.
 func New(config *rest.Config, httpClient *http.Client, scheme *runtime.Scheme, controller string) (*Recorder, error) {
 	if config.ContentType == "" {
 		config = rest.CopyConfig(config)
@@ -102,7 +105,12 @@ type told struct {
 
 // Eventf tells an event about an object, and about a related one or nil. It does not wait.
 func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, arguments ...any) {
-	t := &told{at: time.Now(), eventType: eventType, reason: reason, action: action, note: fmt.Sprintf(note, arguments...)}
+	t := &told{
+		at: time.Now(), eventType: eventType,
+		reason: shown(reason, maxReason),
+		action: shown(action, maxAction),
+		note:   shown(fmt.Sprintf(note, arguments...), maxNote),
+	}
 	var err error
 	if t.regarding, err = reference.GetReference(r.scheme, regarding); err == nil && related != nil {
 		t.related, err = reference.GetReference(r.scheme, related)
@@ -121,6 +129,9 @@ func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, 
 		ctrl.Log.WithName("recorder").V(1).Info("an event was dropped, as too many are waiting", "regarding", t.regarding.Name, "reason", reason)
 	}
 }
+
+// shown returns a text as it can be written and shown.
+func shown(s string, limit int) string { return text.Cut(text.Printable(s), limit) }
 
 // event returns what is written.
 func (r *Recorder) event(t *told) *eventsv1.Event {
@@ -148,32 +159,44 @@ func eventName(about string, now time.Time) string {
 	return strings.TrimRight(about[:min(len(about), validation.DNS1123SubdomainMaxLength-len(suffix))], ".-") + suffix
 }
 
-// Start writes events until the context ends, and then those that wait.
-func (r *Recorder) Start(ctx context.Context) error {
-	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+// Run runs work and returns its error. It writes events until work has ended, and then those that still wait.
+//
+// Work is the Start of a manager. The recorder is no runnable of the manager, because that would be stopped before the
+// controllers, or together with them: what they do last would not be told.
+func (r *Recorder) Run(ctx context.Context, work func(context.Context) error) error {
+	stopping, stop := context.WithCancel(ctx)
 	defer stop()
-	context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, stop) })
-	var writers errgroup.Group
+	writing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	ended := make(chan struct{})
+
+	var writers sync.WaitGroup
 	for _, q := range []queue{r.warnings, r.others} {
 		for range atOnce {
-			writers.Go(func() error {
-				for t := q.next(ctx); t != nil; t = q.next(ctx) {
-					_ = q.pace.Wait(ctx) //nolint:errcheck // At the end there is no time to wait.
+			writers.Go(func() {
+				for t := q.next(ended); t != nil; t = q.next(ended) {
+					_ = q.pace.Wait(stopping) //nolint:errcheck // At the end there is no time to wait.
 					r.write(writing, r.event(t))
 				}
-				return nil
 			})
 		}
 	}
-	return writers.Wait()
+
+	err := work(ctx)
+
+	stop()
+	close(ended)
+	defer time.AfterFunc(lastWords, giveUp).Stop()
+	writers.Wait()
+	return err
 }
 
-// next waits for an event until the context ends; nil is the last.
-func (q queue) next(ctx context.Context) *told {
+// next waits for an event until no more come; nil is the last.
+func (q queue) next(ended <-chan struct{}) *told {
 	select {
 	case t := <-q.events:
 		return t
-	case <-ctx.Done():
+	case <-ended:
 	}
 	select {
 	case t := <-q.events:
@@ -182,9 +205,6 @@ func (q queue) next(ctx context.Context) *told {
 		return nil
 	}
 }
-
-// NeedLeaderElection returns false: a replica that does not lead any more may have something to tell.
-func (r *Recorder) NeedLeaderElection() bool { return false }
 
 // write writes an event. An event that the API server refuses is not tried again.
 func (r *Recorder) write(ctx context.Context, event *eventsv1.Event) {

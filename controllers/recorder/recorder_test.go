@@ -3,6 +3,7 @@ package recorder
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -96,12 +97,11 @@ func trailNamed(name string) *v1alpha1.Trail {
 // run runs the recorder until everything was done that can be.
 func run(t *testing.T, recorder *Recorder, during func()) {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- recorder.Start(ctx) }()
-	during()
-	stop()
-	NewWithT(t).Expect(<-ended).To(Succeed())
+	err := recorder.Run(t.Context(), func(context.Context) error {
+		during()
+		return nil
+	})
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 }
 
 func TestEvents(t *testing.T) {
@@ -219,6 +219,55 @@ func TestTooManyEvents(t *testing.T) {
 	}
 }
 
+// TestEndOfWork holds that events are written for as long as work goes on, whatever it was told, and how long writing
+// goes on after it.
+func TestEndOfWork(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("leader election lost")
+	for name, c := range map[string]struct {
+		// lasts is how long work goes on when it is to stop. Each second it tells an event.
+		lasts time.Duration
+		err   error
+		slow  time.Duration
+		// written is how many of the events are written, and after how long work and writing are over.
+		written int
+		after   time.Duration
+	}{
+		"it ends at once":                   {0, nil, 0, 0, 0},
+		"it ends after a while":             {20 * time.Second, nil, 0, 20, 20 * time.Second},
+		"it fails":                          {3 * time.Second, failed, 0, 3, 3 * time.Second},
+		"the API server takes its time":     {20 * time.Second, nil, time.Second, 20, 21 * time.Second},
+		"the API server does not answer":    {20 * time.Second, nil, time.Hour, 0, 20*time.Second + lastWords},
+		"it fails, and nobody answers then": {3 * time.Second, failed, time.Hour, 0, 3*time.Second + lastWords},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := NewWithT(t)
+				server := &apiServer{slow: c.slow}
+				recorder := newRecorder(t, server)
+				ctx, stop := context.WithCancel(t.Context())
+				stop()
+				start := time.Now()
+				err := recorder.Run(ctx, func(context.Context) error {
+					for range int(c.lasts / time.Second) {
+						time.Sleep(time.Second) //nolint:forbidigo // The bubble's clock.
+						recorder.Eventf(trailNamed("audit"), nil, corev1.EventTypeWarning, "DriftDetected", "Look", "logging")
+					}
+					return c.err
+				})
+				if c.err == nil {
+					g.Expect(err).NotTo(HaveOccurred())
+				} else {
+					g.Expect(err).To(BeIdenticalTo(c.err))
+				}
+				g.Expect(server.written()).To(HaveLen(c.written))
+				g.Expect(time.Since(start)).To(Equal(c.after))
+			})
+		})
+	}
+}
+
 // TestPace holds that telling of much work does not keep the API server from it, and that warnings do not wait behind that.
 func TestPace(t *testing.T) {
 	t.Parallel()
@@ -242,5 +291,50 @@ func TestPace(t *testing.T) {
 			time.Sleep(10 * time.Second) //nolint:forbidigo // The bubble's clock.
 			g.Expect(written()).To(Equal(burst + 1 + 10*perSecond))
 		})
+	})
+}
+
+// TestPaceAtTheEnd holds that nobody waits for the pace any more when the work is to stop: its end may be the
+// process's.
+func TestPaceAtTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
+		server := &apiServer{}
+		recorder := newRecorder(t, server)
+		ctx, stop := context.WithCancel(t.Context())
+		g.Expect(recorder.Run(ctx, func(context.Context) error {
+			for range burst + 10*perSecond {
+				recorder.Eventf(trailNamed("audit"), nil, corev1.EventTypeNormal, "Created", "Sync", "CreateTrail")
+			}
+			synctest.Wait()
+			g.Expect(server.written()).To(HaveLen(burst))
+			stop()
+			synctest.Wait()
+			g.Expect(server.written()).To(HaveLen(burst + 10*perSecond))
+			return nil
+		})).To(Succeed())
+	})
+}
+
+// TestTexts holds what is written of texts that the API server would refuse or a terminal would act on.
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
+		server := &apiServer{}
+		recorder := newRecorder(t, server)
+		run(t, recorder, func() {
+			reason, action := strings.Repeat("Reason", 100), strings.Repeat("Action", 100)
+			recorder.Eventf(trailNamed("audit"), nil, corev1.EventTypeWarning, reason, action, "by %s: %s",
+				"\x1b[2J\u202eyrollam\n", strings.Repeat("ä", 10_000))
+		})
+		g.Expect(server.written()).To(HaveLen(1))
+		event := server.written()[0]
+		g.Expect(event.Note).To(And(HavePrefix(`by \x1b[2J\u202eyrollam : ää`), HaveSuffix("ä…")))
+		g.Expect(event.Reason).To(And(HavePrefix("ReasonReason"), HaveSuffix("…")))
+		g.Expect(event.Action).To(And(HavePrefix("ActionAction"), HaveSuffix("…")))
+		g.Expect([]int{len(event.Note), len(event.Reason), len(event.Action)}).To(HaveExactElements(
+			BeNumerically("~", maxNote, 1), maxReason, maxAction), "as much as the API server takes")
 	})
 }

@@ -3,6 +3,7 @@ package trail
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,25 +21,30 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/text"
+	"github.com/trail-operator/trail-operator/controllers/wake"
 )
 
 // Who changed a trail is told by CloudTrail's event history, which lags by minutes. The repair of a drift does not wait for it: a
 // controller of its own, with its own workers, asks the history again and again until it tells. All that it needs to know is in the
 // status, so a restart changes nothing.
+//
+// A name is certain when no later event can refute it: when the history has settled. Until then it is provisional, also where CloudTrail
+// itself reports when logging was stopped: somebody who stops a trail that is stopped may move that time.
 
 const (
 	// attributionEnds is how long after a drift was found its actor is looked for. Events take 5 minutes as a rule, 15 at times.
 	attributionEnds = 30 * time.Minute
-	// historyLag is after what time the history may be trusted to be complete.
+	// historyLag is after what time the history is complete.
 	historyLag = 15 * time.Minute
 	// The wait before the next look grows with the age of the drift within these bounds.
 	attributionQuick = 15 * time.Second
 	attributionSlow  = 2 * time.Minute
-	// clockSkew is by how much AWS's clock may be ahead of ours.
+	// clockSkew is by how much AWS's clock may differ from ours.
 	clockSkew = 5 * time.Second
 	// attributionWorkers is how many drifts are looked into at once.
 	attributionWorkers = 8
-	// maxScanned bounds how many events of one name a look goes through: the rest is too much to read at 100 a second.
+	// maxScanned bounds how many events a search goes through: the rest is too much to read at 100 a second.
 	maxScanned = 1000
 	// maxShown bounds the texts of the status, in bytes.
 	maxShown = 1024
@@ -52,7 +58,8 @@ const (
 func (r *Reconciler) setUpAttribution(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).
 		Named("attribution").
-		For(&v1alpha1.Trail{}, builder.WithPredicates(driftPending)).
+		For(&v1alpha1.Trail{}, builder.WithPredicates(driftUncertain)).
+		WatchesRawSource(r.attributions.Source()).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: attributionWorkers,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
@@ -65,37 +72,37 @@ type attributor struct{ *Reconciler }
 
 // Reconcile implements reconcile.ObjectReconciler.
 func (a attributor) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reconcile.Result, error) {
-	return a.Attribute(ctx, trail)
+	return inTurn(a.Attribute(ctx, trail))
 }
 
-// driftPending lets a Trail through when a drift of it is new, or when it is worked on again.
-var driftPending = predicate.Funcs{
-	CreateFunc: func(e event.CreateEvent) bool { return newestPending(e.Object) != nil },
+// driftUncertain lets a Trail through when a drift of it is new, or when it is worked on again.
+var driftUncertain = predicate.Funcs{
+	CreateFunc: func(e event.CreateEvent) bool { return newestUncertain(e.Object) != nil },
 	UpdateFunc: func(e event.UpdateEvent) bool {
-		before, after := newestPending(e.ObjectOld), newestPending(e.ObjectNew)
+		before, after := newestUncertain(e.ObjectOld), newestUncertain(e.ObjectNew)
 		return after != nil && (before == nil || !before.DetectedTime.Equal(&after.DetectedTime) || e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration())
 	},
 	DeleteFunc: func(event.DeleteEvent) bool { return false },
 }
 
-func newestPending(object client.Object) *v1alpha1.Drift {
+func newestUncertain(object client.Object) *v1alpha1.Drift {
 	if trail, ok := object.(*v1alpha1.Trail); ok {
-		for _, drift := range unattributed(trail) {
+		for _, drift := range uncertain(trail) {
 			return drift
 		}
 	}
 	return nil
 }
 
-// unattributed returns the drifts of which it is still to be found out who made them, the last one first. There are none while nothing
+// uncertain returns the drifts of which it is still to be found out who made them, the last one first. There are none while nothing
 // is to be done for the Trail.
-func unattributed(trail *v1alpha1.Trail) []*v1alpha1.Drift {
+func uncertain(trail *v1alpha1.Trail) []*v1alpha1.Drift {
 	status := &trail.Status
 	if !trail.DeletionTimestamp.IsZero() || trail.Spec.Suspended() {
 		return nil
 	}
 	var drifts []*v1alpha1.Drift
-	if status.LastDrift != nil && status.LastDrift.Attribution == v1alpha1.DriftAttributionPending {
+	if status.LastDrift != nil && isUncertain(status.LastDrift) {
 		drifts = append(drifts, status.LastDrift)
 	}
 	for i := range status.EarlierDrifts {
@@ -104,208 +111,379 @@ func unattributed(trail *v1alpha1.Trail) []*v1alpha1.Drift {
 	return drifts
 }
 
-// Attribute looks in the event history for who made the last drift, and those before it of which that is not known, and writes what
+// Attribute looks in the event history for who made the last drift, and those before it of which that is not certain, and writes what
 // it finds into the status. It says when to look again, as long as there is hope.
 func (r *Reconciler) Attribute(ctx context.Context, trail *v1alpha1.Trail) (reconcile.Result, error) {
-	drifts := unattributed(trail)
+	drifts := uncertain(trail)
 	if len(drifts) == 0 {
 		return reconcile.Result{}, nil
 	}
+	now := r.Now()
+	lookups := r.recordOf(trail).lookups
+	ctx, err := lookups.Begin(ctx, drifts[0].DetectedTime.Unix(), cloudtrail.ForResync, attributionEnds, now)
+	if err != nil {
+		return wake.Wait(cloudtrail.PendingOf(err).After)
+	}
+
 	before := trail.Status.DeepCopy()
 	wait := attributionSlow
-	var told []func()
-	for n, drift := range drifts {
-		age := r.Now().Sub(drift.DetectedTime.Time)
-		if due := historyLag - age; due > 0 && isVague(drift) {
-			wait = min(wait, due)
-			continue
-		}
-		i, err := r.investigate(ctx, trail, drift, n == 0)
+	var emits []func()
+	for _, drift := range drifts {
+		found, err := r.investigate(ctx, trail, drift)
 		switch {
-		case !tellable(err):
-			return r.again(err)
-		case retryAfter(err) > 0:
-			return reconcile.Result{RequeueAfter: retryAfter(err)}, nil
+		case cloudtrail.PendingOf(err) != nil:
+			return wake.Wait(cloudtrail.PendingOf(err).After)
+		case !isAboutTrail(err):
+			return retryOnConflict(err)
 		}
-		was := *drift
-		i.conclude(trail, drift, err, age >= attributionEnds)
+		was, age := *drift, now.Sub(drift.DetectedTime.Time)
+		found.conclude(trail, drift, err, age)
 		is := *drift
-		told = append(told, func() { r.tellAttribution(ctx, trail, &was, &is, i) })
-		wait = min(wait, max(age/2, attributionQuick), attributionEnds-age)
+		emits = append(emits, func() { r.emitAttribution(ctx, trail, &was, &is, found) })
+		wait = min(wait, untilNext(age))
 	}
-	trail.Status.EarlierDrifts = slices.DeleteFunc(trail.Status.EarlierDrifts, func(d v1alpha1.Drift) bool { return d.Attribution != v1alpha1.DriftAttributionPending })
+	trail.Status.EarlierDrifts = slices.DeleteFunc(trail.Status.EarlierDrifts, func(d v1alpha1.Drift) bool { return !isUncertain(&d) })
+
 	if err := r.writeStatus(ctx, before, trail); err != nil {
-		return r.again(client.IgnoreNotFound(err))
+		return retryOnConflict(client.IgnoreNotFound(err))
 	}
-	for _, tell := range told {
-		tell()
+	lookups.End(r.Sessions)
+	for _, emit := range emits {
+		emit()
 	}
-	if len(unattributed(trail)) == 0 {
+	if len(uncertain(trail)) == 0 {
 		return reconcile.Result{}, nil
 	}
 	return poll(wait), nil
 }
 
-// isVague tells whether the time in which a drift was made is so long that a call which the history shows already may have
-// nothing to do with it: the later one that has may not be there yet. It is so after a restart, and with a long interval.
-func isVague(drift *v1alpha1.Drift) bool {
-	start, end := timeOfDrift(drift)
-	return end.Sub(start) > historyLag
+// untilNext returns the wait before the history is asked again about a drift of some age.
+func untilNext(age time.Duration) time.Duration {
+	wait := max(age/2, attributionQuick)
+	for _, due := range []time.Duration{historyLag - age, attributionEnds - age} {
+		if due > 0 {
+			wait = min(wait, due)
+		}
+	}
+	return wait
+}
+
+// finding is what the event history tells of one field of a drift.
+type finding struct {
+	field string
+	// operations are those that can have made the difference.
+	operations []string
+	// culprit is the last call that did; nil when there is none.
+	culprit *cloudtrail.Event
+	// certain says that no later event can refute it.
+	certain bool
 }
 
 // investigation is what the event history tells of a drift.
 type investigation struct {
-	callerARN string
-	// culprits are the calls that explain the drift, the gravest first.
-	culprits []cloudtrail.Event
-	// missing are the operations of which there ought to be a call and is none.
-	missing []string
+	caller cloudtrail.Caller
+	// findings are those of the drift's fields, the gravest first.
+	findings []finding
+	// unread are the operations of which there are more calls than could be read.
+	unread []string
 }
 
-// investigate asks the event history who made a drift. The first question of a look may be refused until its turn under the rate
-// limit has come, so that the worker does something else. The others wait, or they would never all be asked.
-func (r *Reconciler) investigate(ctx context.Context, trail *v1alpha1.Trail, drift *v1alpha1.Drift, first bool) (*investigation, error) {
-	// The actor differs from the trail's own, as the two do not share their turns under the rate limit.
-	ctx = cloudtrail.WithActor(ctx, "attribution of "+client.ObjectKeyFromObject(trail).String())
-	var v verdict
+// investigate asks the event history who made a drift.
+func (r *Reconciler) investigate(ctx context.Context, trail *v1alpha1.Trail, drift *v1alpha1.Drift) (*investigation, error) {
 	i := &investigation{}
-	region, err := r.open(ctx, trail, &v)
-	i.callerARN = v.callerARN
+	w, err := r.open(ctx, trail, nil)
+	i.caller = w.caller
 	if err != nil {
 		return i, err
 	}
-	impatient := cloudtrail.WithPatience(ctx, patience)
-	for n, operations := range suspects(trail, drift) {
-		asking := ctx
-		if first && n == 0 {
-			asking = impatient
+
+	settled := r.Now().Sub(drift.DetectedTime.Time) >= historyLag
+	for _, f := range suspects(trail, drift) {
+		var calls []cloudtrail.Event
+		for _, operation := range f.operations {
+			found, complete, err := callsOf(ctx, w, drift, f.field, operation)
+			if err != nil {
+				return i, err
+			}
+			calls = append(calls, found...)
+			if !complete && !slices.Contains(i.unread, operation) {
+				i.unread = append(i.unread, operation)
+			}
 		}
-		culprit, err := lastCall(asking, region, trail, drift, operations, i.callerARN)
-		switch {
-		case err != nil:
+		if f.culprit, err = culpritOf(ctx, w, drift, f, calls); err != nil {
 			return i, err
-		case culprit != nil:
-			i.culprits = append(i.culprits, *culprit)
-		default:
-			i.missing = append(i.missing, strings.Join(operations, " or "))
 		}
+		f.certain = f.culprit != nil && settled
+		i.findings = append(i.findings, f)
 	}
 	return i, nil
 }
 
-// suspects returns the operations that can have made the drift, the gravest first; of those in one group any can.
-func suspects(trail *v1alpha1.Trail, drift *v1alpha1.Drift) [][]string {
-	fields := drift.Fields
-	if slices.Contains(fields, fieldTrail) {
-		return [][]string{{deleteTrail}} // All other fields differ because of that.
+// culpritOf returns the call, of those that can have made a field differ, that did.
+func culpritOf(ctx context.Context, w *work, drift *v1alpha1.Drift, f finding, calls []cloudtrail.Event) (*cloudtrail.Event, error) {
+	if f.field != fieldLogging {
+		return lastOf(calls, func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) }), nil
 	}
-	var groups [][]string
-	for _, operations := range [][]string{{stopLogging}, {startLogging}, {updateTrail}, {putEventSelectors}, {putInsightSelectors}, {putEventConfiguration}, {removeTags, addTags}} {
-		if slices.ContainsFunc(fields, func(field string) bool { return changedBy(field, trail) == operations[0] }) {
-			groups = append(groups, operations)
-		}
+	if len(calls) < 2 {
+		return firstOf(calls, nil), nil
 	}
-	if len(groups) == 0 {
-		return [][]string{{removeTags, addTags}} // The owner tag alone, which is no field.
+
+	undoes := map[string]string{stopLogging: startLogging, startLogging: stopLogging}[f.operations[0]]
+	query := cloudtrail.Query{Attribute: cloudtrail.AttributeEventName, Value: undoes}
+	query.Start, query.End = timeOfDrift(drift)
+	undoing, _, err := w.region.Search(ctx, query, maxScanned, func(e *cloudtrail.Event) bool { return e.Name == undoes && changes(e, w) })
+	if err != nil {
+		return nil, err
 	}
-	return groups
+	repairs := slices.DeleteFunc(slices.Clone(undoing), func(e cloudtrail.Event) bool { return isForeign(&e, w) })
+	return firstOf(ofDrift(calls, repairs, timeOf(drift.LoggingChangedTime)), undoing), nil
 }
 
-// changedBy returns the operation that makes a field of the spec differ.
-func changedBy(field string, trail *v1alpha1.Trail) string {
-	switch field {
-	case "logging":
+// gravity is the order in which the changes of a drift are told.
+var gravity = []string{deleteTrail, stopLogging, startLogging, updateTrail, putEventSelectors, putInsightSelectors, putEventConfiguration, removeTags}
+
+// suspects returns the fields of a drift with the operations that can have changed them, the gravest first.
+func suspects(trail *v1alpha1.Trail, drift *v1alpha1.Drift) []finding {
+	if slices.Contains(drift.Fields, fieldTrail) {
+		return []finding{{field: fieldTrail, operations: []string{deleteTrail}}} // All other fields differ because of that.
+	}
+	findings := make([]finding, 0, len(drift.Fields))
+	for _, name := range drift.Fields {
+		findings = append(findings, finding{field: name, operations: changedBy(name, trail)})
+	}
+	slices.SortStableFunc(findings, func(a, b finding) int {
+		return slices.Index(gravity, a.operations[0]) - slices.Index(gravity, b.operations[0])
+	})
+	return findings
+}
+
+// changedBy returns the operations that make a field differ from the spec.
+func changedBy(name string, trail *v1alpha1.Trail) []string {
+	switch name {
+	case fieldLogging:
 		if trail.Spec.LoggingDesired() {
-			return stopLogging
+			return []string{stopLogging}
 		}
-		return startLogging
-	case "eventSelectors", "advancedEventSelectors":
-		return putEventSelectors
-	case "insightSelectors":
-		return putInsightSelectors
-	case "aggregationConfigurations":
-		return putEventConfiguration
-	case "tags":
-		return removeTags
-	default:
-		return updateTrail
+		return []string{startLogging}
+	case fieldTags, fieldOwnerTag:
+		return []string{removeTags, addTags}
 	}
+	for i := range fields {
+		if fields[i].isNamed(name) {
+			return []string{fields[i].operation}
+		}
+	}
+	return []string{updateTrail} // A field of another version of the operator.
 }
 
-// lastCall returns the last call of one of the operations that changed the trail before the drift was found and after AWS was last
-// in sync, nil when the history has none.
-func lastCall(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail, drift *v1alpha1.Drift, operations []string, callerARN string) (*cloudtrail.Event, error) {
-	var last *cloudtrail.Event
-	for _, operation := range operations {
-		query := cloudtrail.Query{Attribute: cloudtrail.AttributeEventName, Value: operation}
-		query.Start, query.End = timeOfDrift(drift)
-		scanned := 0
-		for e, err := range region.Events(ctx, query) {
-			if err != nil {
-				return nil, err
-			}
-			if isCulprit(&e, trail, region, callerARN) {
-				if last == nil || e.Time.After(last.Time) {
-					last = &e
-				}
-				break
-			}
-			if scanned++; scanned == maxScanned {
-				break
-			}
+// callsOf returns the calls of an operation that changed the trail before the drift was found and after AWS was last in sync, the latest first.
+// They are not complete when there are more in that time than could be read. Noise hides none: they are looked up about the time that
+// CloudTrail reports then, in which few calls have room, or by the trail.
+func callsOf(ctx context.Context, w *work, drift *v1alpha1.Drift, name, operation string) (calls []cloudtrail.Event, complete bool, err error) {
+	match := func(e *cloudtrail.Event) bool { return e.Name == operation && isForeign(e, w) }
+	query := cloudtrail.Query{Attribute: cloudtrail.AttributeEventName, Value: operation}
+	query.Start, query.End = timeOfDrift(drift)
+	if calls, complete, err = w.region.Search(ctx, query, maxScanned, match); err != nil || complete || len(calls) > 0 {
+		return calls, complete, err
+	}
+	if name == fieldLogging && drift.LoggingChangedTime != nil {
+		about := query
+		about.Start, about.End = drift.LoggingChangedTime.Add(-clockSkew), drift.LoggingChangedTime.Add(clockSkew)
+		if calls, _, err = w.region.Search(ctx, about, maxScanned, match); err != nil || len(calls) > 0 {
+			return calls, false, err
 		}
 	}
-	return last, nil
+	for _, resource := range []string{arnOf(w), w.TrailName()} {
+		query.Attribute, query.Value = cloudtrail.AttributeResourceName, resource
+		found, all, err := w.region.Search(ctx, query, maxScanned, match)
+		if err != nil {
+			return nil, false, err
+		}
+		calls, complete = append(calls, found...), all && (complete || resource == arnOf(w))
+	}
+	return calls, complete, nil
 }
 
 // timeOfDrift returns the time in which the drift was made. Event times are whole seconds.
 func timeOfDrift(drift *v1alpha1.Drift) (start, end time.Time) {
 	end = drift.DetectedTime.Add(clockSkew)
 	if drift.LastInSyncTime != nil {
-		start = drift.LastInSyncTime.Time
+		start = drift.LastInSyncTime.Add(-clockSkew)
 	}
 	return start, end
 }
 
-// isCulprit tells whether a call changed this trail and was not the operator's own for this object. Calls of another object are
-// not its own: two that fight over a trail are told of each other.
-func isCulprit(e *cloudtrail.Event, trail *v1alpha1.Trail, region *cloudtrail.Region, callerARN string) bool {
-	arn := cmp.Or(trail.Status.TrailARN, cloudtrail.TrailARN(region.Name(), region.AccountID(), trail.TrailName()))
-	return (e.Trail == arn || e.Trail == trail.TrailName()) && e.ErrorCode == "" &&
-		!e.By(client.ObjectKeyFromObject(trail).String(), callerARN)
+func arnOf(w *work) string {
+	return cmp.Or(w.Status.TrailARN, cloudtrail.TrailARN(w.caller.Region, w.caller.AccountID, w.TrailName()))
 }
 
-// conclude writes into the drift what is known so far, and when it is over that it is.
-func (i *investigation) conclude(trail *v1alpha1.Trail, drift *v1alpha1.Drift, err error, over bool) {
-	if len(i.culprits) > 0 {
-		gravest := i.culprits[0]
-		drift.Actor = truncateTo(cmp.Or(gravest.Caller(), "unknown"), maxShown)
-		drift.EventName, drift.EventID, drift.EventTime = gravest.Name, gravest.ID, timeOrNil(gravest.Time)
-		drift.SourceIPAddress, drift.UserAgent = truncateTo(gravest.SourceIPAddress, maxShown), truncateTo(gravest.UserAgent, maxShown)
+// isForeign tells whether a call changed this trail and was not the operator's own for this object. Calls of another object are
+// not its own: two that fight over a trail are told of each other.
+func isForeign(e *cloudtrail.Event, w *work) bool {
+	own := append([]string{cloudtrail.Principal(w.caller.ARN)}, w.Status.OperatorARNs...)
+	return changes(e, w) && !e.By(client.ObjectKeyFromObject(w.Trail).String(), own)
+}
+
+// changes tells whether a call changed this trail, whoever made it.
+func changes(e *cloudtrail.Event, w *work) bool {
+	return (e.Trail == arnOf(w) || e.Trail == w.TrailName()) && e.ErrorCode == ""
+}
+
+// lastOf returns the last of the calls that made the difference; of calls that are not known to, the last.
+func lastOf(calls []cloudtrail.Event, made func(*cloudtrail.Event) bool) *cloudtrail.Event {
+	var last *cloudtrail.Event
+	for i := range calls {
+		if e := &calls[i]; made(e) && (last == nil || e.Time.After(last.Time)) {
+			last = e
+		}
 	}
-	drift.AttributionMessage = i.obstacle(trail, err, over)
-	complete := err == nil && len(i.missing) == 0
+	return last
+}
+
+// firstOf returns, of the calls that stopped a trail, the one that did: the first after it was last started. Whoever stops it again changes
+// nothing. Calls that start one are parted by those that stop it.
+func firstOf(calls, undoing []cloudtrail.Event) *cloudtrail.Event {
+	first := lastOf(calls, func(*cloudtrail.Event) bool { return true })
+	if first == nil {
+		return nil
+	}
+	var undone time.Time
+	for i := range undoing {
+		if at := undoing[i].Time; !at.After(first.Time) {
+			undone = latest(undone, at)
+		}
+	}
+	for i := range calls {
+		if e := &calls[i]; e.Time.After(undone) && e.Time.Before(first.Time) {
+			first = e
+		}
+	}
+	return first
+}
+
+// ofDrift returns those of the calls that belong to the drift that was made at a time: between two of the operator's own repairs. Events
+// may be a moment later than what CloudTrail reports.
+func ofDrift(calls, repairs []cloudtrail.Event, made time.Time) []cloudtrail.Event {
+	repairsBefore := func(e *cloudtrail.Event) (number int) {
+		for i := range repairs {
+			if repairs[i].Time.Before(e.Time) {
+				number++
+			}
+		}
+		return number
+	}
+	wanted := -1
+	for i := range calls {
+		if number := repairsBefore(&calls[i]); !calls[i].Time.Before(made) && (wanted < 0 || number < wanted) {
+			wanted = number
+		}
+	}
+	if made.IsZero() || wanted < 0 {
+		return calls
+	}
+	return slices.DeleteFunc(slices.Clone(calls), func(e cloudtrail.Event) bool { return repairsBefore(&e) != wanted })
+}
+
+// makesDifference tells whether a call set a field to something else than the spec says, as far as its parameters tell.
+func makesDifference(e *cloudtrail.Event, t target, name string) bool {
 	switch {
-	case complete, over && drift.Actor != "":
+	case len(e.Parameters) == 0:
+		return true
+	case e.Name == addTags, e.Name == removeTags:
+		return touchesTags(e, t, name)
+	case e.Name != updateTrail:
+		return true
+	}
+	value, ok := e.Parameters[strings.NewReplacer("ARN", "Arn", "ID", "Id").Replace(name)]
+	if !ok {
+		return false
+	}
+	var set string
+	if json.Unmarshal(value, &set) != nil {
+		set = string(value) // A flag.
+	}
+	number := numberOf(name)
+	return number < 0 || set != fields[number].wanted(t)
+}
+
+// touchesTags tells whether a call added or removed the owner tag, or tags that the spec sets or has set.
+func touchesTags(e *cloudtrail.Event, t target, name string) bool {
+	var tags []struct {
+		Key string `json:"key"`
+	}
+	if json.Unmarshal(e.Parameters["tagsList"], &tags) != nil {
+		return true
+	}
+	keys := union(tagKeys(t.Spec.Tags), t.Status.ManagedTagKeys)
+	if name == fieldOwnerTag {
+		keys = []string{v1alpha1.OwnerTagKey}
+	}
+	for _, tag := range tags {
+		if slices.Contains(keys, tag.Key) {
+			return true
+		}
+	}
+	return false
+}
+
+// gravest returns the gravest call that was found, nil when there is none.
+func (i *investigation) gravest() *finding {
+	for n := range i.findings {
+		if i.findings[n].culprit != nil {
+			return &i.findings[n]
+		}
+	}
+	return nil
+}
+
+// missing returns the operations of which there ought to be a call and is none.
+func (i *investigation) missing() []string {
+	var missing []string
+	for _, f := range i.findings {
+		if operations := strings.Join(f.operations, " or "); f.culprit == nil && !slices.Contains(missing, operations) {
+			missing = append(missing, operations)
+		}
+	}
+	return missing
+}
+
+// conclude writes into a drift of some age what is known so far, and when it is over that it is.
+func (i *investigation) conclude(trail *v1alpha1.Trail, drift *v1alpha1.Drift, err error, age time.Duration) {
+	over := age >= attributionEnds
+	if f := i.gravest(); f != nil {
+		e := f.culprit
+		drift.Actor = text.Cut(cmp.Or(e.Caller(), "unknown"), maxShown)
+		drift.EventName, drift.EventID, drift.EventTime = e.Name, e.ID, timeOrNil(e.Time)
+		drift.SourceIPAddress, drift.UserAgent = text.Cut(e.SourceIPAddress, maxShown), text.Cut(e.UserAgent, maxShown)
+	}
+
+	complete := err == nil && len(i.missing()) == 0
+	certain := complete && !slices.ContainsFunc(i.findings, func(f finding) bool { return !f.certain })
+	switch {
+	case certain, over && drift.Actor != "":
 		drift.Attribution = v1alpha1.DriftAttributionFound
 	case over:
 		drift.Attribution = v1alpha1.DriftAttributionNotFound
+	case drift.Actor != "":
+		drift.Attribution = v1alpha1.DriftAttributionProvisional
 	}
+
+	drift.AttributionMessage = i.obstacle(trail, err, age)
 	if over && err == nil && !complete {
 		drift.AttributionMessage = i.absence(drift)
 	}
 }
 
-// obstacle says what keeps the history from being asked, "" when nothing does or it may pass before it is over.
-func (i *investigation) obstacle(trail *v1alpha1.Trail, err error, over bool) string {
+// obstacle says what keeps the history from being asked, "" when nothing does or it may pass soon.
+func (i *investigation) obstacle(trail *v1alpha1.Trail, err error, age time.Duration) string {
 	if refusal := refusalOf(err); refusal != nil {
 		return refusal.Message
 	}
 	switch e := awsErrorOf(err); {
-	case e == nil, e.Class == cloudtrail.Transient && !over:
+	case e == nil, e.Class == cloudtrail.Transient && age < hideFaults:
 		return ""
 	case e.Class == cloudtrail.Permission:
-		return e.Error() + " — " + cloudtrail.PermissionRemedy(e, trail.IdentityName(), i.callerARN)
+		return e.Error() + " — " + cloudtrail.PermissionRemedy(e, trail.IdentityName(), i.caller.ARN)
 	default:
 		return e.Error()
 	}
@@ -318,24 +496,36 @@ func (i *investigation) absence(drift *v1alpha1.Drift) string {
 	if !start.IsZero() {
 		between = "from " + start.UTC().Format(time.RFC3339) + " " + between
 	}
-	return fmt.Sprintf("CloudTrail's event history shows no call of %s on this trail %s by anybody else that succeeded", strings.Join(i.missing, ", "), between)
+	text := fmt.Sprintf("CloudTrail's event history shows no call of %s on this trail %s by anybody else that succeeded", strings.Join(i.missing(), ", "), between)
+	if len(i.unread) > 0 {
+		text += fmt.Sprintf("; but there are more than %d calls of %s in that time, of which not all were read: look them up with an EventLookup",
+			maxScanned, strings.Join(i.unread, ", "))
+	}
+	return text
 }
 
-// tellAttribution tells an event for each culprit that is new: the gravest at once, the others when it is over.
-func (r *Reconciler) tellAttribution(ctx context.Context, trail *v1alpha1.Trail, before, drift *v1alpha1.Drift, i *investigation) {
-	over := drift.Attribution != v1alpha1.DriftAttributionPending
-	for n, culprit := range i.culprits {
-		if culprit.ID == before.EventID || n > 0 && !over {
+// emitAttribution emits an event for each culprit that is new: the gravest at once, the others when it is over.
+func (r *Reconciler) emitAttribution(ctx context.Context, trail *v1alpha1.Trail, before, drift *v1alpha1.Drift, i *investigation) {
+	over := !isUncertain(drift)
+	gravest := i.gravest()
+	emitted := []string{before.EventID}
+	for n := range i.findings {
+		f := &i.findings[n]
+		if f.culprit == nil || slices.Contains(emitted, f.culprit.ID) || f != gravest && !over {
 			continue
 		}
-		note := culprit.String() + "; " + repair(drift, culprit.Time)
-		ctrl.LoggerFrom(ctx).Info("drift is attributed", "event", note, "eventID", culprit.ID, "userAgent", culprit.UserAgent)
-		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventAttributed, actionAttribute, "%s", truncate(note))
+		emitted = append(emitted, f.culprit.ID)
+		note := f.culprit.String() + "; " + repair(drift, f.culprit.Time)
+		if !f.certain && !over {
+			note += "; provisional, as CloudTrail's history may not be complete yet"
+		}
+		ctrl.LoggerFrom(ctx).Info("drift is attributed", "event", note, "eventID", f.culprit.ID, "userAgent", f.culprit.UserAgent)
+		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventAttributed, actionAttribute, "%s", note)
 	}
 	if over && drift.AttributionMessage != "" {
 		note := "who changed the trail is not known: " + drift.AttributionMessage
 		ctrl.LoggerFrom(ctx).Info("drift is not attributed", "fields", drift.Fields, "message", drift.AttributionMessage)
-		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventUnattributed, actionAttribute, "%s", truncate(note))
+		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventUnattributed, actionAttribute, "%s", note)
 	}
 }
 

@@ -25,6 +25,9 @@ import (
 // lag is how long the history of these tests hides an event.
 const lag = 10 * time.Minute
 
+// historySettles is after what time the history is complete, as CloudTrail's documentation says.
+const historySettles = 15 * time.Minute
+
 // newHistory returns a world whose AWS shares the controller's clock, with a history that lags.
 func newHistory(ctx context.Context, options cloudtrailtest.Options) *world {
 	GinkgoHelper()
@@ -44,7 +47,7 @@ func newHistory(ctx context.Context, options cloudtrailtest.Options) *world {
 // attribute asks the history once who made the last drift. Each time it is another process that asks.
 func (w *world) attribute(ctx context.Context, name string) time.Duration {
 	GinkgoHelper()
-	reconciler, err := trail.New(trail.Options{Client: w.client, Recorder: w.events, Fleet: w.fleet, ClusterID: clusterID, Interval: interval, Now: w.clock})
+	reconciler, err := trail.New(trail.Options{Client: w.client, Live: w.client, Recorder: w.events, Sessions: w.sessions, ClusterID: clusterID, Interval: interval, Now: w.clock})
 	Expect(err).NotTo(HaveOccurred())
 	result, err := reconciler.Attribute(ctx, w.get(ctx, name))
 	Expect(err).NotTo(HaveOccurred())
@@ -56,15 +59,25 @@ func (w *world) conclude(ctx context.Context, name string) *v1alpha1.Drift {
 	GinkgoHelper()
 	for range 40 {
 		wait := w.attribute(ctx, name)
-		if drift := w.get(ctx, name).Status.LastDrift; drift.Attribution != v1alpha1.DriftAttributionPending {
+		switch drift := w.get(ctx, name).Status.LastDrift; drift.Attribution {
+		case v1alpha1.DriftAttributionPending:
+		case v1alpha1.DriftAttributionProvisional:
+			w.named = append(w.named, named{w.clock(), drift.Actor})
+		default:
 			Expect(wait).To(BeZero(), "what is concluded is not looked into again")
 			return drift
 		}
 		Expect(wait).To(BeNumerically(">", 0), "what is not concluded is looked into again")
-		w.now = w.now.Add(wait)
+		w.pass(wait)
 	}
 	Fail("the attribution does not end")
 	return nil
+}
+
+// named is when somebody was named.
+type named struct {
+	at   time.Time
+	whom string
 }
 
 // told returns the events of a reason that were told since it was last called.
@@ -92,6 +105,9 @@ func (w *world) user(name, address string) cloudtrailtest.ActingAs {
 	return w.aws.As(cloudtrailtest.Actor{ARN: fmt.Sprintf("arn:aws:iam::%s:user/%s", account, name), SourceIPAddress: address, UserAgent: "aws-cli/2.15.0"})
 }
 
+// provisionally is what an event says of a name that is not certain yet.
+const provisionally = "; provisional, as CloudTrail's history may not be complete yet"
+
 func trailARN(name string) string { return cloudtrail.TrailARN(region, account, name) }
 
 var _ = Describe("Who made a drift", func() {
@@ -108,10 +124,10 @@ var _ = Describe("Who made a drift", func() {
 		func(ctx context.Context, spec v1alpha1.TrailSpec, operation string, params map[string]any) {
 			w.apply(ctx, auditName, spec)
 			w.settle(ctx, auditName)
-			made := w.now.Add(56 * time.Second)
-			w.now = made
+			made := w.clock().Add(56 * time.Second)
+			w.set(made)
 			w.do(w.intruder(), operation, params)
-			w.now = w.now.Add(-56 * time.Second) // The next look is a minute after the last one, and so 4 seconds later.
+			w.pass(-56 * time.Second) // The next look is a minute after the last one, and so 4 seconds later.
 
 			found := w.settle(ctx, auditName)
 			Expect(found.Status.LastDrift).NotTo(BeNil())
@@ -123,7 +139,8 @@ var _ = Describe("Who made a drift", func() {
 			w.told("")
 
 			drift := w.conclude(ctx, auditName)
-			Expect(w.now).To(BeTemporally("~", made.Add(lag), 3*time.Minute), "it is found soon after the history tells")
+			Expect(w.named[0].at).To(BeTemporally("~", made.Add(lag), 3*time.Minute), "somebody is named soon after the history tells")
+			Expect(w.clock()).To(BeTemporally("~", made.Add(historySettles), 10*time.Second), "and for certain when no later call can appear")
 			Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
 			Expect(drift.AttributionMessage).To(BeEmpty())
 			Expect(drift.Actor).To(Equal("arn:aws:iam::111122223333:user/intruder"))
@@ -132,8 +149,8 @@ var _ = Describe("Who made a drift", func() {
 			Expect(drift.EventTime.Time).To(BeTemporally("==", made.Truncate(time.Second)))
 			Expect(drift.SourceIPAddress).To(Equal("198.51.100.7"))
 			Expect(drift.UserAgent).To(Equal("aws-cli/2.15.0"))
-			Expect(w.told("DriftAttributed")).To(ConsistOf(fmt.Sprintf("%s by arn:aws:iam::111122223333:user/intruder from 198.51.100.7 at %s; repaired after 4s",
-				operation, made.UTC().Format("2006-01-02T15:04:05Z"))))
+			Expect(w.told("DriftAttributed")).To(ConsistOf(fmt.Sprintf("%s by arn:aws:iam::111122223333:user/intruder from 198.51.100.7 at %s; repaired after 4s%s",
+				operation, made.UTC().Format("2006-01-02T15:04:05Z"), provisionally)))
 			Expect(found.Status.Conditions).To(Equal(w.get(ctx, auditName).Status.Conditions), "nothing else is written")
 		},
 		Entry("logging stopped", v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, "StopLogging", map[string]any{"Name": auditName}),
@@ -171,14 +188,14 @@ var _ = Describe("Who made a drift", func() {
 		spec.S3KeyPrefix = "ours" // The operator's own UpdateTrail.
 		w.apply(ctx, auditName, spec)
 		w.settle(ctx, auditName)
-		w.now = w.now.Add(10 * time.Second)
+		w.pass(10 * time.Second)
 		w.do(w.intruder(), "UpdateTrail", update)
-		w.now = w.now.Add(10 * time.Second)
+		w.pass(10 * time.Second)
 		w.do(w.user("stranger", "203.0.113.2"), "UpdateTrail", map[string]any{"Name": "other", "S3KeyPrefix": "elsewhere"})
 		_, err := w.user("clumsy", "203.0.113.3").Do(region, "UpdateTrail", map[string]any{"Name": auditName, "S3BucketName": "Not A Bucket"})
 		Expect(err).To(HaveOccurred())
 		Expect(w.settle(ctx, auditName).Status.LastDrift.Fields).To(ConsistOf("s3KeyPrefix"))
-		w.now = w.now.Add(10 * time.Second)
+		w.pass(10 * time.Second)
 		w.do(w.user("later", "203.0.113.4"), "UpdateTrail", update)
 
 		drift := w.conclude(ctx, auditName)
@@ -190,7 +207,7 @@ var _ = Describe("Who made a drift", func() {
 		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, auditName)
 		w.do(w.user("earlier", "203.0.113.1"), "UpdateTrail", map[string]any{"Name": auditName, "S3BucketName": "trail-logs"})
-		w.now = w.now.Add(time.Hour)
+		w.pass(time.Hour)
 		Expect(w.settle(ctx, auditName).Status.LastDrift).To(BeNil(), "nothing was changed")
 		w.restart()
 		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": auditName, "S3BucketName": "elsewhere"})
@@ -202,11 +219,14 @@ var _ = Describe("Who made a drift", func() {
 		w = newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true, HistoryLag: lag, DeliveryInterval: 5 * time.Minute})
 		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, auditName)
-		w.now = w.now.Add(time.Hour)
-		delivered := w.settle(ctx, auditName).Status.LatestDeliveryTime
+		w.pass(time.Hour)
+		w.settle(ctx, auditName)
+		looked := w.clock()
 		w.restart()
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
-		Expect(w.settle(ctx, auditName).Status.LastDrift.LastInSyncTime.Time).To(BeTemporally("==", delivered.Add(-2*time.Minute)), "less what a shared read may be old")
+		since := w.settle(ctx, auditName).Status.LastDrift.LastInSyncTime.Time
+		Expect(since).To(BeTemporally("~", looked.Add(-30*time.Second), 6*time.Second), "less what a shared read may be old, and reads may lag")
+		Expect(since).To(BeTemporally("<", looked))
 	})
 
 	It("is not known when the history does not tell, and the object says so", func(ctx context.Context) {
@@ -218,7 +238,7 @@ var _ = Describe("Who made a drift", func() {
 		w.aws.ResetCalls()
 
 		drift := w.conclude(ctx, auditName)
-		Expect(w.now).To(BeTemporally("~", detected.Add(30*time.Minute), 2*time.Second))
+		Expect(w.clock()).To(BeTemporally("~", detected.Add(30*time.Minute), 2*time.Second))
 		Expect(w.aws.CallCounts()["LookupEvents"]).To(BeNumerically("<", 25), "it is looked for ever less often")
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionNotFound))
 		Expect(drift.Actor).To(BeEmpty())
@@ -230,16 +250,16 @@ var _ = Describe("Who made a drift", func() {
 		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, auditName)
 		w.do(w.user("first", "203.0.113.1"), "UpdateTrail", map[string]any{"Name": auditName, "S3KeyPrefix": "elsewhere"})
-		w.now = w.now.Add(5 * time.Minute)
+		w.pass(5 * time.Minute)
 		w.do(w.user("second", "203.0.113.2"), "StopLogging", map[string]any{"Name": auditName})
 		w.settle(ctx, auditName)
-		w.now = w.now.Add(5 * time.Minute)
+		w.pass(5 * time.Minute)
 		w.told("")
 
 		w.attribute(ctx, auditName)
 		drift := w.get(ctx, auditName).Status.LastDrift
 		Expect(drift.Actor).To(HaveSuffix("user/first"), "what is known is told")
-		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionPending))
+		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionProvisional))
 		Expect(w.told("DriftAttributed")).To(ConsistOf(HavePrefix("UpdateTrail by arn:aws:iam::111122223333:user/first")))
 		drift = w.conclude(ctx, auditName)
 		Expect(drift.Actor).To(HaveSuffix("user/second"), "to stop a trail is graver")
@@ -253,17 +273,17 @@ var _ = Describe("Who made a drift", func() {
 		var want []any
 		for i := range 4 {
 			who := fmt.Sprintf("intruder-%d", i)
-			w.now = w.now.Add(time.Minute)
+			w.pass(time.Minute)
 			w.do(w.user(who, "203.0.113.1"), "StopLogging", map[string]any{"Name": auditName})
 			Expect(w.settle(ctx, auditName).Status.LastDrift.Actor).To(BeEmpty())
 			w.attribute(ctx, auditName)
-			want = append(want, And(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/"+who), HaveSuffix("; repaired after 1m0s")))
+			want = append(want, And(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/"+who), HaveSuffix("; repaired after 1m0s"+provisionally)))
 		}
 		Expect(w.get(ctx, auditName).Status.EarlierDrifts).To(HaveLen(3))
 		w.told("")
 		var told []string
 		for range 20 {
-			w.now = w.now.Add(w.attribute(ctx, auditName))
+			w.pass(w.attribute(ctx, auditName))
 			told = append(told, w.told("DriftAttributed")...)
 		}
 		Expect(told).To(ConsistOf(want...))
@@ -277,7 +297,7 @@ var _ = Describe("Who made a drift", func() {
 		w.settle(ctx, auditName)
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
 		w.settle(ctx, auditName)
-		w.now = w.now.Add(lag)
+		w.pass(lag)
 		fault := w.aws.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Code: "AccessDeniedException", Message: "not authorized"})
 
 		Expect(w.attribute(ctx, auditName)).To(BeNumerically(">", 0))
@@ -313,15 +333,15 @@ var _ = Describe("Who made a drift", func() {
 			case w == nil:
 				return time.Now()
 			case running.IsZero():
-				return w.now
+				return w.clock()
 			default: // Time passes by itself, as the rate limit needs it to.
-				return w.now.Add(time.Since(running))
+				return w.clock().Add(time.Since(running))
 			}
 		}
 		w = newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoTrailLimit: true, Now: now})
 		look := func(name string) {
 			GinkgoHelper()
-			w.now = w.now.Add(time.Second)
+			w.pass(time.Second)
 			_, err := w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}})
 			Expect(err).NotTo(HaveOccurred())
 		}
@@ -352,11 +372,105 @@ var _ = Describe("Who made a drift", func() {
 	})
 })
 
+// What CloudTrail reports of logging, and when its events are, differs by what nobody has documented.
+var _ = Describe("Who stopped a trail", func() {
+	const auditName = "audit"
+	for how, options := range map[string]cloudtrailtest.Options{
+		"AWS is as it is documented":                 {},
+		"a repeated call moves the time":             {RepeatedCallsMoveTimes: true},
+		"events are a moment late":                   {EventDelay: 300 * time.Millisecond},
+		"events are late":                            {EventDelay: 2 * time.Second},
+		"events are late and repeated calls move it": {EventDelay: 900 * time.Millisecond, RepeatedCallsMoveTimes: true},
+	} {
+		options.NoRateLimit = true
+		begin := func(ctx context.Context) (w *world, stop func(who string, shown time.Duration), start func(who string, shown time.Duration)) {
+			GinkgoHelper()
+			w = newHistory(ctx, options)
+			w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+			w.settle(ctx, auditName)
+			w.pass(10 * time.Minute)
+			w.settle(ctx, auditName)
+			w.set(w.clock().Add(time.Minute).Truncate(time.Second))
+			call := func(operation string) func(string, time.Duration) {
+				return func(who string, shown time.Duration) {
+					GinkgoHelper()
+					w.aws.SetLags(cloudtrailtest.Lags{History: shown})
+					w.do(w.user(who, "203.0.113.1"), operation, map[string]any{"Name": auditName})
+				}
+			}
+			return w, call("StopLogging"), call("StartLogging")
+		}
+		look := func(ctx context.Context, w *world) {
+			GinkgoHelper()
+			_, err := w.lookAfter(ctx, auditName, 10*time.Second)
+			Expect(err).NotTo(HaveOccurred())
+		}
+
+		It("is not who stops it once more, whose call the history shows first: "+how, func(ctx context.Context) {
+			w, stop, _ := begin(ctx)
+			stop("intruder", 10*time.Minute)
+			w.pass(20 * time.Second)
+			stop("clumsy", time.Minute)
+			look(ctx, w)
+			drift := w.conclude(ctx, auditName)
+			Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
+			Expect(drift.Actor).To(HaveSuffix("user/intruder"))
+		})
+
+		for name, between := range map[string]time.Duration{"a minute": time.Minute, "two seconds": 2 * time.Second, "a third of a second": 300 * time.Millisecond} {
+			It(fmt.Sprintf("is not who had stopped and started it %s before, whose calls the history shows first: %s", name, how), func(ctx context.Context) {
+				w, stop, start := begin(ctx)
+				stop("clumsy", time.Minute)
+				w.pass(between / 2)
+				start("clumsy", 12*time.Minute)
+				w.pass(between / 2)
+				stop("intruder", 10*time.Minute)
+				look(ctx, w)
+				drift := w.conclude(ctx, auditName)
+				Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
+				Expect(drift.Actor).To(HaveSuffix("user/intruder"))
+			})
+		}
+
+		It("is told of each who stops it, however soon after the repair: "+how, func(ctx context.Context) {
+			w, stop, _ := begin(ctx)
+			w.told("")
+			stop("first", 5*time.Minute)
+			_, err := w.lookAfter(ctx, auditName, 2*time.Second)
+			Expect(err).NotTo(HaveOccurred())
+			w.pass(2 * time.Second)
+			stop("second", 5*time.Minute)
+			look(ctx, w)
+			Expect(w.get(ctx, auditName).Status.EarlierDrifts).To(HaveLen(1))
+			w.told("")
+			Expect(w.conclude(ctx, auditName).Actor).To(HaveSuffix("user/second"))
+			Expect(w.get(ctx, auditName).Status.EarlierDrifts).To(BeEmpty())
+			Expect(w.told("DriftAttributed")).To(ConsistOf(ContainSubstring("user/first "), ContainSubstring("user/second ")))
+		})
+	}
+
+	It("is found among the refusals of others on the same trail", func(ctx context.Context) {
+		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
+		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+		w.settle(ctx, auditName)
+		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
+		w.pass(8 * time.Second)
+		accomplice := cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/accomplice", Bound: true}
+		w.aws.Inject(cloudtrailtest.Fault{Operation: "StopLogging", PrincipalARN: accomplice.ARN, Code: "AccessDeniedException", Message: "no"})
+		for range 1001 {
+			_, err := w.aws.As(accomplice).Do(region, "StopLogging", map[string]any{"Name": trailARN(auditName)})
+			Expect(err).To(HaveOccurred())
+		}
+		w.settle(ctx, auditName)
+		Expect(w.conclude(ctx, auditName).Actor).To(HaveSuffix("user/intruder"))
+	})
+})
+
 // startLimited runs the controller as the operator does, for this world's namespace, within CloudTrail's rate limits.
 func (w *world) startLimited(ctx context.Context, now func() time.Time) {
 	GinkgoHelper()
-	fleet := cloudtrail.NewFleet(cloudtrail.Options{
-		Config:     aws.Config{Region: region, BaseEndpoint: aws.String(w.endpoint), HTTPClient: w, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")},
+	sessions := cloudtrail.NewSessions(cloudtrail.Options{
+		Config:     aws.Config{Region: region, BaseEndpoint: aws.String(w.endpoint), HTTPClient: w.life, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")},
 		ClusterID:  clusterID,
 		Version:    "test",
 		RateLimits: cloudtrail.RateLimitOn,
@@ -371,7 +485,7 @@ func (w *world) startLimited(ctx context.Context, now func() time.Time) {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	reconciler, err := trail.New(trail.Options{
-		Client: manager.GetClient(), Recorder: manager.GetEventRecorder("trail-operator"), Fleet: fleet, ClusterID: clusterID, Interval: interval, Now: now,
+		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: manager.GetEventRecorder("trail-operator"), Sessions: sessions, ClusterID: clusterID, Interval: interval, Now: now,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(reconciler.SetupWithManager(ctx, manager, 4)).To(Succeed())

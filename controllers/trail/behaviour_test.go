@@ -49,10 +49,12 @@ var _ = Describe("What AWS refuses", func() {
 		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
 		Expect(again.ResourceVersion).To(Equal(found.ResourceVersion))
 
-		By("restarting: nothing is tried either")
+		By("restarting: it is tried once")
+		w.aws.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", Code: "InvalidTrailNameException", Message: "Trail name is not valid.", Times: 1})
 		w.restart()
 		w.settle(ctx, "audit")
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+		Expect(w.settle(ctx, "audit").ResourceVersion).To(Equal(found.ResourceVersion))
+		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"CreateTrail": 1}))
 
 		By("changing the object: it is tried")
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs", S3KeyPrefix: "audit"})
@@ -135,7 +137,7 @@ var _ = Describe("What AWS refuses", func() {
 	It("starts no trail that could not be made ours", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		handMade(ctx, w)
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "AddTags", Code: "TagsLimitExceededException", Message: "No."})
+		w.aws.Inject(cloudtrailtest.Fault{Operation: "AddTags", Code: "InvalidTagParameterException", Message: "No."})
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "hand-made", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned})
 		expectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
 		w.aws.ResetCalls()
@@ -241,6 +243,21 @@ var _ = Describe("Suspend", func() {
 		w.apply(ctx, "audit", spec)
 		w.expectSettled(ctx, "audit", spec)
 	})
+
+	It("does not keep a trail from being deleted with its object", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
+		w.apply(ctx, "audit", spec)
+		w.expectSettled(ctx, "audit", spec)
+		spec.Suspend = aws.Bool(true)
+		w.apply(ctx, "audit", spec)
+		w.settle(ctx, "audit")
+		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		_, err := w.look(ctx, "audit")
+		Expect(err).NotTo(HaveOccurred())
+		w.expectGone(ctx, "audit")
+		Expect(w.aws.Trails()).To(BeEmpty())
+	})
 })
 
 var _ = Describe("A trail deleted behind our back", func() {
@@ -291,6 +308,12 @@ var _ = Describe("An identity that must not be used", func() {
 		"selects other namespaces": {func(i *v1alpha1.AWSIdentity) {
 			i.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromSelector, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "other"}}}
 		}, v1alpha1.ReasonNamespaceNotAllowed},
+		"allows other regions": {func(i *v1alpha1.AWSIdentity) {
+			i.Spec.AllowedRegions = []string{"eu-central-1", "eu-west-1"}
+		}, v1alpha1.ReasonRegionNotAllowed},
+		"has a role of a partition without the region": {func(i *v1alpha1.AWSIdentity) {
+			i.Spec.RoleARN = "arn:aws-cn:iam::" + account + ":role/trail-operator"
+		}, v1alpha1.ReasonRegionNotAllowed},
 	} {
 		It("makes no call to AWS: "+name, func(ctx context.Context) {
 			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
@@ -305,6 +328,15 @@ var _ = Describe("An identity that must not be used", func() {
 			Expect(w.aws.CallCounts()).To(BeEmpty(), "not even a read")
 		})
 	}
+
+	It("makes no call to CloudTrail: the operator's own credentials are of a partition without the region", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		w.aws.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "china", SecretAccessKey: "test", ARN: "arn:aws-cn:iam::" + account + ":user/operator"})
+		w.accessKey.Store(new("china"))
+		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+		expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRegionNotAllowed)
+		Expect(w.cloudTrailCalls()).To(BeZero())
+	})
 
 	It("makes no call to AWS: it does not exist", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})

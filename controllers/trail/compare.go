@@ -35,7 +35,7 @@ func sameKey(trail *v1alpha1.Trail, reported string) bool {
 		return reported == trail.Status.KMSKeyARN
 	case isAlias(wanted):
 		// Never applied by us. Writing it resolves it; where nothing is written it cannot be known, and is not reported.
-		return trail.Spec.Observed()
+		return trail.Spec.ObserveOnly()
 	case arn.IsARN(wanted):
 		return false
 	default:
@@ -53,7 +53,7 @@ func sameSelectors(wanted, reported cloudtrail.Selectors) bool {
 	if len(wanted.Basic)+len(wanted.Advanced) == 0 {
 		return len(reported.Basic) == 0 && (len(reported.Advanced) == 0 || isDefaultAdvanced(reported.Advanced))
 	}
-	return sameText(wanted, reported)
+	return sameJSON(wanted, reported)
 }
 
 // normalSelectors returns selectors with defaults spelled out, in order, without duplicates, the default basic selector as none.
@@ -66,7 +66,7 @@ func normalSelectors(s cloudtrail.Selectors) cloudtrail.Selectors {
 		normal.Advanced = append(normal.Advanced, normalAdvanced(a))
 	}
 	normal.Basic, normal.Advanced = distinct(normal.Basic), distinct(normal.Advanced)
-	if len(normal.Basic) == 1 && sameText(normal.Basic[0], normalBasic(v1alpha1.EventSelector{})) {
+	if len(normal.Basic) == 1 && sameJSON(normal.Basic[0], normalBasic(v1alpha1.EventSelector{})) {
 		normal.Basic = nil
 	}
 	return normal
@@ -111,17 +111,13 @@ func normalAdvanced(s v1alpha1.AdvancedEventSelector) v1alpha1.AdvancedEventSele
 
 // isDefaultAdvanced tells whether advanced selectors log what the default logs: all management events, nothing else.
 func isDefaultAdvanced(selectors []v1alpha1.AdvancedEventSelector) bool {
-	return len(selectors) == 1 && sameText(
+	return len(selectors) == 1 && sameJSON(
 		normalAdvanced(v1alpha1.AdvancedEventSelector{FieldSelectors: selectors[0].FieldSelectors}),
 		v1alpha1.AdvancedEventSelector{FieldSelectors: []v1alpha1.AdvancedFieldSelector{{Field: fieldEventCategory, Equals: []string{categoryManagement}}}},
 	)
 }
 
-// sameInsights compares insight selectors as sets; no categories means management events.
-func sameInsights(wanted, reported []v1alpha1.InsightSelector) bool {
-	return sameText(normalInsights(wanted), normalInsights(reported))
-}
-
+// normalInsights returns insight selectors in order, without duplicates; no categories means management events.
 func normalInsights(selectors []v1alpha1.InsightSelector) []v1alpha1.InsightSelector {
 	normal := make([]v1alpha1.InsightSelector, 0, len(selectors))
 	for _, s := range selectors {
@@ -134,11 +130,7 @@ func normalInsights(selectors []v1alpha1.InsightSelector) []v1alpha1.InsightSele
 	return distinct(normal)
 }
 
-// sameAggregations compares aggregation configurations as sets.
-func sameAggregations(wanted, reported []v1alpha1.AggregationConfiguration) bool {
-	return sameText(normalAggregations(wanted), normalAggregations(reported))
-}
-
+// normalAggregations returns aggregation configurations in order, without duplicates and those that aggregate nothing.
 func normalAggregations(configurations []v1alpha1.AggregationConfiguration) []v1alpha1.AggregationConfiguration {
 	var normal []v1alpha1.AggregationConfiguration
 	for _, c := range configurations {
@@ -156,7 +148,7 @@ func distinct[T any](list []T) []T {
 	}
 	byText := make(map[string]T, len(list))
 	for _, element := range list {
-		byText[text(element)] = element
+		byText[asJSON(element)] = element
 	}
 	elements := make([]T, 0, len(byText))
 	for _, key := range slices.Sorted(maps.Keys(byText)) {
@@ -165,10 +157,10 @@ func distinct[T any](list []T) []T {
 	return elements
 }
 
-func sameText(a, b any) bool { return text(a) == text(b) }
+func sameJSON(a, b any) bool { return asJSON(a) == asJSON(b) }
 
-// text returns a value as JSON. Our API types can always be marshaled; a failure would be a bug of theirs.
-func text(v any) string {
+// asJSON returns a value as JSON. Our API types can always be marshaled; a failure would be a bug of theirs.
+func asJSON(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
 		panic(err) //nolint:forbidigo // Nobody could do anything about it.

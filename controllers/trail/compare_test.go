@@ -10,16 +10,6 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-const (
-	testAccount = "111122223333"
-	testRegion  = "eu-central-1"
-	testOwner   = "cluster/security/audit"
-	testKeyID   = "0b6f2e7a-1111-4222-8333-444455556666"
-	testKeyARN  = "arn:aws:kms:eu-central-1:111122223333:key/" + testKeyID
-	otherKeyARN = "arn:aws:kms:eu-central-1:111122223333:key/ffffffff-1111-4222-8333-444455556666"
-	aliasARN    = "arn:aws:kms:eu-central-1:111122223333:alias/trail"
-)
-
 func TestSameKey(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -48,7 +38,9 @@ func TestSameKey(t *testing.T) {
 		"alias ARN, not applied yet":    {aliasARN, testKeyARN, "", "", "", false},
 		"alias that is only observed":   {"alias/trail", testKeyARN, "", "", v1alpha1.ManagementPolicyObserve, true},
 		"alias that is observed absent": {"alias/trail", "", "", "", v1alpha1.ManagementPolicyObserve, false},
-		"observed, not the alias's":     {"alias/trail", otherKeyARN, "alias/trail", testKeyARN, v1alpha1.ManagementPolicyObserve, false},
+		"observed, not the alias's": {
+			"alias/trail", otherKeyARN, "alias/trail", testKeyARN, v1alpha1.ManagementPolicyObserve, false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,33 +75,27 @@ func TestSameLogGroup(t *testing.T) {
 	}
 }
 
-func basic(selectors ...v1alpha1.EventSelector) cloudtrail.Selectors {
-	return cloudtrail.Selectors{Basic: selectors}
-}
-
-func advanced(selectors ...v1alpha1.AdvancedEventSelector) cloudtrail.Selectors {
-	return cloudtrail.Selectors{Advanced: selectors}
-}
-
-// fields are the conditions of an advanced selector.
-func fields(name string, fields ...v1alpha1.AdvancedFieldSelector) v1alpha1.AdvancedEventSelector {
-	return v1alpha1.AdvancedEventSelector{Name: name, FieldSelectors: fields}
-}
-
-func equals(field string, values ...string) v1alpha1.AdvancedFieldSelector {
-	return v1alpha1.AdvancedFieldSelector{Field: field, Equals: values}
-}
-
 func objects(values ...string) v1alpha1.DataResource {
 	return v1alpha1.DataResource{Type: "AWS::S3::Object", Values: values}
 }
 
 func TestSameSelectors(t *testing.T) {
 	t.Parallel()
+	const kms, rds = "kms.amazonaws.com", "rdsdata.amazonaws.com"
 	standard := v1alpha1.EventSelector{ReadWriteType: v1alpha1.ReadWriteAll, IncludeManagementEvents: aws.Bool(true)}
 	writes := v1alpha1.EventSelector{ReadWriteType: v1alpha1.WriteOnly}
-	management := fields("Management events selector", equals("eventCategory", "Management"))
-	data := fields("data", equals("eventCategory", "Data"), equals("resources.type", "AWS::S3::Object"))
+	spelledOut := v1alpha1.EventSelector{ReadWriteType: v1alpha1.WriteOnly, IncludeManagementEvents: aws.Bool(true)}
+	management := selecting("Management events selector", equals("eventCategory", "Management"))
+	data := selecting("data", equals("eventCategory", "Data"), equals("resources.type", "AWS::S3::Object"))
+	without := func(sources ...string) cloudtrail.Selectors {
+		return basic(v1alpha1.EventSelector{ExcludeManagementEventSources: sources})
+	}
+	of := func(resources ...v1alpha1.DataResource) cloudtrail.Selectors {
+		return basic(v1alpha1.EventSelector{DataResources: resources})
+	}
+	where := func(condition v1alpha1.AdvancedFieldSelector) cloudtrail.Selectors {
+		return advanced(selecting("", condition))
+	}
 	for name, c := range map[string]struct {
 		wanted, reported cloudtrail.Selectors
 		same             bool
@@ -118,49 +104,53 @@ func TestSameSelectors(t *testing.T) {
 		"none, the default there":            {basic(), basic(standard), true},
 		"none, the default twice there":      {basic(), basic(standard, standard), true},
 		"none, the default in advanced form": {basic(), advanced(management), true},
-		"none, part of it in advanced form":  {basic(), advanced(fields("", equals("eventCategory", "Management"), equals("readOnly", "false"))), false},
-		"none, data in advanced form":        {basic(), advanced(data), false},
-		"none, more in advanced form":        {basic(), advanced(management, data), false},
-		"none, another there":                {basic(), basic(writes), false},
-		"none, the default and more there":   {basic(), basic(standard, writes), false},
-		"the default, none there":            {basic(v1alpha1.EventSelector{}), basic(), true},
-		"the default, spelled out":           {basic(standard), basic(standard), true},
-		"the default, half spelled out":      {basic(v1alpha1.EventSelector{ReadWriteType: v1alpha1.ReadWriteAll}), basic(standard), true},
-		"the default, in advanced form":      {basic(standard), advanced(management), true},
-		"management events excluded":         {basic(v1alpha1.EventSelector{ExcludeManagementEventSources: []string{"kms.amazonaws.com"}}), basic(standard), false},
-		"no management events":               {basic(v1alpha1.EventSelector{IncludeManagementEvents: aws.Bool(false)}), basic(standard), false},
-		"in another order":                   {basic(writes, standard), basic(standard, v1alpha1.EventSelector{ReadWriteType: v1alpha1.WriteOnly, IncludeManagementEvents: aws.Bool(true)}), true},
-		"one more":                           {basic(writes, standard), basic(writes), false},
-		"excluded in another order": {
-			basic(v1alpha1.EventSelector{ExcludeManagementEventSources: []string{"kms.amazonaws.com", "rdsdata.amazonaws.com"}}),
-			basic(v1alpha1.EventSelector{ExcludeManagementEventSources: []string{"rdsdata.amazonaws.com", "kms.amazonaws.com"}}), true,
+		"none, part of it in advanced form": {
+			basic(), advanced(selecting("", equals("eventCategory", "Management"), equals("readOnly", "false"))), false,
 		},
-		"values in another order": {
-			basic(v1alpha1.EventSelector{DataResources: []v1alpha1.DataResource{objects("arn:a", "arn:b")}}),
-			basic(v1alpha1.EventSelector{DataResources: []v1alpha1.DataResource{objects("arn:b", "arn:a")}}), true,
+		"none, data in advanced form":      {basic(), advanced(data), false},
+		"none, more in advanced form":      {basic(), advanced(management, data), false},
+		"none, another there":              {basic(), basic(writes), false},
+		"none, the default and more there": {basic(), basic(standard, writes), false},
+		"the default, none there":          {basic(v1alpha1.EventSelector{}), basic(), true},
+		"the default, spelled out":         {basic(standard), basic(standard), true},
+		"the default, half spelled out": {
+			basic(v1alpha1.EventSelector{ReadWriteType: v1alpha1.ReadWriteAll}), basic(standard), true,
 		},
-		"values of one type, apart": {
-			basic(v1alpha1.EventSelector{DataResources: []v1alpha1.DataResource{objects("arn:a"), objects("arn:b")}}),
-			basic(v1alpha1.EventSelector{DataResources: []v1alpha1.DataResource{objects("arn:b", "arn:a")}}), true,
+		"the default, in advanced form": {basic(standard), advanced(management), true},
+		"management events excluded":    {without(kms), basic(standard), false},
+		"no management events": {
+			basic(v1alpha1.EventSelector{IncludeManagementEvents: aws.Bool(false)}), basic(standard), false,
 		},
-		"one value more": {
-			basic(v1alpha1.EventSelector{DataResources: []v1alpha1.DataResource{objects("arn:a", "arn:b")}}),
-			basic(v1alpha1.EventSelector{DataResources: []v1alpha1.DataResource{objects("arn:a")}}), false,
-		},
+		"in another order":          {basic(writes, standard), basic(standard, spelledOut), true},
+		"one more":                  {basic(writes, standard), basic(writes), false},
+		"excluded in another order": {without(kms, rds), without(rds, kms), true},
+		"values in another order":   {of(objects("arn:a", "arn:b")), of(objects("arn:b", "arn:a")), true},
+		"values of one type, apart": {of(objects("arn:a"), objects("arn:b")), of(objects("arn:b", "arn:a")), true},
+		"one value more":            {of(objects("arn:a", "arn:b")), of(objects("arn:a")), false},
 		"values of another type": {
-			basic(v1alpha1.EventSelector{DataResources: []v1alpha1.DataResource{objects("arn:a")}}),
-			basic(v1alpha1.EventSelector{DataResources: []v1alpha1.DataResource{{Type: "AWS::Lambda::Function", Values: []string{"arn:a"}}}}), false,
+			of(objects("arn:a")),
+			of(v1alpha1.DataResource{Type: "AWS::Lambda::Function", Values: []string{"arn:a"}}), false,
 		},
-		"advanced":                     {advanced(data, management), advanced(management, data), true},
-		"advanced, none there":         {advanced(data), basic(), false},
-		"advanced, basic there":        {advanced(data), basic(writes), false},
-		"basic, advanced there":        {basic(writes), advanced(data), false},
-		"advanced by another name":     {advanced(data), advanced(fields("other", data.FieldSelectors...)), false},
-		"advanced, fields reversed":    {advanced(data), advanced(fields("data", data.FieldSelectors[1], data.FieldSelectors[0])), true},
-		"advanced, values reversed":    {advanced(fields("", equals("eventName", "A", "B"))), advanced(fields("", equals("eventName", "B", "A"))), true},
-		"advanced, another value":      {advanced(fields("", equals("eventName", "A"))), advanced(fields("", equals("eventName", "B"))), false},
-		"advanced, another operator":   {advanced(fields("", equals("eventName", "A"))), advanced(fields("", v1alpha1.AdvancedFieldSelector{Field: "eventName", NotEquals: []string{"A"}})), false},
-		"advanced, empty lists there":  {advanced(fields("", equals("eventName", "A"))), advanced(fields("", v1alpha1.AdvancedFieldSelector{Field: "eventName", Equals: []string{"A"}, EndsWith: []string{}})), true},
+		"advanced":                 {advanced(data, management), advanced(management, data), true},
+		"advanced, none there":     {advanced(data), basic(), false},
+		"advanced, basic there":    {advanced(data), basic(writes), false},
+		"basic, advanced there":    {basic(writes), advanced(data), false},
+		"advanced by another name": {advanced(data), advanced(selecting("other", data.FieldSelectors...)), false},
+		"advanced, fields reversed": {
+			advanced(data), advanced(selecting("data", data.FieldSelectors[1], data.FieldSelectors[0])), true,
+		},
+		"advanced, values reversed": {
+			where(equals("eventName", "A", "B")), where(equals("eventName", "B", "A")), true,
+		},
+		"advanced, another value": {where(equals("eventName", "A")), where(equals("eventName", "B")), false},
+		"advanced, another operator": {
+			where(equals("eventName", "A")),
+			where(v1alpha1.AdvancedFieldSelector{Field: "eventName", NotEquals: []string{"A"}}), false,
+		},
+		"advanced, empty lists there": {
+			where(equals("eventName", "A")),
+			where(v1alpha1.AdvancedFieldSelector{Field: "eventName", Equals: []string{"A"}, EndsWith: []string{}}), true,
+		},
 		"the default in advanced form": {advanced(management), advanced(management), true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,24 +158,30 @@ func TestSameSelectors(t *testing.T) {
 			NewWithT(t).Expect(sameSelectors(c.wanted, c.reported)).To(Equal(c.same))
 		})
 	}
-	for operator, other := range map[string]v1alpha1.AdvancedFieldSelector{
-		"equals": {Equals: []string{"x"}}, "notEquals": {NotEquals: []string{"x"}}, "startsWith": {StartsWith: []string{"x"}},
-		"notStartsWith": {NotStartsWith: []string{"x"}}, "endsWith": {EndsWith: []string{"x"}}, "notEndsWith": {NotEndsWith: []string{"x"}},
+
+	for operator, condition := range map[string]v1alpha1.AdvancedFieldSelector{
+		"equals":        {Equals: []string{"x"}},
+		"notEquals":     {NotEquals: []string{"x"}},
+		"startsWith":    {StartsWith: []string{"x"}},
+		"notStartsWith": {NotStartsWith: []string{"x"}},
+		"endsWith":      {EndsWith: []string{"x"}},
+		"notEndsWith":   {NotEndsWith: []string{"x"}},
 	} {
 		t.Run("operator "+operator, func(t *testing.T) {
 			t.Parallel()
-			other.Field = "eventName"
 			g := NewWithT(t)
-			g.Expect(sameSelectors(advanced(fields("", other)), advanced(fields("", other)))).To(BeTrue())
-			g.Expect(sameSelectors(advanced(fields("", other)), advanced(fields("", v1alpha1.AdvancedFieldSelector{Field: "eventName"})))).To(BeFalse())
+			condition.Field = "eventName"
+			g.Expect(sameSelectors(where(condition), where(condition))).To(BeTrue())
+			g.Expect(sameSelectors(where(condition), where(equals("eventName")))).To(BeFalse())
 		})
 	}
 }
 
 func TestSameInsights(t *testing.T) {
 	t.Parallel()
-	insight := func(insightType string, categories ...v1alpha1.InsightEventCategory) v1alpha1.InsightSelector {
-		return v1alpha1.InsightSelector{InsightType: v1alpha1.InsightType(insightType), EventCategories: categories}
+	const calls, errs = v1alpha1.InsightType("ApiCallRateInsight"), v1alpha1.InsightType("ApiErrorRateInsight")
+	insight := func(kind v1alpha1.InsightType, categories ...v1alpha1.InsightEventCategory) v1alpha1.InsightSelector {
+		return v1alpha1.InsightSelector{InsightType: kind, EventCategories: categories}
 	}
 	type list = []v1alpha1.InsightSelector
 	for name, c := range map[string]struct {
@@ -193,49 +189,63 @@ func TestSameInsights(t *testing.T) {
 		same             bool
 	}{
 		"none":                        {nil, list{}, true},
-		"default category":            {list{insight("ApiCallRateInsight")}, list{insight("ApiCallRateInsight", "Management")}, true},
-		"default category not wanted": {list{insight("ApiCallRateInsight", "Data")}, list{insight("ApiCallRateInsight")}, false},
-		"another category":            {list{insight("ApiCallRateInsight")}, list{insight("ApiCallRateInsight", "Data")}, false},
-		"one category more":           {list{insight("ApiCallRateInsight", "Management", "Data")}, list{insight("ApiCallRateInsight", "Management")}, false},
-		"categories in another order": {list{insight("ApiCallRateInsight", "Management", "Data")}, list{insight("ApiCallRateInsight", "Data", "Management")}, true},
-		"types in another order": {
-			list{insight("ApiCallRateInsight"), insight("ApiErrorRateInsight")}, list{insight("ApiErrorRateInsight"), insight("ApiCallRateInsight")}, true,
+		"default category":            {list{insight(calls)}, list{insight(calls, "Management")}, true},
+		"default category not wanted": {list{insight(calls, "Data")}, list{insight(calls)}, false},
+		"another category":            {list{insight(calls)}, list{insight(calls, "Data")}, false},
+		"one category more": {
+			list{insight(calls, "Management", "Data")}, list{insight(calls, "Management")}, false,
 		},
-		"one type more": {list{insight("ApiCallRateInsight"), insight("ApiErrorRateInsight")}, list{insight("ApiErrorRateInsight")}, false},
-		"not wanted":    {nil, list{insight("ApiErrorRateInsight")}, false},
+		"categories in another order": {
+			list{insight(calls, "Management", "Data")}, list{insight(calls, "Data", "Management")}, true,
+		},
+		"types in another order": {
+			list{insight(calls), insight(errs)}, list{insight(errs), insight(calls)}, true,
+		},
+		"one type more": {list{insight(calls), insight(errs)}, list{insight(errs)}, false},
+		"not wanted":    {nil, list{insight(errs)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			NewWithT(t).Expect(sameInsights(c.wanted, c.reported)).To(Equal(c.same))
+			trail := testTrail(func(trail *v1alpha1.Trail) { trail.Spec.InsightSelectors = c.wanted })
+			o := holding(trail, func(o *observation) { o.insights.value = c.reported })
+			NewWithT(t).Expect(isEmpty(differencesOf(targetOf(trail), o))).To(Equal(c.same))
 		})
 	}
 }
 
 func TestSameAggregations(t *testing.T) {
 	t.Parallel()
+	const activity, actions = v1alpha1.AggregationTemplate("API_ACTIVITY"), v1alpha1.AggregationTemplate("USER_ACTIONS")
 	type list = []v1alpha1.AggregationConfiguration
-	aggregation := func(templates ...v1alpha1.AggregationTemplate) v1alpha1.AggregationConfiguration {
+	by := func(templates ...v1alpha1.AggregationTemplate) v1alpha1.AggregationConfiguration {
 		return v1alpha1.AggregationConfiguration{EventCategory: "Data", Templates: templates}
+	}
+	managementBy := func(templates ...v1alpha1.AggregationTemplate) v1alpha1.AggregationConfiguration {
+		return v1alpha1.AggregationConfiguration{EventCategory: "Management", Templates: templates}
 	}
 	for name, c := range map[string]struct {
 		wanted, reported list
 		same             bool
 	}{
 		"none":                       {nil, list{}, true},
-		"none, without templates":    {nil, list{aggregation()}, true},
-		"one":                        {list{aggregation("API_ACTIVITY")}, list{aggregation("API_ACTIVITY")}, true},
-		"templates in another order": {list{aggregation("API_ACTIVITY", "USER_ACTIONS")}, list{aggregation("USER_ACTIONS", "API_ACTIVITY")}, true},
-		"one template more":          {list{aggregation("API_ACTIVITY", "USER_ACTIONS")}, list{aggregation("USER_ACTIONS")}, false},
-		"not there":                  {list{aggregation("API_ACTIVITY")}, nil, false},
-		"not wanted":                 {nil, list{aggregation("API_ACTIVITY")}, false},
-		"of another category":        {list{aggregation("API_ACTIVITY")}, list{{EventCategory: "Management", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}}}, false},
+		"none, without templates":    {nil, list{by()}, true},
+		"one":                        {list{by(activity)}, list{by(activity)}, true},
+		"templates in another order": {list{by(activity, actions)}, list{by(actions, activity)}, true},
+		"one template more":          {list{by(activity, actions)}, list{by(actions)}, false},
+		"not there":                  {list{by(activity)}, nil, false},
+		"not wanted":                 {nil, list{by(activity)}, false},
+		"of another category":        {list{by(activity)}, list{managementBy(activity)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			NewWithT(t).Expect(sameAggregations(c.wanted, c.reported)).To(Equal(c.same))
+			trail := testTrail(func(trail *v1alpha1.Trail) { trail.Spec.AggregationConfigurations = c.wanted })
+			o := holding(trail, func(o *observation) { o.aggregations.value = c.reported })
+			NewWithT(t).Expect(isEmpty(differencesOf(targetOf(trail), o))).To(Equal(c.same))
 		})
 	}
 }
+
+func isEmpty(differences []difference) bool { return len(differences) == 0 }
 
 // TestComparisonChangesNothing holds that what is compared is not put in order in place: it may be a shared cache's.
 func TestComparisonChangesNothing(t *testing.T) {

@@ -3,7 +3,6 @@ package trail
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,18 +10,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/retry"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -32,18 +27,21 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/wake"
 )
 
-// +kubebuilder:rbac:groups=trail-operator.dev,resources=trails,verbs=list;watch;patch
+// +kubebuilder:rbac:groups=trail-operator.dev,resources=trails,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=trails/status,verbs=update
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 
 // Options are what a Reconciler needs. All but Now and NamespacesUnwatched are required.
 type Options struct {
-	Client   client.Client
+	Client client.Client
+	// Live reads objects from the API server itself.
+	Live     client.Reader
 	Recorder events.EventRecorder
-	Fleet    *cloudtrail.Fleet
+	Sessions *cloudtrail.Sessions
 	// ClusterID begins the owner tag of every trail of this cluster.
 	ClusterID string
 	// Interval is how often to look at a trail whose spec does not say.
@@ -58,20 +56,21 @@ type Options struct {
 // Reconciler keeps trails as their specs say.
 type Reconciler struct {
 	Options
-	faults faults
-	inSync inSync
-	untold untold
+	memory memory
+
+	// queue is the controller's, and attributions that of the attribution.
+	queue, attributions wake.Queue
 }
 
 // New returns a Reconciler. It refuses options that are not complete.
 func New(options Options) (*Reconciler, error) {
-	if options.Client == nil || options.Recorder == nil || options.Fleet == nil || options.ClusterID == "" || options.Interval <= 0 {
-		return nil, errors.New("trail: Client, Recorder, Fleet, ClusterID and Interval are required")
+	if options.Client == nil || options.Live == nil || options.Recorder == nil || options.Sessions == nil || options.ClusterID == "" || options.Interval <= 0 {
+		return nil, errors.New("trail: Client, Live, Recorder, Sessions, ClusterID and Interval are required")
 	}
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Reconciler{Options: options, faults: faults{began: map[types.NamespacedName]time.Time{}}}, nil
+	return &Reconciler{Options: options}, nil
 }
 
 // identityIndex indexes Trails by the name of their AWSIdentity.
@@ -93,15 +92,36 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 		Named("trail").
 		For(&v1alpha1.Trail{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, awsidentity.RequestChanged))).
 		Watches(&v1alpha1.Trail{}, changedFirst).
+		Watches(&v1alpha1.Trail{}, handler.Funcs{DeleteFunc: r.deleted}).
+		WatchesRawSource(r.queue.Source()).
 		Watches(&v1alpha1.AWSIdentity{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfIdentity), builder.WithPredicates(identityChanged)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: workers,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+			RateLimiter:             retryPace{workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry), r},
 		})
 	if !r.NamespacesUnwatched {
 		controllerBuilder.WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfNamespace), builder.WithPredicates(labelsChanged))
 	}
 	return errors.Join(controllerBuilder.Complete(reconcile.AsReconciler(manager.GetClient(), r)), r.setUpAttribution(manager))
+}
+
+// recordOf returns what is remembered of a Trail.
+func (r *Reconciler) recordOf(trail *v1alpha1.Trail) *record {
+	return r.memory.of(trail, r.queue.Wake, r.attributions.Wake)
+}
+
+// deleted forgets a Trail that is gone.
+func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	r.memory.forget(e.Object.GetUID(), r.Sessions)
+}
+
+// intervalOf returns how often a Trail is looked at.
+func (r *Reconciler) intervalOf(request reconcile.Request) time.Duration {
+	trail := &v1alpha1.Trail{}
+	if err := r.Client.Get(context.Background(), request.NamespacedName, trail); err != nil {
+		return r.Interval
+	}
+	return trail.Spec.ResyncInterval(r.Interval)
 }
 
 // changedFirst gives Trails that were changed while no operator ran the priority of a change. At the start all others are looked at in the
@@ -160,146 +180,52 @@ func (r *Reconciler) requests(ctx context.Context, options ...client.ListOption)
 	return requests
 }
 
-// Reconcile looks at a trail, makes AWS hold what the spec says, and writes what was found into the status.
+// Reconcile looks at a trail, makes AWS hold what the spec says, and writes what was found into the status. When a call to AWS is not
+// answered yet it ends, and is run again from its beginning when it is: see cloudtrail.Calls.
 func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reconcile.Result, error) {
-	ctx = cloudtrail.WithPatience(cloudtrail.WithActor(ctx, client.ObjectKeyFromObject(trail).String()), patience)
+	record := r.recordOf(trail)
+	now, interval := r.Now(), trail.Spec.ResyncInterval(r.Interval)
+	r.memory.begin(now)
+	ctx, err := record.calls.Begin(ctx, attemptOf(trail), reasonFor(trail, record), interval, now)
+	if err != nil {
+		return wake.Wait(cloudtrail.PendingOf(err).After)
+	}
+
 	before := trail.Status.DeepCopy()
-	var v verdict
+	var o outcome
 	switch {
 	case !trail.DeletionTimestamp.IsZero():
-		v = r.finalize(ctx, trail)
+		o = r.finalize(ctx, trail, record)
 	case trail.Spec.Suspended():
-		v = verdict{suspended: true}
+		o = outcome{suspended: true}
 	default:
-		v = r.manage(ctx, trail)
+		o = r.manage(ctx, trail, record)
 	}
-	return r.report(ctx, before, trail, v)
+	return inTurn(r.report(ctx, before, trail, record, o))
 }
 
-// verdict is what a reconcile found, did and could not do.
-type verdict struct {
-	// region, accountID and callerARN are where AWS was called and as whom; "" when it was not.
-	region, accountID, callerARN string
-	// observed is what AWS holds in the end; nil when it was not read.
-	observed *observation
-	state    state
-	// done are the steps that AWS accepted; open are those that are still to be done.
-	done, open []step
-	// err is why open steps are open, or why nothing was read.
-	err error
-	// held says that the open steps are those that AWS refused before.
-	held      bool
-	suspended bool
-	// takenFrom is the owner that the trail was taken from, "" for nobody.
-	takenFrom string
-	// lastInSync is when AWS was last known to hold what the spec says, before this look.
-	lastInSync time.Time
-	// gone says that the object has no finalizer any more.
-	gone bool
+// attempt is what a reconcile works on: what AWS has answered counts for nothing else.
+type attempt struct {
+	generation int64
+	deleting   bool
+	request    string
 }
 
-// manage is the story: observe, tell the state, plan, apply.
-func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail) verdict {
-	var v verdict
-	region, err := r.open(ctx, trail, &v)
-	if err != nil {
-		v.err = err
-		return v
-	}
-	owner := r.ownerOf(trail)
-	if v.observed, err = observe(ctx, region, trail, owner, r.maxAge(ctx, region, trail)); err != nil {
-		v.observed, v.err = nil, err
-		return v
-	}
-	v.open = plan(trail, v.observed, v.accountID, v.region, owner)
-	v.state = stateOf(trail, v.observed, owner, v.region, v.open)
-	if trail.Spec.Observed() {
-		return v
-	}
-	switch v.state {
-	case stateElsewhere, stateNotOwned, stateOwnedByAnother:
-		return v
-	case stateOwnerUnknown:
-		v.err = v.observed.trail.TagsErr
-		return v
-	case stateInSync:
-		v.err = r.addFinalizer(ctx, trail)
-		return v
-	case stateAbsent, stateOutOfSync, stateDrifted:
-	}
-	steps := v.open
-	if specRefused(trail) && !requested(trail) {
-		// Only a change of the object helps it, but nobody may stop an audit trail for that.
-		v.held = true
-		if steps = restarts(trail, v.observed, owner); len(steps) == 0 {
-			return v
-		}
-	}
-	if v.err = r.prepare(ctx, trail); v.err != nil {
-		return v
-	}
-	var before string
-	if v.observed.trail != nil {
-		before = v.observed.trail.Tags[v1alpha1.OwnerTagKey]
-	}
-	v.done, v.err = apply(ctx, region, trail, v.observed, steps)
-	if before != owner && slices.ContainsFunc(v.done, step.claims) {
-		v.takenFrom = before
-	}
-	if cloudtrail.Is(v.err, cloudtrail.AlreadyExists) {
-		v.state = stateAbsent // The reads did not show the trail: nobody has deleted it.
-	}
-	rememberKey(trail, v.observed, v.done)
-	v.open = plan(trail, v.observed, v.accountID, v.region, owner)
-	return v
+func attemptOf(trail *v1alpha1.Trail) attempt {
+	return attempt{trail.Generation, !trail.DeletionTimestamp.IsZero(), v1alpha1.ReconcileRequest(trail)}
 }
 
-// open returns CloudTrail in the trail's region as the trail's identity, and notes in the verdict where that is. It returns a
-// *awsidentity.Refusal when the trail may not be looked at; AWS is not called for it then.
-func (r *Reconciler) open(ctx context.Context, trail *v1alpha1.Trail, v *verdict) (*cloudtrail.Region, error) {
-	identity, err := awsidentity.Access(ctx, r.Client, trail.IdentityName(), trail.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	v.region = cmp.Or(trail.Spec.Region, trail.Status.HomeRegion, r.Fleet.DefaultRegion())
-	if v.region == "" {
-		return nil, &awsidentity.Refusal{
-			Reason:  v1alpha1.ReasonRegionUnknown,
-			Message: "no region: create the Trail anew with spec.region, or start the operator with --aws-region or AWS_REGION",
-		}
-	}
-	v.callerARN = cmp.Or(identity.Spec.RoleARN, "the operator's own credentials")
-	session, err := r.Fleet.Session(ctx, identity, v.region)
-	if err != nil {
-		return nil, err
-	}
-	v.accountID, v.callerARN = session.AccountID, session.ARN
-	if pinned := trail.Status.AccountID; pinned != "" && pinned != session.AccountID {
-		return nil, &awsidentity.Refusal{
-			Reason: v1alpha1.ReasonAccountChanged,
-			Message: fmt.Sprintf("AWSIdentity %q leads to account %s, but the trail is in account %s: correct the identity, or create a new Trail for the other account",
-				trail.IdentityName(), session.AccountID, pinned),
-		}
-	}
-	return session.Region(v.region), nil
-}
-
-// ownerOf returns the value of the owner tag of the object's trail.
-func (r *Reconciler) ownerOf(trail *v1alpha1.Trail) string {
-	return r.ClusterID + "/" + trail.Namespace + "/" + trail.Name
-}
-
-// maxAge is how old a shared read may be: less for what a person asked for than for a regular look.
-func (r *Reconciler) maxAge(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail) time.Duration {
+// reasonFor tells why a Trail is reconciled.
+func reasonFor(trail *v1alpha1.Trail, record *record) cloudtrail.Reason {
 	switch {
-	case region.Waiting(ctx):
-		return cloudtrail.FreshForTurn
 	case requested(trail):
-		return cloudtrail.FreshNow
-	case wasSynced(trail):
-		return cloudtrail.FreshForLook(trail.Spec.LookInterval(r.Interval))
+		return cloudtrail.ForRequest
+	case trail.Status.ObservedGeneration != trail.Generation, !trail.DeletionTimestamp.IsZero():
+		return cloudtrail.ForChange
+	case !record.failing.IsZero(), !meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionSynced):
+		return cloudtrail.ForRetry
 	default:
-		return cloudtrail.FreshForChange
+		return cloudtrail.ForResync
 	}
 }
 
@@ -309,52 +235,151 @@ func requested(trail *v1alpha1.Trail) bool {
 	return request != "" && request != trail.Status.LastHandledReconcileAt
 }
 
-// prepare persists what must survive a crash before AWS is written to: the finalizer, and which tags and configurations will be
-// ours to remove.
-func (r *Reconciler) prepare(ctx context.Context, trail *v1alpha1.Trail) error {
-	if err := r.addFinalizer(ctx, trail); err != nil {
-		return err
-	}
-	before := trail.Status.DeepCopy()
-	for _, tag := range trail.Spec.Tags {
-		if !slices.Contains(trail.Status.ManagedTagKeys, tag.Key) {
-			trail.Status.ManagedTagKeys = append(trail.Status.ManagedTagKeys, tag.Key)
+// outcome is what a reconcile found, did and could not do.
+type outcome struct {
+	// target tells where AWS was called and as whom, as far as it is known.
+	target
+	// observed is what AWS holds in the end; nil when it was not read.
+	observed *observation
+	state    state
+	// found are the differences at the beginning, drift those of them that somebody made in AWS, and open those that are there in
+	// the end.
+	found, drift, open []difference
+	// loggingChanged is when logging was last stopped against the spec, or started, as CloudTrail reported it at the beginning.
+	loggingChanged time.Time
+	// settling are the differences that AWS may just not show to be ended yet, and notKept those that it never ends.
+	settling, notKept []difference
+	// results are what became of the steps; those that AWS refused before and that were not tried are among them.
+	results []result
+	// err is why nothing was read, or what is wrong with the Kubernetes API.
+	err       error
+	suspended bool
+	// takenFrom is the owner that the trail was taken from, "" for nobody.
+	takenFrom string
+	// retained says that the object was let go although AWS did not answer, and left that a trail which was its own is not deleted, as it
+	// does not carry the owner tag any more.
+	retained, left bool
+	// gone says that the object has no finalizer any more.
+	gone bool
+}
+
+// done returns the steps that AWS has accepted.
+func (o *outcome) done() []step {
+	var done []step
+	for _, result := range o.results {
+		if result.err == nil {
+			done = append(done, result.step)
 		}
 	}
-	trail.Status.AggregationApplied = trail.Status.AggregationApplied || len(trail.Spec.AggregationConfigurations) > 0
-	return r.writeStatus(ctx, before, trail)
+	return done
 }
 
-func (r *Reconciler) addFinalizer(ctx context.Context, trail *v1alpha1.Trail) error {
-	return r.patchFinalizers(ctx, trail, controllerutil.AddFinalizer)
+// work is the reconcile of a Trail whose trail is read.
+type work struct {
+	target
+	region   *cloudtrail.Region
+	record   *record
+	observed *observation
 }
 
-func (r *Reconciler) removeFinalizer(ctx context.Context, trail *v1alpha1.Trail) error {
-	return client.IgnoreNotFound(r.patchFinalizers(ctx, trail, controllerutil.RemoveFinalizer))
-}
-
-// patchFinalizers writes the finalizers if the change changes them. The API server's answer replaces the object's metadata and nothing
-// else, so that a status that is being worked on is kept.
-func (r *Reconciler) patchFinalizers(ctx context.Context, trail *v1alpha1.Trail, change func(client.Object, string) bool) error {
-	written := identified(trail)
-	written.Finalizers = slices.Clone(trail.Finalizers)
-	if !change(written, v1alpha1.Finalizer) {
-		return nil
-	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": trail.ResourceVersion, "finalizers": written.Finalizers}})
+// manage is the story: observe, decide, act.
+func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail, record *record) outcome {
+	w, err := r.open(ctx, trail, record)
+	o := outcome{target: w.target, err: err}
 	if err != nil {
-		return err
+		return o
 	}
-	if err := r.Client.Patch(ctx, written, client.RawPatch(types.MergePatchType, patch)); err != nil {
-		return fmt.Errorf("writing the finalizer: %w", err)
+	if w.observed, o.err = observe(ctx, w.region, w.target); o.err != nil {
+		return o
 	}
-	trail.ObjectMeta = written.ObjectMeta
-	return nil
+
+	differences := differencesOf(w.target, w.observed)
+	resting := w.record.rest(w.target, w.observed, differences, r.Now())
+	o.observed, o.found, o.open = w.observed, differences, differences
+	o.settling, o.notKept = resting.settling, resting.notKept
+	o.drift = driftOf(w.target, resting.without(differences))
+	o.loggingChanged = loggingChanged(trail, w.observed)
+	o.state = stateOf(w.target, w.observed, differences)
+	if trail.Spec.ObserveOnly() {
+		return o
+	}
+
+	switch o.state {
+	case stateUnknown, stateElsewhere, stateNotOwned, stateOwnedByAnother:
+		return o
+	case stateInSync:
+		o.err = r.addFinalizer(ctx, trail)
+		return o
+	case stateAbsent, stateOutOfSync, stateDrifted, stateOwnerUnknown:
+	}
+	r.act(ctx, w, differences, resting, &o)
+	return o
+}
+
+// open returns CloudTrail in the trail's region as the trail's identity. The work tells where that is also with an error.
+func (r *Reconciler) open(ctx context.Context, trail *v1alpha1.Trail, record *record) (*work, error) {
+	account, region := home(trail)
+	caller, entered, err := awsidentity.Enter(ctx, r.Client, r.Sessions, awsidentity.User{
+		Namespace: trail.Namespace, Identity: trail.IdentityName(), Region: cmp.Or(trail.Spec.Region, region),
+	})
+	if err == nil && account != "" && account != caller.AccountID {
+		err = &awsidentity.Refusal{
+			Reason: v1alpha1.ReasonAccountChanged,
+			Message: fmt.Sprintf("AWSIdentity %q leads to account %s, but the trail is in account %s: correct the identity, or create a new Trail for the other account",
+				trail.IdentityName(), caller.AccountID, account),
+		}
+	}
+	if known, ok := creationOf(trail); ok && trail.Status.AccountID == "" {
+		trail.Status.ManagedTagKeys = union(trail.Status.ManagedTagKeys, known.TagKeys)
+	}
+	return &work{target: target{trail, caller, r.ownerOf(trail)}, region: entered, record: record}, err
+}
+
+// act makes AWS hold what the spec says, as far as AWS lets it.
+func (r *Reconciler) act(ctx context.Context, w *work, differences []difference, resting resting, o *outcome) {
+	tried, held := w.record.sort(plan(w.target, w.observed, differences, w.record.alone(w.target, resting)), w.target, o, resting)
+	o.results = held
+	if len(tried) == 0 {
+		return
+	}
+	if !r.memory.take(w.record, cloudtrail.TrailARN(w.caller.Region, w.caller.AccountID, w.TrailName())) {
+		// Another object writes to the trail. What was read may not be so any more when it has ended.
+		w.record.calls.End(r.Sessions)
+		o.err = &cloudtrail.Pending{Operation: "the write of another object", After: time.Second}
+		return
+	}
+	if o.err = r.recordBefore(ctx, w, o); o.err != nil {
+		return
+	}
+
+	var owner string
+	if w.observed.trail != nil {
+		owner = w.observed.trail.Tags[v1alpha1.OwnerTagKey]
+	}
+	results, err := r.apply(ctx, w, tried)
+	o.results, o.err = slices.Concat(results, held), err
+	if err != nil {
+		return
+	}
+	if owner != w.owner && slices.ContainsFunc(o.done(), step.claims) {
+		o.takenFrom = owner
+	}
+	rememberKey(w.Trail, w.observed, o.done())
+	if o.err = w.verify(ctx, o.done()); o.err != nil {
+		return
+	}
+	o.open = differencesOf(w.target, w.observed)
+	o.judge(w.record)
+}
+
+// ownerOf returns the value of the owner tag of the object's trail.
+func (r *Reconciler) ownerOf(trail *v1alpha1.Trail) string {
+	return r.ClusterID + "/" + trail.Namespace + "/" + trail.Name
 }
 
 // writeStatus writes the status if it has changed, as a whole: that costs the API server less than to apply a patch.
 func (r *Reconciler) writeStatus(ctx context.Context, before *v1alpha1.TrailStatus, trail *v1alpha1.Trail) error {
-	if equality.Semantic.DeepEqual(before, &trail.Status) {
+	if sameStatus(before, &trail.Status) {
 		return nil
 	}
 	written := identified(trail)
@@ -366,91 +391,69 @@ func (r *Reconciler) writeStatus(ctx context.Context, before *v1alpha1.TrailStat
 	return nil
 }
 
+// sameStatus tells whether two statuses mean the same. That all was well later, too, is not worth a write.
+func sameStatus(before, after *v1alpha1.TrailStatus) bool {
+	kept := after.LastSyncedTime
+	after.LastSyncedTime = before.LastSyncedTime
+	same := equality.Semantic.DeepEqual(before, after)
+	if !same {
+		after.LastSyncedTime = kept
+	}
+	return same
+}
+
 // identified returns an object that says which and of which version the Trail is, and nothing else.
 func identified(trail *v1alpha1.Trail) *v1alpha1.Trail {
 	return &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: trail.Namespace, Name: trail.Name, UID: trail.UID, ResourceVersion: trail.ResourceVersion}}
 }
 
-// report is the one exit: it writes the status, tells events, and says when to look again.
-func (r *Reconciler) report(ctx context.Context, before *v1alpha1.TrailStatus, trail *v1alpha1.Trail, v verdict) (reconcile.Result, error) {
-	key := client.ObjectKeyFromObject(trail)
-	if v.gone {
-		r.faults.end(key)
-		r.inSync.forget(key)
-		r.tell(ctx, before, trail, v)
+// report is the one exit: it writes the status, emits events, and says when to reconcile again.
+func (r *Reconciler) report(ctx context.Context, before *v1alpha1.TrailStatus, trail *v1alpha1.Trail, record *record, o outcome) (reconcile.Result, error) {
+	switch {
+	case cloudtrail.PendingOf(o.err) != nil:
+		return wake.Wait(cloudtrail.PendingOf(o.err).After)
+	case o.gone:
+		r.end(record)
+		r.memory.forget(trail.UID, r.Sessions)
+		r.emit(ctx, before, trail, &o)
 		return reconcile.Result{}, nil
-	}
-	if !tellable(v.err) {
-		return r.again(v.err)
-	}
-	now := r.Now()
-	v.lastInSync = r.inSync.last(trail, now)
-	r.inSync.note(key, v, now)
-	shown := !isTransient(v.err)
-	if shown {
-		r.faults.end(key)
-	} else if retryAfter(v.err) == 0 {
-		shown = r.faults.since(key, now) >= hideFaults
-	}
-	note(trail, v, now, shown)
-	// What prepare wrote in between is a part of the difference, too.
-	err := r.writeStatus(ctx, before, trail)
-	if apierrors.IsConflict(err) {
-		err = r.noteAnew(ctx, trail, v, now, shown)
-	}
-	if err != nil {
-		return r.again(client.IgnoreNotFound(err))
-	}
-	r.tell(ctx, before, trail, v)
-	return r.next(trail, v, now)
-}
-
-// note makes the status tell the verdict; of a fault that is not to be shown just the drift that was found before it.
-func note(trail *v1alpha1.Trail, v verdict, now time.Time, shown bool) {
-	if shown {
-		setStatus(trail, v, now)
-	} else {
-		detectDrift(trail, v, now)
-	}
-}
-
-// noteAnew writes the verdict into an object that somebody else has written in between: what was found and done would be lost, as the
-// next look does not find it any more. Of another generation the verdict says nothing but what drift there was.
-func (r *Reconciler) noteAnew(ctx context.Context, trail *v1alpha1.Trail, v verdict, now time.Time, shown bool) error {
-	generation := trail.Generation
-	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(trail), trail); err != nil {
-			return err
-		}
-		before := trail.Status.DeepCopy()
-		rememberKey(trail, v.observed, v.done)
-		note(trail, v, now, shown && trail.Generation == generation)
-		return r.writeStatus(ctx, before, trail)
-	})
-}
-
-// tellable tells whether an error is about the trail, and not about the Kubernetes API.
-func tellable(err error) bool {
-	var refusal *awsidentity.Refusal
-	var awsError *cloudtrail.Error
-	return err == nil || errors.As(err, &refusal) || errors.As(err, &awsError)
-}
-
-// again returns an error of the Kubernetes API. A conflict is no error: the object has changed and is looked at again.
-func (r *Reconciler) again(err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) {
+	case errors.Is(o.err, errChanged):
+		r.end(record)
 		return reconcile.Result{RequeueAfter: firstRetry}, nil
+	case !isAboutTrail(o.err):
+		return retryOnConflict(o.err)
 	}
-	return reconcile.Result{}, err
+
+	now := r.Now()
+	shown := record.shows(o.fault(), now)
+	drifted := setStatus(trail, record, &o, shown, now)
+	if err := r.writeStatus(ctx, before, trail); err != nil {
+		return retryOnConflict(client.IgnoreNotFound(err)) // With what AWS has answered kept, so that nothing is lost.
+	}
+	r.learn(record, &o, now)
+	r.end(record)
+	if drifted {
+		r.emitDrift(trail)
+	}
+	r.emit(ctx, before, trail, &o)
+	return r.requeue(trail, &o, now)
+}
+
+// learn remembers what is to be known at the next reconcile, and when all of the trail was read.
+func (r *Reconciler) learn(record *record, o *outcome, now time.Time) {
+	record.learn(o)
+	if o.observed == nil || o.err != nil || o.observed.err() != nil {
+		return
+	}
+	r.memory.mu.Lock()
+	defer r.memory.mu.Unlock()
+	record.resynced = now
+}
+
+// end ends a reconcile: what AWS has answered is forgotten, and other objects may write to the trail.
+func (r *Reconciler) end(record *record) {
+	record.calls.End(r.Sessions)
+	r.memory.release(record)
 }
 
 var _ reconcile.ObjectReconciler[*v1alpha1.Trail] = (*Reconciler)(nil)
-
-// timeOrNil returns a time as the API shows it, nil for the zero time.
-func timeOrNil(t time.Time) *metav1.Time {
-	if t.IsZero() {
-		return nil
-	}
-	shown := metav1.NewTime(t.Truncate(time.Second))
-	return &shown
-}

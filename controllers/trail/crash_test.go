@@ -188,7 +188,6 @@ var _ = Describe("A crash at any call to AWS", func() {
 					_, err := w.look(dying, "audit")
 					Expect(err).To(HaveOccurred(), "it died")
 					cancel()
-					w.death.Store(nil)
 					w.restart()
 					w.lookUntilQuiet(ctx)
 					f.right(ctx, w)

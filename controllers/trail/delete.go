@@ -2,6 +2,7 @@ package trail
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -10,98 +11,150 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// unseen is how long a trail that was created may stay invisible to reads.
-const unseen = 15 * time.Second
+const (
+	// unseen is how long a trail that was created may stay invisible to reads.
+	unseen = 15 * time.Second
+	// retainWait is how long deletionPolicy Retain waits for AWS to let the owner tag be removed.
+	retainWait = 30 * time.Second
+)
 
-// maybeUnseen tells whether the object may have a trail that reads do not show yet: one that only a crashed process knew of, as
-// no verdict was written, or one that is known to have been created just now.
-func maybeUnseen(trail *v1alpha1.Trail, now time.Time) bool {
-	if len(trail.Status.Conditions) > 0 && trail.Status.TrailARN == "" {
-		return false
+// finalize deletes the object's trail or lets go of it, and then lets the object go. DeleteTrail is called for no trail but one whose
+// owner tag, read right then, is ours.
+func (r *Reconciler) finalize(ctx context.Context, trail *v1alpha1.Trail, record *record) outcome {
+	if !controllerutil.ContainsFinalizer(trail, v1alpha1.Finalizer) {
+		return outcome{target: target{Trail: trail}, gone: true}
 	}
-	created := latest(trail.CreationTimestamp.Time, timeOf(trail.Status.StartLoggingTime))
-	if drift := trail.Status.LastDrift; drift != nil {
-		created = latest(created, timeOf(drift.RepairedTime))
+	o := outcome{target: target{Trail: trail}}
+	if !trail.Spec.ObserveOnly() {
+		r.dispose(ctx, trail, record, &o)
 	}
-	return now.Sub(created) < unseen
+	if o.err != nil {
+		if !trail.Spec.Retained() || !r.givesUp(record, o.err) {
+			return o
+		}
+		o.retained = true
+	}
+	if err := r.removeFinalizer(ctx, trail); err != nil {
+		o.err = err
+		return o
+	}
+	o.err, o.gone = nil, true
+	return o
 }
 
-// absent returns nil when a trail that reads do not show is not there, and errUnseen when that is not certain yet.
-func (r *Reconciler) absent(trail *v1alpha1.Trail) error {
-	if maybeUnseen(trail, r.Now()) {
+// givesUp tells whether an object that is only to be let go is let go although its trail could not be: at once when that does not pass by
+// itself, and after a while when it may.
+func (r *Reconciler) givesUp(record *record, err error) bool {
+	now := r.Now()
+	if record.retaining.IsZero() {
+		record.retaining = now
+	}
+	if isAboutTrail(err) && !isTransient(err) {
+		return true
+	}
+	kubernetes := cloudtrail.PendingOf(err) == nil && !isAboutTrail(err)
+	return !kubernetes && now.Sub(record.retaining) >= retainWait
+}
+
+// dispose deletes the trail, or for deletionPolicy Retain removes its owner tag. A trail that is gone or not ours is
+// disposed of already.
+func (r *Reconciler) dispose(ctx context.Context, trail *v1alpha1.Trail, record *record, o *outcome) {
+	w, err := r.open(ctx, trail, record)
+	o.target = w.target
+	if err != nil {
+		o.err = err
+		return
+	}
+	found, err := r.findForDeletion(ctx, w)
+	if err != nil || found == nil {
+		o.err = err
+		return
+	}
+
+	s := step{operation: deleteTrail}
+	guard := func(ctx context.Context) error { return r.mayDelete(ctx, w, found) }
+	if trail.Spec.Retained() {
+		s = step{operation: removeTags, keys: []string{v1alpha1.OwnerTagKey}}
+		err = w.region.RemoveTags(ctx, found, s.keys, guard)
+	} else {
+		err = w.region.Delete(ctx, found.ARN, guard)
+	}
+	switch {
+	case errors.Is(err, errNotOurs):
+		o.left = isKnown(w.target, found)
+	case cloudtrail.Is(err, cloudtrail.NotFound):
+		o.err = r.absent(w)
+	case err != nil:
+		o.err = err
+	default:
+		o.results = append(o.results, result{step: s})
+	}
+}
+
+// errNotOurs says that a trail is somebody else's by now.
+var errNotOurs = &cloudtrail.Error{Operation: deleteTrail, Class: cloudtrail.FixAWS, Code: v1alpha1.ReasonOwnedByAnother, Message: "the trail belongs to somebody else"}
+
+// findForDeletion returns the object's trail, nil when there is certainly none.
+func (r *Reconciler) findForDeletion(ctx context.Context, w *work) (*cloudtrail.Trail, error) {
+	found, err := w.region.Find(ctx, w.Status.TrailARN, w.TrailName())
+	if err == nil && found == nil {
+		// To let go of an object is final, so that there is no trail must be true now.
+		found, err = w.region.FindNow(ctx, w.Status.TrailARN, w.TrailName())
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case found == nil:
+		return nil, r.absentHere(ctx, w)
+	case found.HomeRegion != w.caller.Region:
+		return nil, r.absent(w)
+	default:
+		return found, nil
+	}
+}
+
+// absentHere returns nil when there is no trail in the account in which it was created.
+func (r *Reconciler) absentHere(ctx context.Context, w *work) error {
+	if err := r.absent(w); err != nil {
+		return err
+	}
+	if account, _ := home(w.Trail); account == "" {
+		return nil // There has never been one.
+	}
+	return w.region.ConfirmAccount(ctx)
+}
+
+// absent returns nil when a trail that reads do not show is not there, and errUnseen when that is not certain yet: a CreateTrail that was
+// sent just now, by this process or by one before it, may have created it.
+func (r *Reconciler) absent(w *work) error {
+	account, _ := home(w.Trail)
+	if account == "" {
+		return nil
+	}
+	now := r.Now()
+	sent := latest(w.record.created, r.memory.begin(now))
+	if now.Sub(sent) < unseen || recentlyCreated(w.Trail, w.record, now) {
 		return errUnseen
 	}
 	return nil
 }
 
 // errUnseen says that it is too early to tell whether there is a trail.
-var errUnseen = &cloudtrail.Error{Operation: "DescribeTrails", Class: cloudtrail.Transient, Code: v1alpha1.ReasonDeleting, Message: "the object is new: a trail of it may not be visible yet"}
-
-// finalize deletes the object's trail or lets go of it, and then lets the object go. DeleteTrail is called for no trail but one whose
-// owner tag, read right then, is ours.
-func (r *Reconciler) finalize(ctx context.Context, trail *v1alpha1.Trail) verdict {
-	var v verdict
-	if !controllerutil.ContainsFinalizer(trail, v1alpha1.Finalizer) {
-		v.gone = true
-		return v
-	}
-	if !trail.Spec.Observed() {
-		v.err = r.release(ctx, trail, &v)
-	}
-	if v.err != nil && (!trail.Spec.Retained() || mayPass(v.err)) {
-		return v
-	}
-	if v.err = r.removeFinalizer(ctx, trail); v.err == nil {
-		v.gone = true
-	}
-	return v
+var errUnseen = &cloudtrail.Error{
+	Operation: "DescribeTrails", Class: cloudtrail.Transient, Code: v1alpha1.ReasonDeleting, Message: "a trail of the object may have been created just now, and may not be visible yet",
 }
 
-// mayPass tells whether an error is worth waiting for even where the trail is only to be let go.
-func mayPass(err error) bool { return isTransient(err) || !tellable(err) }
-
-// release deletes the trail, or for deletionPolicy Retain removes its owner tag. A trail that is gone or not ours is
-// released already.
-func (r *Reconciler) release(ctx context.Context, trail *v1alpha1.Trail, v *verdict) error {
-	region, err := r.open(ctx, trail, v)
-	if err != nil {
-		return err
-	}
-	found, err := region.Find(ctx, trail.Status.TrailARN, trail.TrailName(), cloudtrail.FreshForChange)
-	if err == nil && found == nil {
-		// To let go of an object is final, so that there is no trail must be true now.
-		found, err = region.Find(ctx, trail.Status.TrailARN, trail.TrailName(), cloudtrail.FreshNow)
-	}
-	if err != nil {
-		return err
-	}
-	if found == nil || found.HomeRegion != v.region {
-		return r.absent(trail)
-	}
-	if err := region.ReserveDelete(ctx); err != nil {
-		return err
-	}
-	found.Tags, found.TagsErr = region.Tags(ctx, found.ARN)
+// mayDelete makes sure that the object is still to be deleted, and that the trail is still ours.
+func (r *Reconciler) mayDelete(ctx context.Context, w *work, found *cloudtrail.Trail) error {
+	tags, err := w.region.TagsNow(ctx, found.ARN)
 	switch {
-	case cloudtrail.Is(found.TagsErr, cloudtrail.NotFound):
-		return r.absent(trail)
-	case found.TagsErr != nil:
-		return found.TagsErr
-	case ownershipOf(found.Tags, r.ownerOf(trail)) != ours:
-		return nil
-	}
-	s := step{operation: deleteTrail}
-	if trail.Spec.Retained() {
-		s = step{operation: removeTags, keys: []string{v1alpha1.OwnerTagKey}}
-		err = region.RemoveTags(ctx, found, s.keys)
-	} else {
-		err = region.Delete(ctx, found.ARN)
-	}
-	if err != nil && !cloudtrail.Is(err, cloudtrail.NotFound) {
+	case err != nil:
 		return err
+	case ownershipOf(tags, w.owner) != ours:
+		return errNotOurs
+	default:
+		return r.confirm(ctx, w.Trail)
 	}
-	v.done = append(v.done, s)
-	return nil
 }
 
 // deletionMessage says why an object that is being deleted is still there, and what helps.

@@ -1,120 +1,202 @@
 package trail
 
 import (
+	"context"
+	"errors"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// recordDrift notes a difference that somebody made in AWS, and when AWS held again what the spec says.
-func recordDrift(trail *v1alpha1.Trail, v verdict, now time.Time) {
-	detectDrift(trail, v, now)
-	drift := trail.Status.LastDrift
-	if drift != nil && drift.RepairedTime == nil && v.err == nil && v.visible() && len(v.open) == 0 {
-		repaired := metav1.NewTime(now.Truncate(time.Second))
-		drift.RepairedTime = &repaired
-	}
-}
-
-// detectDrift notes a difference. One whose repair was interrupted by a passing fault is still the same drift.
-func detectDrift(trail *v1alpha1.Trail, v verdict, now time.Time) {
-	if v.state != stateDrifted {
-		return
-	}
-	drift := &v1alpha1.Drift{
-		DetectedTime:   metav1.NewTime(now.Truncate(time.Second)),
-		LastInSyncTime: timeOrNil(v.lastInSync),
-		Fields:         v.drifted(),
-		Attribution:    v1alpha1.DriftAttributionPending,
-	}
-	switch last := trail.Status.LastDrift; {
-	case last == nil:
-	case last.RepairedTime == nil:
-		drift = last.DeepCopy()
-		drift.Fields = append(drift.Fields, v.drifted()...)
-		slices.Sort(drift.Fields)
-		drift.Fields = slices.Compact(drift.Fields)
-		if len(drift.Fields) > len(last.Fields) {
-			drift.Attribution = v1alpha1.DriftAttributionPending
-		}
-	case last.Attribution == v1alpha1.DriftAttributionPending:
-		earlier := append([]v1alpha1.Drift{*last}, trail.Status.EarlierDrifts...)
-		trail.Status.EarlierDrifts = earlier[:min(len(earlier), maxEarlierDrifts)]
-	}
-	trail.Status.LastDrift = drift
-}
-
-// drifted returns the fields of the spec that were found to differ: those that were repaired and those that still differ.
-func (v verdict) drifted() []string {
-	return fieldsOf(append(append([]step{}, v.done...), v.open...))
-}
-
-// maxEarlierDrifts is how many drifts before the last one are remembered until it is known who made them: with somebody who changes
-// a trail again and again, before the history tells.
+// maxEarlierDrifts is how many drifts before the last one are remembered until it is certain who made them: with somebody who
+// changes a trail again and again, before the history tells.
 const maxEarlierDrifts = 5
 
-// readLag is how far what was read of AWS may lie back: shared reads are up to a minute old, and AWS's answers are eventually
-// consistent.
-const readLag = 2 * time.Minute
+// readLag is how far AWS's answers may lie behind what was changed: its reads are eventually consistent.
+const readLag = 30 * time.Second
 
-// inSync remembers when AWS was last known to hold what each spec says, as the status does not tell the time of a look that found
-// nothing. It is lost with the process; the status tells an earlier time then.
-type inSync struct {
-	mu sync.Mutex
-	at map[types.NamespacedName]time.Time
+// recordBefore writes a new drift into the status before it is repaired: a crash must not make it untold. It does not keep a repair
+// from being made when the API server cannot be written to; the drift is told afterwards then.
+func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome) error {
+	before := w.Status.DeepCopy()
+	note := func() bool {
+		before = w.Status.DeepCopy()
+		if !noteDrift(w.Trail, w.record, o, r.Now()) {
+			return false
+		}
+		w.Status.Differences = shownOf(&w.Status, o.observed, o.shownDifferences(&w.Status))
+		return true
+	}
+	if !note() {
+		return nil
+	}
+
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		err := r.writeStatus(ctx, before, w.Trail)
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+		// Somebody else has written the object. If it wants what it wanted, the drift is written into it as it is now.
+		if reread := r.reread(ctx, w.Trail); reread != nil {
+			return reread
+		}
+		note()
+		return err
+	})
+	switch {
+	case err == nil:
+		r.emitDrift(w.Trail)
+		return nil
+	case errors.Is(err, errChanged), apierrors.IsConflict(err), apierrors.IsNotFound(err):
+		return err
+	default:
+		ctrl.LoggerFrom(ctx).Error(err, "a drift is repaired before it is written down")
+		w.Status = *before
+		return nil
+	}
 }
 
-// note takes a look that left nothing open. After a write of ours the time is exact.
-func (s *inSync) note(key types.NamespacedName, v verdict, now time.Time) {
-	if v.err != nil || !v.visible() || len(v.open) > 0 {
-		return
+// reread reads the object anew; it must want what it wanted.
+func (r *Reconciler) reread(ctx context.Context, trail *v1alpha1.Trail) error {
+	live := &v1alpha1.Trail{}
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(trail), live); err != nil {
+		return err
 	}
-	if len(v.done) == 0 {
-		now = now.Add(-readLag)
+	if live.UID != trail.UID || attemptOf(live) != attemptOf(trail) {
+		return errChanged
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.at == nil {
-		s.at = map[types.NamespacedName]time.Time{}
-	}
-	if now.After(s.at[key]) {
-		s.at[key] = now
-	}
+	trail.ObjectMeta, trail.Status = live.ObjectMeta, live.Status
+	return nil
 }
 
-// last returns when AWS was last known to hold what the spec says, before now; zero when it never was.
-func (s *inSync) last(trail *v1alpha1.Trail, now time.Time) time.Time {
-	s.mu.Lock()
-	at := s.at[client.ObjectKeyFromObject(trail)]
-	s.mu.Unlock()
-	if at = latest(at, lastInStatus(&trail.Status)); at.After(now) {
-		return now
+// noteDrift notes the differences that somebody made in AWS, if some of them are new, and tells whether they are.
+func noteDrift(trail *v1alpha1.Trail, record *record, o *outcome, now time.Time) bool {
+	status := &trail.Status
+	news := slices.DeleteFunc(slices.Clone(o.drift), func(d difference) bool { return slices.Contains(status.Differences, d.shown()) })
+	if len(news) == 0 {
+		return false
 	}
-	return at
+
+	drift := &v1alpha1.Drift{
+		DetectedTime:   metav1.NewTime(now.Truncate(time.Second)),
+		LastInSyncTime: timeOrNil(record.lastInSync(status, news, now)),
+		Fields:         fieldsOf([]step{{sets: news}}),
+		Attribution:    v1alpha1.DriftAttributionPending,
+	}
+	if len(of(news, fieldLogging)) > 0 {
+		drift.LoggingChangedTime = timeOrNil(o.loggingChanged)
+	}
+	if last := status.LastDrift; last != nil && isUncertain(last) {
+		earlier := append([]v1alpha1.Drift{*last}, status.EarlierDrifts...)
+		status.EarlierDrifts = earlier[:min(len(earlier), maxEarlierDrifts)]
+	}
+	status.LastDrift = drift
+	return true
 }
 
-// lastInStatus returns the latest time of a look that the status gives evidence of, when AWS held what the spec says at that look.
-func lastInStatus(status *v1alpha1.TrailStatus) time.Time {
-	var at time.Time
+// loggingChanged returns when logging was stopped against the spec, or started, as CloudTrail reports it.
+func loggingChanged(trail *v1alpha1.Trail, o *observation) time.Time {
+	if trail.Spec.LoggingDesired() {
+		return o.status.value.StopLoggingTime
+	}
+	return o.status.value.StartLoggingTime
+}
+
+// isUncertain tells whether it is still to be found out who made a drift.
+func isUncertain(drift *v1alpha1.Drift) bool {
+	return drift.Attribution == v1alpha1.DriftAttributionPending || drift.Attribution == v1alpha1.DriftAttributionProvisional
+}
+
+// noteRepaired notes which drifts AWS does not show any more.
+func noteRepaired(status *v1alpha1.TrailStatus, now time.Time) {
+	repaired := func(drift *v1alpha1.Drift) {
+		open := slices.ContainsFunc(status.Differences, func(d v1alpha1.Difference) bool { return slices.Contains(drift.Fields, d.Field) })
+		if drift.RepairedTime == nil && !open {
+			drift.RepairedTime = timeOrNil(now)
+		}
+	}
 	if status.LastDrift != nil {
-		at = timeOf(status.LastDrift.RepairedTime)
+		repaired(status.LastDrift)
 	}
-	if !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionSynced) {
-		return at
+	for i := range status.EarlierDrifts {
+		repaired(&status.EarlierDrifts[i])
 	}
-	at = latest(at, meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionSynced).LastTransitionTime.Time)
-	// A delivery was before the look that it was reported at.
-	for _, delivery := range []*metav1.Time{status.LatestDeliveryTime, status.LatestDigestDeliveryTime, status.LatestCloudWatchLogsDeliveryTime, status.LatestNotificationTime} {
-		at = latest(at, timeOf(delivery).Add(-readLag))
+}
+
+// shownOf returns the differences as the status has them. Of fields of which it could not be read what AWS holds, those stay that
+// were there; of those that are not ours to read, none.
+func shownOf(status *v1alpha1.TrailStatus, o *observation, differences []difference) []v1alpha1.Difference {
+	var shown []v1alpha1.Difference
+	for _, d := range differences {
+		shown = append(shown, d.shown())
 	}
-	return at
+	for _, was := range status.Differences {
+		unknown := (o.trail != nil || o.settingsErr != nil) && slices.ContainsFunc(fields, func(f field) bool {
+			err := f.unknown(o)
+			return f.isNamed(was.Field) && err != nil && !errors.Is(err, errNotRead)
+		})
+		if unknown && !slices.ContainsFunc(shown, func(d v1alpha1.Difference) bool { return d.Field == was.Field }) {
+			shown = append(shown, was)
+		}
+	}
+	slices.SortFunc(shown, func(a, b v1alpha1.Difference) int { return strings.Compare(a.Field, b.Field) })
+	return shown
+}
+
+// lastInSync returns when all of the fields were last known to be as the spec says; zero when they never were. The status tells it where
+// this process does not know.
+func (r *record) lastInSync(status *v1alpha1.TrailStatus, differences []difference, now time.Time) time.Time {
+	last := now
+	for _, d := range differences {
+		at := time.Unix(r.inSync[d.number], 0)
+		if r.inSync[d.number] == 0 {
+			at = timeOf(status.LastSyncedTime)
+		}
+		if at.Before(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// noteInSync notes which fields are as the spec says: since a time that nothing is older than that was read, and those that were set since
+// they were.
+func (r *record) noteInSync(o *outcome, since time.Time) {
+	for number, f := range fields {
+		if f.unknown(o.observed) != nil || isAmong(o.open, number) {
+			continue
+		}
+		at := since.Add(-readLag)
+		for _, s := range o.done() {
+			if s.operation == createTrail || isAmong(s.sets, number) {
+				at = latest(at, r.calls.SentAt(s.operation))
+			}
+		}
+		r.inSync[number] = max(r.inSync[number], at.Unix())
+	}
+}
+
+// lastSynced returns when all fields but those that differ were last known to be as the spec says; zero when that is not known.
+func (r *record) lastSynced(o *outcome) time.Time {
+	var last time.Time
+	for number, at := range r.inSync {
+		switch {
+		case isAmong(o.open, number):
+		case at == 0:
+			return time.Time{}
+		case last.IsZero(), time.Unix(at, 0).Before(last):
+			last = time.Unix(at, 0)
+		}
+	}
+	return last
 }
 
 func latest(a, b time.Time) time.Time {
@@ -131,9 +213,11 @@ func timeOf(t *metav1.Time) time.Time {
 	return t.Time
 }
 
-// forget forgets an object that is gone.
-func (s *inSync) forget(key types.NamespacedName) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.at, key)
+// timeOrNil returns a time as the API shows it, nil for the zero time.
+func timeOrNil(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	shown := metav1.NewTime(t.Truncate(time.Second))
+	return &shown
 }

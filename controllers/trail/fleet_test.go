@@ -29,6 +29,7 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/eventlookup"
 	"github.com/trail-operator/trail-operator/controllers/trail"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
@@ -43,13 +44,22 @@ const atOnce = 16
 type fleetOf struct {
 	*world
 	accounts, perAccount int
+	// spec is that of every trail, but for the identity.
+	spec v1alpha1.TrailSpec
+	// interval is how often each is looked at.
+	interval time.Duration
+	// others are namespaces besides the fleet's own that the controllers work for.
+	others []string
 }
 
 func newFleet(ctx context.Context, accounts, perAccount int, options cloudtrailtest.Options) *fleetOf {
 	GinkgoHelper()
 	options.OpenResources = true
-	f := &fleetOf{newWorld(ctx, options), accounts, perAccount}
-	f.now = time.Time{} // The wall clock.
+	f := &fleetOf{
+		world: newWorld(ctx, options), accounts: accounts, perAccount: perAccount,
+		spec: v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, interval: time.Hour,
+	}
+	f.set(time.Time{}) // The wall clock.
 	for number := range accounts {
 		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: f.identityOf(number)}}
 		identity.Spec = v1alpha1.AWSIdentitySpec{
@@ -71,8 +81,8 @@ func (f *fleetOf) eachTrail(ctx context.Context, do func(context.Context, client
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for number := range f.count() {
-		object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: fmt.Sprintf("trail-%04d", number)}}
-		object.Spec = v1alpha1.TrailSpec{S3BucketName: "trail-logs", IdentityRef: &v1alpha1.IdentityReference{Name: f.identityOf(number / f.perAccount)}}
+		object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: fmt.Sprintf("trail-%04d", number)}, Spec: f.spec}
+		object.Spec.IdentityRef = &v1alpha1.IdentityReference{Name: f.identityOf(number / f.perAccount)}
 		group.Go(func() error { return do(ctx, object) })
 	}
 	Expect(group.Wait()).To(Succeed())
@@ -118,14 +128,18 @@ func (f *fleetOf) expectOneEach(ctx context.Context) {
 	Expect(owned).To(HaveLen(f.count()))
 }
 
-// run runs the controller as the operator does, on a process's memory, and counts its writes to the API server.
-func (f *fleetOf) run(ctx context.Context, fleet *cloudtrail.Fleet) *atomic.Int64 {
+// run runs the controllers of trails and of lookups as the operator does, on a process's memory, and counts their writes to the API server.
+func (f *fleetOf) run(ctx context.Context, sessions *cloudtrail.Sessions) *atomic.Int64 {
 	GinkgoHelper()
 	var writes atomic.Int64
 	skip, consistent := true, true
+	namespaces := map[string]cache.Config{f.namespace: {}} // Other tests have their own.
+	for _, namespace := range f.others {
+		namespaces[namespace] = cache.Config{}
+	}
 	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
 		Scheme:     scheme,
-		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{f.namespace: {}}}, // Other tests have their own.
+		Cache:      cache.Options{DefaultNamespaces: namespaces},
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: ctrlconfig.Controller{SkipNameValidation: &skip},
 		Client:     client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}},
@@ -148,10 +162,13 @@ func (f *fleetOf) run(ctx context.Context, fleet *cloudtrail.Fleet) *atomic.Int6
 	})
 	Expect(err).NotTo(HaveOccurred())
 	reconciler, err := trail.New(trail.Options{
-		Client: manager.GetClient(), Recorder: f.events, Fleet: fleet, ClusterID: clusterID, Interval: time.Hour,
+		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: f.events, Sessions: sessions, ClusterID: clusterID, Interval: f.interval,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(reconciler.SetupWithManager(ctx, manager, 64)).To(Succeed())
+	lookups, err := eventlookup.New(eventlookup.Options{Client: manager.GetClient(), Recorder: f.events, Sessions: sessions})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(lookups.SetupWithManager(manager)).To(Succeed())
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- manager.Start(running) }()
@@ -199,7 +216,7 @@ var _ = Describe("A storm of faults", func() {
 		} {
 			f.aws.Inject(fault)
 		}
-		fleet := cloudtrail.NewFleet(cloudtrail.Options{
+		sessions := cloudtrail.NewSessions(cloudtrail.Options{
 			Config: aws.Config{
 				Region: region, BaseEndpoint: aws.String(f.endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 				HTTPClient: awshttp.NewBuildableClient().WithTimeout(3 * time.Second),
@@ -209,7 +226,7 @@ var _ = Describe("A storm of faults", func() {
 			},
 			ClusterID: clusterID, Version: "test", RateLimits: cloudtrail.RateLimitOff,
 		})
-		f.run(ctx, fleet)
+		f.run(ctx, sessions)
 		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Create(ctx, object) })
 		f.allReady(ctx)
 		f.expectOneEach(ctx)
@@ -231,7 +248,11 @@ var _ = Describe("A storm of faults", func() {
 var _ = Describe("CloudTrail's true limits", func() {
 	It("are kept to by a fleet that is created at once, with few calls", func(ctx context.Context) {
 		f := newFleet(ctx, 20, 5, cloudtrailtest.Options{})
-		fleet := cloudtrail.NewFleet(cloudtrail.Options{
+		f.spec = v1alpha1.TrailSpec{ // As most people have it.
+			S3BucketName: "trail-logs", S3KeyPrefix: "audit", EnableLogFileValidation: truthy(), IsMultiRegionTrail: truthy(),
+			Tags: []v1alpha1.Tag{{Key: "team", Value: "security"}, {Key: "stage", Value: "live"}},
+		}
+		sessions := cloudtrail.NewSessions(cloudtrail.Options{
 			Config: aws.Config{
 				Region: region, BaseEndpoint: aws.String(f.endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 				HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 128 }),
@@ -239,12 +260,12 @@ var _ = Describe("CloudTrail's true limits", func() {
 			ClusterID: clusterID, Version: "test", RateLimits: cloudtrail.RateLimitOn,
 		})
 		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Create(ctx, object) })
-		writes := f.run(ctx, fleet)
+		writes := f.run(ctx, sessions)
 		f.allReady(ctx)
 		f.expectOneEach(ctx)
 		Expect(f.aws.Throttled()).To(BeZero(), "nothing was asked for too fast")
 		perTrail := float64(f.cloudTrailCalls()) / float64(f.count())
-		Expect(perTrail).To(BeNumerically("<=", 3.3), "calls: %v", f.aws.CallCounts())
+		Expect(perTrail).To(BeNumerically("<=", 3.4), "calls: %v", f.aws.CallCounts())
 		Expect(f.aws.CallCounts()["AssumeRole"]).To(Equal(f.accounts), "trails share their identity's session")
 		Expect(float64(writes.Load())/float64(f.count())).To(BeNumerically("<=", 2), "the finalizer and the status")
 	})
@@ -255,17 +276,17 @@ var _ = Describe("Looks with nothing to do", func() {
 		const intervals = 6
 		f := newFleet(ctx, 20, 5, cloudtrailtest.Options{NoRateLimit: true})
 		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Create(ctx, object) })
-		f.now = time.Now()
+		f.set(time.Now())
 		due := map[string]time.Time{}
 		for _, one := range f.list(ctx) {
-			due[one.Name] = f.now
+			due[one.Name] = f.clock()
 		}
 		looks := 0
 		// round looks at all that is due, at once, as the queue would, and notes when it is due again.
 		round := func() {
 			GinkgoHelper()
 			at := slices.MinFunc(slices.Collect(maps.Values(due)), time.Time.Compare)
-			f.now = at
+			f.set(at)
 			var mu sync.Mutex
 			group, ctx := errgroup.WithContext(ctx)
 			next := map[string]time.Time{}
@@ -297,9 +318,9 @@ var _ = Describe("Looks with nothing to do", func() {
 
 		By("restarting: the first look has nothing to do either")
 		f.restart()
-		f.now = f.now.Add(time.Minute)
+		f.pass(time.Minute)
 		for name := range due {
-			due[name] = f.now
+			due[name] = f.clock()
 		}
 		f.writes = 0
 		f.aws.ResetCalls()
@@ -341,7 +362,7 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 			Expect(lookNow(ctx, w)).To(Succeed())
 			Expect(ready(w.get(ctx, "audit"))).To(BeTrue())
 			for second := range 20 {
-				w.now = w.now.Add(time.Second)
+				w.pass(time.Second)
 				if restarts {
 					w.restart()
 				}
@@ -371,10 +392,9 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 		Expect(lookNow(dying, w)).NotTo(Succeed())
 		cancel()
 		Expect(end.recorded()).To(HaveExactElements("STS", "DescribeTrails", "CreateTrail"))
-		w.death.Store(nil)
 		w.restart()
 		for range 20 {
-			w.now = w.now.Add(time.Second)
+			w.pass(time.Second)
 			lookNow(ctx, w) //nolint:errcheck // It may fail: the queue looks again.
 		}
 		Expect(created(w)).To(Equal(1))
@@ -393,7 +413,7 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 				if restarts {
 					w.restart()
 				}
-				w.now = w.now.Add(time.Second)
+				w.pass(time.Second)
 				lookNow(ctx, w) //nolint:errcheck // It may fail: the queue looks again.
 			}
 			w.expectGone(ctx, "audit")
@@ -473,14 +493,14 @@ var _ = Describe("A change of the leader at any call to AWS", func() {
 				_, next := w.process(clusterID, http.DefaultClient)
 				request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}}
 				number := 0
-				w.sending = func(*http.Request) {
+				w.onSending(func(*http.Request) {
 					if number == at {
 						next.Reconcile(ctx, request) //nolint:errcheck // The queue would look again, and so does the test.
 					}
 					number++
-				}
+				})
 				w.look(ctx, "audit") //nolint:errcheck // As above.
-				w.sending = nil
+				w.onSending(nil)
 				w.reconc = next
 				w.lookUntilQuiet(ctx)
 				f.right(ctx, w)

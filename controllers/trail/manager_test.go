@@ -36,7 +36,7 @@ func (w *world) start(ctx context.Context, every time.Duration) {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	reconciler, err := trail.New(trail.Options{
-		Client: manager.GetClient(), Recorder: manager.GetEventRecorder("trail-operator"), Fleet: w.fleet, ClusterID: clusterID, Interval: every,
+		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: manager.GetEventRecorder("trail-operator"), Sessions: w.sessions, ClusterID: clusterID, Interval: every,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(reconciler.SetupWithManager(ctx, manager, 4)).To(Succeed())
@@ -63,7 +63,7 @@ var _ = Describe("The running controller", func() {
 	var w *world
 	BeforeEach(func(ctx context.Context) {
 		w = newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.now = time.Time{} // The wall clock.
+		w.set(time.Time{}) // The wall clock.
 		w.restart()
 	})
 

@@ -1,79 +1,133 @@
 package trail
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
-	"time"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// observation is what AWS holds of a trail.
+// observation is what AWS holds of a trail. Each part of it is read by a call of its own, and fails for itself: what could be
+// read is acted on.
 type observation struct {
-	// trail is nil when there is none.
-	trail        *cloudtrail.Trail
-	selectors    cloudtrail.Selectors
-	insights     []v1alpha1.InsightSelector
-	aggregations []v1alpha1.AggregationConfiguration
-	status       cloudtrail.Status
+	// trail is nil when there is none, or when nothing is known of it.
+	trail *cloudtrail.Trail
+	// settingsErr is why it is not known whether there is a trail, and what its settings are. If the trail was known before,
+	// its ARN, tags and other parts are there all the same.
+	settingsErr error
+	// managementAccountID is the management account of the organization, "" where no trail of it tells.
+	managementAccountID string
+
+	status       part[cloudtrail.Status]
+	selectors    part[cloudtrail.Selectors]
+	insights     part[[]v1alpha1.InsightSelector]
+	aggregations part[[]v1alpha1.AggregationConfiguration]
 }
 
-// observe reads what AWS holds of the trail, as it was at most maxAge ago. What the shared reads show to be empty is not
-// read, and of a trail that is not ours to manage nothing more is read than whose it is.
-func observe(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail, owner string, maxAge time.Duration) (*observation, error) {
-	o := &observation{}
-	var err error
-	if o.trail, err = region.Find(ctx, trail.Status.TrailARN, trail.TrailName(), maxAge); err != nil || o.trail == nil {
+// part is a part of an observation, or why it could not be read.
+type part[T any] struct {
+	value T
+	err   error
+}
+
+// read makes a part of what a call returns. It fails only when the call is not answered yet.
+func read[T any](value T, err error) (part[T], error) {
+	if cloudtrail.PendingOf(err) != nil {
+		return part[T]{}, err
+	}
+	return part[T]{value, err}, nil
+}
+
+// errNotRead says that a part was not read, as the trail is not ours to look at.
+var errNotRead = errors.New("the trail is not ours to look at")
+
+// err returns why not all of the trail is known that is ours to know; nil when it is.
+func (o *observation) err() error {
+	errs := []error{o.settingsErr, o.status.err, o.selectors.err, o.insights.err, o.aggregations.err}
+	if o.trail != nil {
+		errs = append(errs, o.trail.TagsErr)
+	}
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, errNotRead) })...)
+}
+
+// observe reads what AWS holds of the trail. What guards its logging is read first. What the shared reads show to be empty is not
+// read, and of a trail that is not ours to manage nothing more is read than whose it is. The only error is that of a call that
+// is not answered yet.
+func observe(ctx context.Context, region *cloudtrail.Region, t target) (*observation, error) {
+	o, err := findTrail(ctx, region, t)
+	if err != nil || o.trail == nil {
 		return o, err
 	}
-	if o.trail.HomeRegion != region.Name() || !readable(trail, o.trail, owner) {
+	here := o.trail.HomeRegion == region.Name()
+	managed := here && readable(t, o.trail)
+	if !managed {
+		o.selectors.err, o.insights.err, o.aggregations.err = errNotRead, errNotRead, errNotRead
+	}
+	if !managed && !(here && isKnown(t, o.trail)) {
+		o.status.err = errNotRead
 		return o, nil
 	}
-	arn := o.trail.ARN
-	if has(o.trail, o.trail.HasEventSelectors, len(trail.Spec.EventSelectors)+len(trail.Spec.AdvancedEventSelectors) > 0) {
-		if o.selectors, err = region.Selectors(ctx, arn); err != nil {
-			return o, err
-		}
+
+	if o.status, err = read(region.Status(ctx, o.trail.ARN)); err != nil || !managed {
+		return o, err // The logging of one that was ours goes on being reported.
 	}
-	if has(o.trail, o.trail.HasInsightSelectors, len(trail.Spec.InsightSelectors) > 0) {
-		if o.insights, err = region.Insights(ctx, arn); err != nil {
-			return o, err
-		}
-	}
-	if o.aggregations, err = observeAggregations(ctx, region, trail, o); err != nil {
+	return o, o.readSelectors(ctx, region, t)
+}
+
+// findTrail finds the trail among all of the region. When these cannot be read, one that was known before is gone on with by its ARN.
+func findTrail(ctx context.Context, region *cloudtrail.Region, t target) (*observation, error) {
+	found, err := read(region.Find(ctx, t.Status.TrailARN, t.TrailName()))
+	o := &observation{trail: found.value, settingsErr: found.err, managementAccountID: region.ManagementAccountID()}
+	if err != nil || found.err == nil || t.Status.TrailARN == "" {
 		return o, err
 	}
-	if !o.trail.New {
-		o.status, err = region.Status(ctx, arn)
-	}
+
+	o.trail = &cloudtrail.Trail{ARN: t.Status.TrailARN, Name: t.TrailName(), HomeRegion: cmp.Or(t.Status.HomeRegion, region.Name())}
+	tags, err := read(region.Tags(ctx, o.trail.ARN))
+	o.trail.Tags, o.trail.TagsErr = tags.value, tags.err
 	return o, err
 }
 
-// observeAggregations reads the aggregation configurations where there can be some. Where the spec has none and never had, they
-// are somebody else's at most: that they cannot be read, as an older IAM policy does not allow it, is no reason to fail.
-func observeAggregations(ctx context.Context, region *cloudtrail.Region, trail *v1alpha1.Trail, o *observation) ([]v1alpha1.AggregationConfiguration, error) {
-	wanted := len(trail.Spec.AggregationConfigurations) > 0 || trail.Status.AggregationApplied
-	if !wanted && !selectsData(o.selectors) {
-		return nil, nil
+// readSelectors reads event selectors, insights and aggregations.
+func (o *observation) readSelectors(ctx context.Context, region *cloudtrail.Region, t target) (err error) {
+	arn, spec := o.trail.ARN, &t.Spec
+	if has(o, o.trail.HasEventSelectors, len(spec.EventSelectors)+len(spec.AdvancedEventSelectors) > 0) {
+		if o.selectors, err = read(region.Selectors(ctx, arn)); err != nil {
+			return err
+		}
 	}
-	found, err := region.Aggregations(ctx, o.trail.ARN)
-	if err != nil && !wanted && !isTransient(err) {
-		return nil, nil
+	if has(o, o.trail.HasInsightSelectors, len(spec.InsightSelectors) > 0) {
+		if o.insights, err = read(region.Insights(ctx, arn)); err != nil {
+			return err
+		}
 	}
-	return found, err
+
+	wanted := len(spec.AggregationConfigurations) > 0 || t.Status.AggregationApplied
+	if wanted || selectsData(o.selectors.value) {
+		if o.aggregations, err = read(region.Aggregations(ctx, arn)); err != nil {
+			return err
+		}
+		if !wanted && !isTransient(o.aggregations.err) {
+			// They are somebody else's at most: that they cannot be read, as an older IAM policy does not allow it, is no reason to fail.
+			o.aggregations.err = nil
+		}
+	}
+	return nil
 }
 
 // readable tells whether the trail is ours to look at in full.
-func readable(trail *v1alpha1.Trail, found *cloudtrail.Trail, owner string) bool {
-	return trail.Spec.Observed() || found.TagsErr != nil || mayManage(trail.Spec.Adoption(), ownershipOf(found.Tags, owner))
+func readable(t target, found *cloudtrail.Trail) bool {
+	return t.Spec.ObserveOnly() || found.TagsErr != nil || mayManage(t, found)
 }
 
 // has tells whether selectors are to be read: where DescribeTrails or the spec says that there are some. What AWS counts as
-// its default is not left to its word: a selector that it reports as none would be put again at every look. A trail that this
-// process has just created has none.
-func has(found *cloudtrail.Trail, reported *bool, wanted bool) bool {
-	return reported != nil && *reported || wanted && !found.New
+// its default is not left to its word: a selector that it reports as none would be put again at every look. What
+// DescribeTrails did not tell may be there.
+func has(o *observation, reported *bool, wanted bool) bool {
+	return reported != nil && *reported || wanted || o.settingsErr != nil
 }
 
 // selectsData tells whether data events are logged, without which there is nothing to aggregate.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
@@ -17,6 +18,7 @@ import (
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -136,6 +138,51 @@ var _ = Describe("A trail that is there before its object", func() {
 		w.expectRefused(ctx, "audit", v1alpha1.ReasonOwnedByAnother)
 		w.takeOver("audit", "")
 		w.expectSettled(ctx, "audit", spec)
+	})
+
+	It("is waited for when its object is deleted, also if it was in sync from the first look on", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		w.make("audit", w.owner("audit"))
+		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "hand-made", Logging: falsy()})
+		w.aws.ResetCalls()
+		Expect(w.settle(ctx, "audit").Finalizers).To(ConsistOf(v1alpha1.Finalizer))
+		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+	})
+
+	It("keeps no object that names it from being deleted when it has its home elsewhere, whatever tag it carries", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		_, err := w.intruder().Do("eu-west-1", "CreateTrail", map[string]any{
+			"Name": "audit", "S3BucketName": "hand-made", "IsMultiRegionTrail": true,
+			"TagsList": []any{map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": w.owner("audit")}},
+		})
+		Expect(err).NotTo(HaveOccurred())
+		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+		object := w.get(ctx, "audit")
+		object.Finalizers = []string{v1alpha1.Finalizer}
+		Expect(w.client.Update(ctx, object)).To(Succeed())
+		w.expectRefused(ctx, "audit", v1alpha1.ReasonWrongHomeRegion)
+		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		_, err = w.look(ctx, "audit")
+		Expect(err).NotTo(HaveOccurred())
+		w.expectGone(ctx, "audit")
+		Expect(w.aws.Trails()).To(HaveLen(1))
+	})
+
+	It("is not taken from somebody who has claimed it since it was read whose it is", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		w.make("audit", "")
+		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned})
+		w.writing = func(_ int, write func() error) error {
+			w.writing = nil
+			w.takeOver("audit", someoneElse) // While the object is written, which comes before the claim.
+			return write()
+		}
+		w.aws.ResetCalls()
+		_, err := w.look(ctx, "audit")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+		w.expectRefused(ctx, "audit", v1alpha1.ReasonOwnedByAnother)
+		Expect(w.held("audit").Tags).To(HaveKeyWithValue(v1alpha1.OwnerTagKey, someoneElse))
 	})
 
 	It("is not written to when it cannot be made ours", func(ctx context.Context) {
@@ -265,7 +312,7 @@ var _ = Describe("Two Trails that name one trail", func() {
 		w.apply(ctx, "first", v1alpha1.TrailSpec{Name: "the-trail", S3BucketName: "one-bucket"})
 		w.apply(ctx, "second", v1alpha1.TrailSpec{Name: "the-trail", S3BucketName: "other-bucket"})
 		raced := false
-		w.sending = func(request *http.Request) {
+		w.onSending(func(request *http.Request) {
 			if operationOf(request) != "CreateTrail" || raced {
 				return
 			}
@@ -273,13 +320,139 @@ var _ = Describe("Two Trails that name one trail", func() {
 			_, other := w.process(clusterID, http.DefaultClient)
 			_, err := other.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "second"}})
 			Expect(err).NotTo(HaveOccurred())
-		}
+		})
 		_, err := w.look(ctx, "first")
 		Expect(err).To(MatchError(ContainSubstring("TrailAlreadyExistsException")), "it looks again")
 		w.expectRefused(ctx, "first", v1alpha1.ReasonOwnedByAnother)
 		Expect(ready(w.settle(ctx, "second"))).To(BeTrue())
 		Expect(w.held("the-trail").S3BucketName).To(Equal("other-bucket"))
 		Expect(w.aws.Trails()).To(HaveLen(1))
+	})
+})
+
+// In one account, and for one trail, there are two who could own it.
+var _ = Describe("Two that claim one trail", func() {
+	It("do not both have it, though they are at it at the same time", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		w.settleTime = 300 * time.Millisecond
+		w.restart()
+		w.make("audit", "")
+		spec := v1alpha1.TrailSpec{Name: "audit", S3BucketName: "trail-logs", S3KeyPrefix: "first", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned}
+		w.apply(ctx, "first", spec)
+		spec.S3KeyPrefix = "second"
+		w.apply(ctx, "second", spec)
+		_, other := w.process("other-cluster", http.DefaultClient)
+		look := func(r reconcile.Reconciler, name string) {
+			r.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}}) //nolint:errcheck // The loser looks again.
+		}
+		var ended sync.WaitGroup
+		w.onSending(func(request *http.Request) {
+			if operationOf(request) != "AddTags" {
+				return
+			}
+			w.onSending(nil)
+			ended.Go(func() { look(other, "second") })
+			Eventually(func() int { return w.aws.CallCounts()["AddTags"] }).Should(Equal(1), "the other claims it first")
+		})
+		look(w.reconc, "first")
+		ended.Wait()
+		Expect(w.aws.CallCounts()["AddTags"]).To(Equal(2), "both have claimed it")
+		Expect(w.aws.CallCounts()["UpdateTrail"]).To(Equal(1), "one of them goes on")
+		for range 2 {
+			w.pass(time.Minute)
+			look(w.reconc, "first")
+			look(other, "second")
+		}
+		Expect(ready(w.get(ctx, "first"))).To(BeTrue())
+		expectCondition(w.get(ctx, "second"), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonOwnedByAnother)
+		Expect(w.held("audit").S3KeyPrefix).To(Equal("first"))
+	})
+
+	It("do not both have it, though the second claims it while the first makes up its mind", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		w.make("audit", "")
+		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned})
+		w.onSending(func(request *http.Request) {
+			if operationOf(request) == "GetTrailStatus" {
+				w.onSending(nil)
+				w.takeOver("audit", someoneElse)
+			}
+		})
+		w.look(ctx, "audit") //nolint:errcheck // It looks again.
+		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+		w.expectRefused(ctx, "audit", v1alpha1.ReasonOwnedByAnother)
+		Expect(w.held("audit").Tags).To(HaveKeyWithValue(v1alpha1.OwnerTagKey, someoneElse))
+	})
+
+	It("are not worked on at the same time in one process", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		w.apply(ctx, "first", v1alpha1.TrailSpec{Name: "the-trail", S3BucketName: "one-bucket"})
+		w.apply(ctx, "second", v1alpha1.TrailSpec{Name: "the-trail", S3BucketName: "other-bucket"})
+		w.onSending(func(request *http.Request) {
+			if operationOf(request) != "CreateTrail" {
+				return
+			}
+			w.onSending(nil)
+			result, err := w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "second"}})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(result.RequeueAfter).To(BeNumerically("<=", 2*time.Second), "it waits for the first")
+		})
+		Expect(ready(w.settle(ctx, "first"))).To(BeTrue())
+		Expect(w.aws.CallCounts()["CreateTrail"]).To(Equal(1))
+		w.expectRefused(ctx, "second", v1alpha1.ReasonOwnedByAnother)
+		Expect(w.held("the-trail").S3BucketName).To(Equal("one-bucket"))
+	})
+})
+
+// A call may wait long for its turn.
+var _ = Describe("A trail that another owner takes while a call waits", func() {
+	It("is not written to any more", func(ctx context.Context) {
+		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
+		w.prepareResources()
+		w.apply(ctx, "audit", rich)
+		w.expectSettled(ctx, "audit", rich)
+		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "elsewhere"})
+		w.do(w.intruder(), "StopLogging", map[string]any{"Name": "audit"})
+		w.onSending(func(request *http.Request) {
+			if operationOf(request) == "StartLogging" {
+				w.takeOver("audit", someoneElse)
+				w.pass(11 * time.Second) // So long does the next write wait.
+			}
+		})
+		w.aws.ResetCalls()
+		w.look(ctx, "audit") //nolint:errcheck // The trail is not ours any more.
+		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"StartLogging": 1}))
+		w.onSending(nil)
+		w.look(ctx, "audit") //nolint:errcheck // As said.
+		expectCondition(w.get(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonOwnedByAnother)
+		Expect(w.held("audit").S3KeyPrefix).To(Equal("elsewhere"))
+	})
+})
+
+var _ = Describe("A trail whose owner tag goes while a call waits", func() {
+	It("is not written to any more for an object that has no memory of it", func(ctx context.Context) {
+		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
+		w.prepareResources()
+		w.apply(ctx, "audit", rich)
+		w.expectSettled(ctx, "audit", rich)
+		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "elsewhere"})
+		w.do(w.intruder(), "StopLogging", map[string]any{"Name": "audit"})
+		restored := w.get(ctx, "audit")
+		restored.Status = v1alpha1.TrailStatus{}
+		Expect(w.client.Status().Update(ctx, restored)).To(Succeed())
+		w.restart()
+		w.onSending(func(request *http.Request) {
+			if operationOf(request) == "StartLogging" {
+				w.takeOver("audit", "")
+				w.pass(11 * time.Second) // So long does the next write wait.
+			}
+		})
+		w.aws.ResetCalls()
+		w.look(ctx, "audit") //nolint:errcheck // The trail is not ours any more.
+		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"StartLogging": 1}))
+		w.onSending(nil)
+		w.expectRefused(ctx, "audit", v1alpha1.ReasonNotOwned)
+		Expect(w.held("audit").S3KeyPrefix).To(Equal("elsewhere"))
 	})
 })
 
@@ -344,6 +517,24 @@ var _ = Describe("managementPolicy Observe", func() {
 		w.apply(ctx, "audit", spec)
 		w.expectSettled(ctx, "audit", spec)
 	})
+
+	It("leaves a trail that was managed before as it is when the object is deleted, whatever deletionPolicy says", func(ctx context.Context) {
+		for _, policy := range []v1alpha1.DeletionPolicy{v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyRetain} {
+			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+			spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", DeletionPolicy: policy}
+			w.apply(ctx, "audit", spec)
+			w.expectSettled(ctx, "audit", spec)
+			spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve
+			w.apply(ctx, "audit", spec)
+			before := w.held("audit")
+			Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+			w.aws.ResetCalls()
+			w.look(ctx, "audit") //nolint:errcheck // It is gone after it.
+			w.expectGone(ctx, "audit")
+			Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+			Expect(w.held("audit")).To(Equal(before), "it goes on logging, and carries its owner tag")
+		}
+	})
 })
 
 var _ = Describe("A backup restored into a new cluster", func() {
@@ -362,7 +553,7 @@ var _ = Describe("A backup restored into a new cluster", func() {
 		w.apply(ctx, "audit", rich)
 
 		By("starting the operator with the new cluster's id")
-		_, w.reconc = w.process("new-cluster", w)
+		_, w.reconc = w.process("new-cluster", w.life)
 		w.expectRefused(ctx, "audit", v1alpha1.ReasonOwnedByAnother)
 		Expect(condition(w.get(ctx, "audit"), v1alpha1.ConditionReady).Message).To(ContainSubstring(w.owner("audit")), "the id to give is to be read there")
 
@@ -388,17 +579,17 @@ var _ = Describe("A trail that is taken over while its object is deleted", func(
 				w.restart()
 				w.aws.ResetCalls()
 				var sent []string
-				w.sending = func(request *http.Request) {
+				w.onSending(func(request *http.Request) {
 					if len(sent) == at {
 						w.takeOver("audit", someoneElse)
 					}
 					sent = append(sent, operationOf(request))
-				}
+				})
 				_, err := w.look(ctx, "audit")
 				Expect(err).NotTo(HaveOccurred())
 				w.expectGone(ctx, "audit")
 				By(fmt.Sprintf("taking it over before call %d of %v", at, sent))
-				if at > slices.Index(sent, lastRead(sent)) && len(writesOf(w.aws.CallCounts())) > 0 {
+				if at == firstWrite(sent) {
 					break // It was taken between the read of the owner and the write, which AWS gives no means against.
 				}
 				Expect(at).To(BeNumerically("<", len(sent)), "there is a write to get between")
@@ -407,16 +598,34 @@ var _ = Describe("A trail that is taken over while its object is deleted", func(
 			}
 		}
 	})
+
+	It("is not touched, though what all share shows that it is still its own", func(ctx context.Context) {
+		for _, policy := range []v1alpha1.DeletionPolicy{v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyRetain} {
+			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+			spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", DeletionPolicy: policy}
+			w.apply(ctx, "audit", spec)
+			w.expectSettled(ctx, "audit", spec)
+			w.apply(ctx, "other", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+			Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+
+			By("reading all trails for another object, a moment before this one is looked at")
+			w.settle(ctx, "other")
+			w.takeOver("audit", someoneElse)
+			before := w.held("audit")
+			w.aws.ResetCalls()
+			_, err := w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(w.aws.CallCounts()).To(Equal(map[string]int{"ListTags": 1}), "whose it is, is read right then, and nothing else is called")
+			w.expectGone(ctx, "audit")
+			Expect(w.held("audit")).To(Equal(before))
+			Expect(w.allTold()).To(ContainElement(HavePrefix("Warning Released")), "that the trail is left is told")
+		}
+	})
 })
 
-// lastRead returns the read that comes right before the first write.
-func lastRead(operations []string) string {
-	for i, operation := range operations {
-		if i > 0 && len(writesOf(map[string]int{operation: 1})) > 0 {
-			return operations[i-1]
-		}
-	}
-	return ""
+// firstWrite returns the place of the first write among the calls, -1 if there is none.
+func firstWrite(operations []string) int {
+	return slices.IndexFunc(operations, func(operation string) bool { return len(writesOf(map[string]int{operation: 1})) > 0 })
 }
 
 // Whatever happens to a trail, to its tags and to its objects in any order, the controller writes to no trail that is not its
@@ -429,14 +638,16 @@ var _ = Describe("Random sequences of events around ownership", func() {
 	for seed := range uint64(seeds) {
 		It(fmt.Sprintf("lead to no write to a trail that is not ours, seed %d", seed), func(ctx context.Context) {
 			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-			s := &ownershipStory{world: w, random: rand.New(rand.NewPCG(seed, 2))}
-			w.sending = func(request *http.Request) { s.witness(ctx, request) }
+			s := &ownershipStory{world: w, random: rand.New(rand.NewPCG(seed, 2)), owned: map[types.UID]bool{}}
+			w.onSending(func(request *http.Request) { s.witness(ctx, request) })
 			for range events {
 				event := pick(s.random, s.events()...)
 				s.log = append(s.log, event.name)
 				event.do(ctx)
 				if s.random.IntN(5) > 0 {
 					s.look(ctx)
+					s.hidden = s.hidden && s.aws.CallCounts()["ListTags"] < 2
+					s.aws.ResetCalls()
 				}
 				Expect(s.violations).To(BeEmpty(), "after %v", s.log)
 			}
@@ -451,6 +662,10 @@ type ownershipStory struct {
 	random     *rand.Rand
 	log        []string
 	violations []string
+	// owned are the objects whose trail it was after a look.
+	owned map[types.UID]bool
+	// hidden says that the tags could not be read lately.
+	hidden bool
 }
 
 type storyEvent struct {
@@ -490,6 +705,7 @@ func (s *ownershipStory) events() []storyEvent {
 			}
 		}},
 		{"the tags cannot be read", func(context.Context) {
+			s.hidden = true
 			s.aws.Inject(cloudtrailtest.Fault{Operation: "ListTags", Times: 2, Code: pick(s.random, "AccessDeniedException", "ConflictException"), Message: "No."})
 		}},
 		{"the operator restarts", func(context.Context) { s.restart() }},
@@ -534,6 +750,10 @@ func (s *ownershipStory) object(ctx context.Context, name string) (*v1alpha1.Tra
 func (s *ownershipStory) look(ctx context.Context) {
 	for _, name := range storyObjects {
 		s.world.look(ctx, name) //nolint:errcheck // As said.
+		held, _ := s.aws.Trail(account, region, storyTrail)
+		if object, there := s.object(ctx, name); there && held.Tags[v1alpha1.OwnerTagKey] == s.owner(name) {
+			s.owned[object.UID] = true
+		}
 	}
 }
 
@@ -555,9 +775,13 @@ func (s *ownershipStory) witness(ctx context.Context, request *http.Request) {
 	policy := object.Spec.Adoption()
 	adopts := has == "" && policy != v1alpha1.AdoptionPolicyNever || policy == v1alpha1.AdoptionPolicyAlways
 	switch {
-	case object.Spec.Observed():
+	case object.Spec.ObserveOnly():
 		s.violations = append(s.violations, operation+" for an object that only observes")
 	case has == owner:
+	case has == "" && object.Status.TrailARN == held.ARN && s.owned[object.UID]:
+		// It was the object's: that somebody has removed the tag, or created the trail anew, does not change that.
+	case operation == "StartLogging" && s.owned[object.UID] && s.hidden:
+		// Nobody may keep an audit trail stopped by hiding whose it is.
 	case operation == "AddTags" && adopts && object.DeletionTimestamp.IsZero() && setsOwner(request, owner):
 	default:
 		s.violations = append(s.violations, fmt.Sprintf("%s for %s (adoptionPolicy %s) while the owner is %q", operation, owner, policy, has))
@@ -579,7 +803,7 @@ func setsOwner(request *http.Request, owner string) bool {
 func (s *ownershipStory) end(ctx context.Context) {
 	GinkgoHelper()
 	s.aws.ClearFaults()
-	s.now = s.now.Add(time.Hour)
+	s.pass(time.Hour)
 	before, _ := s.aws.Trail(account, region, storyTrail)
 	for _, name := range storyObjects {
 		if object, there := s.object(ctx, name); there {

@@ -24,32 +24,39 @@ const (
 	deleteTrail           = "DeleteTrail"
 )
 
-// fieldTrail stands among the fields for a trail that is not there at all.
-const fieldTrail = "trail"
-
 // step is one call to AWS.
 type step struct {
 	operation string
-	// fields are the fields of the spec that differ; the owner tag is one of the tags.
-	fields []string
+	// sets are the differences that it ends.
+	sets []difference
 	// change is UpdateTrail's.
 	change cloudtrail.Change
 	// tags are CreateTrail's and AddTags's.
 	tags map[string]string
 	// keys are RemoveTags's.
 	keys []string
-	// aggregations are PutEventConfiguration's.
-	aggregations []v1alpha1.AggregationConfiguration
+	// spec is what CreateTrail is made from, as a text.
+	spec string
 }
 
 // claims tells whether the step makes a trail ours.
 func (s step) claims() bool { return s.operation == addTags && s.tags[v1alpha1.OwnerTagKey] != "" }
 
+// key says what the step is to do: AWS is not asked again for what it has refused.
+func (s step) key() string {
+	parts := make([]string, 1, 1+2*len(s.sets))
+	parts[0] = s.operation + s.spec
+	for _, d := range s.sets {
+		parts = append(parts, d.name, d.wanted)
+	}
+	return strings.Join(parts, "\n")
+}
+
 // String returns the step as events and logs show it, such as UpdateTrail{s3KeyPrefix}.
 func (s step) String() string {
 	switch s.operation {
 	case updateTrail:
-		return fmt.Sprintf("%s{%s}", s.operation, strings.Join(s.fields, ", "))
+		return fmt.Sprintf("%s{%s}", s.operation, strings.Join(fieldsOf([]step{s}), ", "))
 	case addTags:
 		return fmt.Sprintf("%s{%s}", s.operation, strings.Join(slices.Sorted(maps.Keys(s.tags)), ", "))
 	case removeTags:
@@ -68,150 +75,175 @@ func describe(steps []step) string {
 	return strings.Join(texts, ", ")
 }
 
-// fieldsOf returns the fields of the spec that the steps set, each once.
+// fieldsOf returns the fields that the steps set, each once, in order.
 func fieldsOf(steps []step) []string {
-	var fields []string
+	names := make([]string, 0, len(steps))
 	for _, s := range steps {
-		fields = append(fields, s.fields...)
+		names = append(names, namesOf(s.sets)...)
 	}
-	slices.Sort(fields)
-	return slices.Compact(fields)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
-// plan returns the calls that make AWS hold what the spec says; none when it does.
-func plan(trail *v1alpha1.Trail, o *observation, accountID, region, owner string) []step {
+// plan returns the calls that end the differences, in the order in which they are to be made. alone tells which settings are to be
+// changed by a call of their own.
+func plan(t target, o *observation, differences []difference, alone func(difference) bool) []step {
 	if o.trail == nil {
-		return planCreate(trail, owner)
+		return planCreate(t, differences)
 	}
-	return slices.Concat(
-		planTags(trail, o.trail, owner),
-		// Logging comes early: whatever else AWS may refuse, an audit trail that was stopped runs again.
-		planLogging(trail, o.status.IsLogging),
-		planSettings(trail, o.trail, accountID, region),
-		planSelectors(trail, o),
-	)
+	start, stop := planLogging(t, differences)
+	claim := planOwner(t, differences)
+	rest := slices.Concat(planTags(t, o, differences), planSettings(t, differences, alone), planSelectors(t, differences))
+	if wasOurs(t, o.trail) {
+		return slices.Concat(start, claim, rest, stop)
+	}
+	return slices.Concat(claim, start, rest, stop) // Nothing else is done to a trail before it is ours.
 }
 
-func planCreate(trail *v1alpha1.Trail, owner string) []step {
-	steps := []step{{operation: createTrail, fields: []string{fieldTrail}, tags: wantedTags(trail, owner)}}
-	steps = append(steps, planSelectors(trail, &observation{})...)
-	return append(steps, planLogging(trail, false)...)
+// planCreate creates the trail and starts its logging at once: what AWS may refuse of the rest must not leave it silent.
+func planCreate(t target, missing []difference) []step {
+	if len(missing) == 0 {
+		return nil
+	}
+	steps := []step{{operation: createTrail, sets: missing, tags: wantedTags(t), spec: asJSON(t.Spec)}}
+	if t.Spec.LoggingDesired() {
+		steps = append(steps, step{operation: startLogging, sets: one(t, fieldLogging)})
+	}
+	empty := &observation{trail: &cloudtrail.Trail{}}
+	return append(steps, planSelectors(t, differencesOf(t, empty))...)
 }
 
-func wantedTags(trail *v1alpha1.Trail, owner string) map[string]string {
+// one returns a field as a difference from nothing.
+func one(t target, name string) []difference {
+	number := numberOf(name)
+	return []difference{{field: fields[number], number: number, name: name, wanted: fields[number].wanted(t)}}
+}
+
+// specTags returns the tags of the spec.
+func specTags(trail *v1alpha1.Trail) map[string]string {
 	tags := make(map[string]string, len(trail.Spec.Tags)+1)
 	for _, tag := range trail.Spec.Tags {
 		tags[tag.Key] = tag.Value
 	}
-	tags[v1alpha1.OwnerTagKey] = owner
 	return tags
 }
 
-// planTags sets the tags of the spec and the owner, and removes what the spec once set. Other people's tags are not
-// touched. Tags that could not be read are not planned for. An observer owns nothing.
-func planTags(trail *v1alpha1.Trail, found *cloudtrail.Trail, owner string) []step {
-	if found.TagsErr != nil {
+// wantedTags returns the tags of the spec and the owner tag.
+func wantedTags(t target) map[string]string {
+	tags := specTags(t.Trail)
+	tags[v1alpha1.OwnerTagKey] = t.owner
+	return tags
+}
+
+// managedTags returns those of the tags that the spec sets, or has set once. Other people's are left alone.
+func managedTags(trail *v1alpha1.Trail, found map[string]string) map[string]string {
+	managed := map[string]string{}
+	keep := func(key string) {
+		if value, ok := found[key]; ok && key != v1alpha1.OwnerTagKey {
+			managed[key] = value
+		}
+	}
+	for _, tag := range trail.Spec.Tags {
+		keep(tag.Key)
+	}
+	for _, key := range trail.Status.ManagedTagKeys {
+		keep(key)
+	}
+	return managed
+}
+
+// planOwner sets the owner tag.
+func planOwner(t target, differences []difference) []step {
+	missing := of(differences, fieldOwnerTag)
+	if len(missing) == 0 {
 		return nil
 	}
-	wanted := wantedTags(trail, owner)
-	if trail.Spec.Observed() {
-		delete(wanted, v1alpha1.OwnerTagKey)
+	return []step{{operation: addTags, sets: missing, tags: map[string]string{v1alpha1.OwnerTagKey: t.owner}}}
+}
+
+// planTags sets the tags of the spec, and removes what the spec once set.
+func planTags(t target, o *observation, differences []difference) []step {
+	differing := of(differences, fieldTags)
+	if len(differing) == 0 {
+		return nil
 	}
+	wanted := specTags(t.Trail)
 	missing := map[string]string{}
 	for key, value := range wanted {
-		if has, ok := found.Tags[key]; !ok || has != value {
+		if has, ok := o.trail.Tags[key]; !ok || has != value {
 			missing[key] = value
 		}
 	}
 	var dropped []string
-	for _, key := range trail.Status.ManagedTagKeys {
-		if _, keep := wanted[key]; keep {
-			continue
-		}
-		if _, there := found.Tags[key]; there {
+	for key := range managedTags(t.Trail, o.trail.Tags) {
+		if _, keep := wanted[key]; !keep {
 			dropped = append(dropped, key)
 		}
 	}
+	slices.Sort(dropped)
+
 	var steps []step
 	if len(dropped) > 0 {
-		steps = append(steps, step{operation: removeTags, fields: []string{"tags"}, keys: dropped})
+		steps = append(steps, step{operation: removeTags, sets: differing, keys: dropped})
 	}
 	if len(missing) > 0 {
-		steps = append(steps, step{operation: addTags, fields: []string{"tags"}, tags: missing})
-	}
-	if _, claims := missing[v1alpha1.OwnerTagKey]; claims {
-		slices.Reverse(steps) // Nothing is removed from a trail before it is ours.
+		steps = append(steps, step{operation: addTags, sets: differing, tags: missing})
 	}
 	return steps
 }
 
-func planLogging(trail *v1alpha1.Trail, isLogging bool) []step {
-	switch wanted := trail.Spec.LoggingDesired(); {
-	case wanted && !isLogging:
-		return []step{{operation: startLogging, fields: []string{"logging"}}}
-	case !wanted && isLogging:
-		return []step{{operation: stopLogging, fields: []string{"logging"}}}
+// planLogging starts logging, or stops it. A trail is started before anything else that AWS may refuse, and stopped after it.
+func planLogging(t target, differences []difference) (start, stop []step) {
+	differing := of(differences, fieldLogging)
+	switch {
+	case len(differing) == 0:
+		return nil, nil
+	case t.Spec.LoggingDesired():
+		return []step{{operation: startLogging, sets: differing}}, nil
 	default:
-		return nil
+		return nil, []step{{operation: stopLogging, sets: differing}}
 	}
 }
 
-// restarts returns the step that starts a trail's logging again, if it is ours and was stopped.
-func restarts(trail *v1alpha1.Trail, o *observation, owner string) []step {
-	if o.trail == nil || ownershipOf(o.trail.Tags, owner) != ours || !trail.Spec.LoggingDesired() {
-		return nil
+// planSettings names in UpdateTrail just what differs: it leaves alone what is not named, and "" clears. Settings that AWS has
+// refused are changed by calls of their own, so that they keep no others from being changed.
+func planSettings(t target, differences []difference, alone func(difference) bool) []step {
+	var together step
+	var steps []step
+	for _, d := range differences {
+		switch {
+		case d.set == nil:
+		case alone(d):
+			steps = append(steps, updateOf(t, d))
+		default:
+			together.sets = append(together.sets, d)
+		}
 	}
-	return planLogging(trail, o.status.IsLogging)
+	if len(together.sets) > 0 {
+		steps = append([]step{updateOf(t, together.sets...)}, steps...)
+	}
+	return steps
 }
 
-// planSettings names in UpdateTrail just what differs: it leaves alone what is not named, and "" clears.
-func planSettings(trail *v1alpha1.Trail, found *cloudtrail.Trail, accountID, region string) []step {
-	spec, has := &trail.Spec, &found.Settings
-	var change cloudtrail.Change
-	var fields []string
-	differs := func(field string, same bool) bool {
-		if !same {
-			fields = append(fields, field)
-		}
-		return !same
+// updateOf returns the UpdateTrail that ends the differences.
+func updateOf(t target, differences ...difference) step {
+	s := step{operation: updateTrail, sets: differences}
+	for _, d := range differences {
+		d.set(&s.change, &t.Spec)
 	}
-	if differs("s3BucketName", spec.S3BucketName == has.S3BucketName) {
-		change.S3BucketName = &spec.S3BucketName
+	return s
+}
+
+// split returns a step as several, of which each ends one difference; just the step when it cannot be parted.
+func (s step) split(t target) []step {
+	if s.operation != updateTrail || len(s.sets) < 2 {
+		return []step{s}
 	}
-	if differs("s3KeyPrefix", spec.S3KeyPrefix == has.S3KeyPrefix) {
-		change.S3KeyPrefix = &spec.S3KeyPrefix
+	parts := make([]step, 0, len(s.sets))
+	for _, d := range s.sets {
+		parts = append(parts, updateOf(t, d))
 	}
-	if differs("snsTopicName", cloudtrail.TopicARN(region, accountID, spec.SNSTopicName) == has.SNSTopicARN) {
-		change.SNSTopicName = &spec.SNSTopicName
-	}
-	if differs("kmsKeyID", sameKey(trail, has.KMSKeyARN)) {
-		change.KMSKeyID = &spec.KMSKeyID
-	}
-	sameGroup := sameLogGroup(spec.CloudWatchLogsLogGroupARN, has.CloudWatchLogsLogGroupARN)
-	sameRole := spec.CloudWatchLogsRoleARN == has.CloudWatchLogsRoleARN
-	otherGroup, otherRole := differs("cloudWatchLogsLogGroupARN", sameGroup), differs("cloudWatchLogsRoleARN", sameRole)
-	if otherGroup || otherRole {
-		// The two go together, also in the call.
-		change.CloudWatchLogsLogGroupARN, change.CloudWatchLogsRoleARN = &spec.CloudWatchLogsLogGroupARN, &spec.CloudWatchLogsRoleARN
-	}
-	for _, flag := range []struct {
-		field       string
-		wanted, has bool
-		change      **bool
-	}{
-		{"includeGlobalServiceEvents", spec.GlobalServiceEventsDesired(), has.IncludeGlobalServiceEvents, &change.IncludeGlobalServiceEvents},
-		{"isMultiRegionTrail", spec.MultiRegionDesired(), has.IsMultiRegionTrail, &change.IsMultiRegionTrail},
-		{"enableLogFileValidation", spec.LogFileValidationDesired(), has.EnableLogFileValidation, &change.EnableLogFileValidation},
-		{"isOrganizationTrail", spec.OrganizationDesired(), has.IsOrganizationTrail, &change.IsOrganizationTrail},
-	} {
-		if differs(flag.field, flag.wanted == flag.has) {
-			*flag.change = &flag.wanted
-		}
-	}
-	if len(fields) == 0 {
-		return nil
-	}
-	return []step{{operation: updateTrail, fields: fields, change: change}}
+	return parts
 }
 
 func wantedSelectors(spec *v1alpha1.TrailSpec) cloudtrail.Selectors {
@@ -220,30 +252,31 @@ func wantedSelectors(spec *v1alpha1.TrailSpec) cloudtrail.Selectors {
 
 // planSelectors sets event selectors, insights and aggregation. Aggregation works on data events, so it ends before
 // the selectors change and begins after; and Insights on management events, so they follow the selectors.
-func planSelectors(trail *v1alpha1.Trail, o *observation) []step {
-	spec := &trail.Spec
-	var steps []step
-	aggregationDiffers := !sameAggregations(spec.AggregationConfigurations, o.aggregations)
-	aggregate := step{operation: putEventConfiguration, fields: []string{"aggregationConfigurations"}, aggregations: spec.AggregationConfigurations}
-	if aggregationDiffers && len(spec.AggregationConfigurations) == 0 {
-		steps = append(steps, aggregate)
+func planSelectors(t target, differences []difference) []step {
+	aggregate := put(differences, putEventConfiguration)
+	selectors, insights := put(differences, putEventSelectors), put(differences, putInsightSelectors)
+	if len(t.Spec.AggregationConfigurations) == 0 {
+		return slices.Concat(aggregate, selectors, insights)
 	}
-	if !sameSelectors(wantedSelectors(spec), o.selectors) {
-		steps = append(steps, step{operation: putEventSelectors, fields: []string{selectorField(spec, o)}})
-	}
-	if !sameInsights(spec.InsightSelectors, o.insights) {
-		steps = append(steps, step{operation: putInsightSelectors, fields: []string{"insightSelectors"}})
-	}
-	if aggregationDiffers && len(spec.AggregationConfigurations) > 0 {
-		steps = append(steps, aggregate)
-	}
-	return steps
+	return slices.Concat(selectors, insights, aggregate)
 }
 
-// selectorField names the field of the spec that selectors differ in: the one that is set, else the kind that AWS holds.
-func selectorField(spec *v1alpha1.TrailSpec, o *observation) string {
-	if len(spec.AdvancedEventSelectors) > 0 || len(spec.EventSelectors) == 0 && len(o.selectors.Advanced) > 0 {
-		return "advancedEventSelectors"
+// put returns the step of an operation that sets one field as a whole, if the field differs.
+func put(differences []difference, operation string) []step {
+	for _, d := range differences {
+		if d.operation == operation {
+			return []step{{operation: operation, sets: []difference{d}}}
+		}
 	}
-	return "eventSelectors"
+	return nil
+}
+
+// of returns those of the differences that are of a field.
+func of(differences []difference, name string) []difference {
+	for i := range differences {
+		if differences[i].field.name == name {
+			return differences[i : i+1]
+		}
+	}
+	return nil
 }

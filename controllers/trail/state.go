@@ -1,8 +1,7 @@
 package trail
 
 import (
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"slices"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
@@ -12,27 +11,34 @@ import (
 type state int
 
 const (
-	// stateAbsent: there is no trail, and there has been none for this spec.
-	stateAbsent state = iota
+	// stateUnknown: it could not be read whether there is a trail, and what its settings are.
+	stateUnknown state = iota
+	// stateAbsent: there is no trail, and there has been none for this object.
+	stateAbsent
 	// stateElsewhere: a trail of the name has its home in another region.
 	stateElsewhere
 	// stateNotOwned: the trail has no owner, and adoptionPolicy does not let us take it.
 	stateNotOwned
 	// stateOwnedByAnother: the trail belongs to somebody else, and adoptionPolicy does not let us take it.
 	stateOwnedByAnother
-	// stateOwnerUnknown: the trail needs a write, but whose it is could not be read.
+	// stateOwnerUnknown: the trail needs a write, or may need one of tags, but whose it is could not be read.
 	stateOwnerUnknown
-	// stateInSync: AWS holds what the spec says.
+	// stateInSync: AWS holds what the spec says, as far as it could be read.
 	stateInSync
 	// stateOutOfSync: AWS does not yet hold what the spec says.
 	stateOutOfSync
-	// stateDrifted: AWS held what this very spec says and holds something else now.
+	// stateDrifted: AWS held what the spec says and holds something else now.
 	stateDrifted
 )
 
 // String returns the name of the state.
 func (s state) String() string {
-	return [...]string{"Absent", "Elsewhere", "NotOwned", "OwnedByAnother", "OwnerUnknown", "InSync", "OutOfSync", "Drifted"}[s]
+	return [...]string{"Unknown", "Absent", "Elsewhere", "NotOwned", "OwnedByAnother", "OwnerUnknown", "InSync", "OutOfSync", "Drifted"}[s]
+}
+
+// isForeign tells whether the trail is not ours to compare.
+func (s state) isForeign() bool {
+	return s == stateElsewhere || s == stateNotOwned || s == stateOwnedByAnother
 }
 
 // ownership is whose a trail is by its tags.
@@ -55,43 +61,65 @@ func ownershipOf(tags map[string]string, owner string) ownership {
 	}
 }
 
-// mayManage is the table of adoption: whose trail may be managed under which policy.
-func mayManage(policy v1alpha1.AdoptionPolicy, whose ownership) bool {
-	switch whose {
+// mayManage is the table of adoption: whose trail may be managed. One that was ours stays ours when its tag is removed.
+func mayManage(t target, found *cloudtrail.Trail) bool {
+	policy := t.Spec.Adoption()
+	switch ownershipOf(found.Tags, t.owner) {
 	case ours:
 		return true
 	case unowned:
-		return policy == v1alpha1.AdoptionPolicyIfUnowned || policy == v1alpha1.AdoptionPolicyAlways
+		return policy == v1alpha1.AdoptionPolicyIfUnowned || policy == v1alpha1.AdoptionPolicyAlways || wasOurs(t, found)
 	default:
 		return policy == v1alpha1.AdoptionPolicyAlways
 	}
 }
 
-// stateOf tells what the spec and the observation make of each other; steps are the plan for them.
-func stateOf(trail *v1alpha1.Trail, o *observation, owner, region string, steps []step) state {
+// wasOurs tells whether this very trail was this object's before, and nobody else has claimed it since.
+func wasOurs(t target, found *cloudtrail.Trail) bool {
+	return found.ARN == t.Status.TrailARN && ownershipOf(found.Tags, t.owner) != others &&
+		digestsOf(&t.Status).synced(numberOf(fieldOwnerTag), t.owner)
+}
+
+// isKnown tells whether this very trail was this object's at some time.
+func isKnown(t target, found *cloudtrail.Trail) bool { return found.ARN == t.Status.TrailARN }
+
+// stateOf tells what the spec and the observation make of each other.
+func stateOf(t target, o *observation, differences []difference) state {
 	differs := stateOutOfSync
-	if wasSynced(trail) {
+	if len(driftOf(t, differences)) > 0 {
 		differs = stateDrifted
 	}
 	switch {
+	case o.settingsErr != nil && (o.trail == nil || t.Spec.ObserveOnly()):
+		return stateUnknown
 	case o.trail == nil && differs == stateDrifted:
 		return stateDrifted
 	case o.trail == nil:
 		return stateAbsent
-	case o.trail.HomeRegion != region:
+	case o.trail.HomeRegion != t.caller.Region:
 		return stateElsewhere
-	case trail.Spec.Observed():
-		return inSyncOr(steps, differs)
-	case cloudtrail.Is(o.trail.TagsErr, cloudtrail.Transient) && differs == stateOutOfSync:
-		// What a person changed may be the tags: only that would make it drift at the next look.
-		return stateOwnerUnknown
+	case t.Spec.ObserveOnly():
+		return inSyncOr(differences, differs)
+	case isTransient(o.trail.TagsErr) && !tagsWereSynced(t):
+		return stateOwnerUnknown // What differs may be just the tags.
 	case o.trail.TagsErr != nil:
-		return inSyncOr(steps, stateOwnerUnknown)
-	case !mayManage(trail.Spec.Adoption(), ownershipOf(o.trail.Tags, owner)):
+		return inSyncOr(differences, stateOwnerUnknown)
+	case !mayManage(t, o.trail):
 		return foreign(o.trail)
+	case o.settingsErr != nil && len(differences) == 0:
+		return stateUnknown
 	default:
-		return inSyncOr(steps, differs)
+		return inSyncOr(differences, differs)
 	}
+}
+
+// tagsWereSynced tells whether AWS once held the owner tag and the tags of the spec.
+func tagsWereSynced(t target) bool {
+	synced := digestsOf(&t.Status)
+	return !slices.ContainsFunc([]string{fieldOwnerTag, fieldTags}, func(name string) bool {
+		number := numberOf(name)
+		return !synced.synced(number, fields[number].wanted(t))
+	})
 }
 
 func foreign(trail *cloudtrail.Trail) state {
@@ -101,30 +129,21 @@ func foreign(trail *cloudtrail.Trail) state {
 	return stateOwnedByAnother
 }
 
-func inSyncOr(steps []step, otherwise state) state {
-	if len(steps) == 0 {
+func inSyncOr(differences []difference, otherwise state) state {
+	if len(differences) == 0 {
 		return stateInSync
 	}
 	return otherwise
 }
 
-// wasSynced tells whether AWS held what this generation of the spec says when it was last looked at. A difference
-// is somebody's doing in AWS then, and not the user's own change.
-func wasSynced(trail *v1alpha1.Trail) bool {
-	synced := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionSynced)
-	return synced != nil && synced.Status == metav1.ConditionTrue && synced.ObservedGeneration == trail.Generation
-}
-
-// specRefused tells whether AWS refused this very spec before: it is not tried again until the object changes.
-func specRefused(trail *v1alpha1.Trail) bool {
-	stalled := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionStalled)
-	if stalled == nil || stalled.ObservedGeneration != trail.Generation {
-		return false
+// driftOf returns the differences that somebody made in AWS: AWS held before what the spec says.
+func driftOf(t target, differences []difference) []difference {
+	synced := digestsOf(&t.Status)
+	var drift []difference
+	for _, d := range differences {
+		if synced.synced(d.number, d.wanted) {
+			drift = append(drift, d)
+		}
 	}
-	switch stalled.Reason {
-	case v1alpha1.ReasonNotOwned, v1alpha1.ReasonOwnedByAnother, v1alpha1.ReasonWrongHomeRegion:
-		return false // A state of AWS, seen anew at every look.
-	default:
-		return true
-	}
+	return drift
 }

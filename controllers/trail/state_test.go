@@ -4,19 +4,13 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
-
-// synced is the condition that the last look left, of the trail's generation that many generations ago.
-func synced(status metav1.ConditionStatus, generationsAgo int64) func(*v1alpha1.Trail) {
-	return func(trail *v1alpha1.Trail) {
-		trail.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionSynced, Status: status, ObservedGeneration: trail.Generation - generationsAgo}}
-	}
-}
 
 // TestOwnership is the table of ownership: whose trail may be managed under which policy, in sync or not.
 func TestOwnership(t *testing.T) {
@@ -28,23 +22,25 @@ func TestOwnership(t *testing.T) {
 		// The state when all but the owner tag is as the spec says, and when something else differs.
 		same, differs state
 	}{
-		"absent":                          {"-", "", stateAbsent, stateAbsent},
-		"absent, never":                   {"-", never, stateAbsent, stateAbsent},
-		"absent, if unowned":              {"-", ifUnowned, stateAbsent, stateAbsent},
-		"absent, always":                  {"-", always, stateAbsent, stateAbsent},
-		"ours":                            {testOwner, "", stateInSync, stateOutOfSync},
-		"ours, never":                     {testOwner, never, stateInSync, stateOutOfSync},
-		"ours, if unowned":                {testOwner, ifUnowned, stateInSync, stateOutOfSync},
-		"ours, always":                    {testOwner, always, stateInSync, stateOutOfSync},
-		"unowned":                         {"", "", stateNotOwned, stateNotOwned},
-		"unowned, never":                  {"", never, stateNotOwned, stateNotOwned},
-		"unowned, if unowned":             {"", ifUnowned, stateOutOfSync, stateOutOfSync},
-		"unowned, always":                 {"", always, stateOutOfSync, stateOutOfSync},
-		"another's":                       {"cluster/other/audit", "", stateOwnedByAnother, stateOwnedByAnother},
-		"another's, never":                {"cluster/other/audit", never, stateOwnedByAnother, stateOwnedByAnother},
-		"another's, if unowned":           {"cluster/other/audit", ifUnowned, stateOwnedByAnother, stateOwnedByAnother},
-		"another's, always":               {"cluster/other/audit", always, stateOutOfSync, stateOutOfSync},
-		"of our name in another cluster":  {"other/security/audit", ifUnowned, stateOwnedByAnother, stateOwnedByAnother},
+		"absent":                {"-", "", stateAbsent, stateAbsent},
+		"absent, never":         {"-", never, stateAbsent, stateAbsent},
+		"absent, if unowned":    {"-", ifUnowned, stateAbsent, stateAbsent},
+		"absent, always":        {"-", always, stateAbsent, stateAbsent},
+		"ours":                  {testOwner, "", stateInSync, stateOutOfSync},
+		"ours, never":           {testOwner, never, stateInSync, stateOutOfSync},
+		"ours, if unowned":      {testOwner, ifUnowned, stateInSync, stateOutOfSync},
+		"ours, always":          {testOwner, always, stateInSync, stateOutOfSync},
+		"unowned":               {"", "", stateNotOwned, stateNotOwned},
+		"unowned, never":        {"", never, stateNotOwned, stateNotOwned},
+		"unowned, if unowned":   {"", ifUnowned, stateOutOfSync, stateOutOfSync},
+		"unowned, always":       {"", always, stateOutOfSync, stateOutOfSync},
+		"another's":             {"cluster/other/audit", "", stateOwnedByAnother, stateOwnedByAnother},
+		"another's, never":      {"cluster/other/audit", never, stateOwnedByAnother, stateOwnedByAnother},
+		"another's, if unowned": {"cluster/other/audit", ifUnowned, stateOwnedByAnother, stateOwnedByAnother},
+		"another's, always":     {"cluster/other/audit", always, stateOutOfSync, stateOutOfSync},
+		"of our name in another cluster": {
+			"other/security/audit", ifUnowned, stateOwnedByAnother, stateOwnedByAnother,
+		},
 		"of a name that begins like ours": {testOwner + "2", ifUnowned, stateOwnedByAnother, stateOwnedByAnother},
 	} {
 		for what, row := range map[string]struct {
@@ -55,7 +51,7 @@ func TestOwnership(t *testing.T) {
 				t.Parallel()
 				trail := testTrail(func(trail *v1alpha1.Trail) { trail.Spec.AdoptionPolicy = c.policy })
 				o := holding(trail, func(o *observation) {
-					o.status.IsLogging = row.logging
+					o.status.value.IsLogging = row.logging
 					switch c.owner {
 					case "-":
 						o.trail = nil
@@ -65,7 +61,9 @@ func TestOwnership(t *testing.T) {
 						o.trail.Tags[v1alpha1.OwnerTagKey] = c.owner
 					}
 				})
-				NewWithT(t).Expect(stateOf(trail, o, testOwner, testRegion, planOf(trail, o)).String()).To(Equal(row.want.String()))
+				NewWithT(t).Expect(stateOf(targetOf(trail), o, differencesOf(targetOf(trail), o)).String()).To(
+					Equal(row.want.String()),
+				)
 			})
 		}
 	}
@@ -73,145 +71,134 @@ func TestOwnership(t *testing.T) {
 
 func TestStates(t *testing.T) {
 	t.Parallel()
-	absent := func(o *observation) { o.trail = nil }
-	differs := func(o *observation) { o.status.IsLogging = false }
 	elsewhere := func(o *observation) { o.trail.HomeRegion = "us-east-1" }
-	unowned := func(o *observation) { delete(o.trail.Tags, v1alpha1.OwnerTagKey) }
-	unreadable := func(class cloudtrail.Class, and func(*observation)) func(*observation) {
-		return func(o *observation) {
-			o.trail.Tags, o.trail.TagsErr = nil, &cloudtrail.Error{Operation: "ListTags", Class: class}
-			if and != nil {
-				and(o)
-			}
-		}
+	unknown := func(o *observation) {
+		o.settingsErr = awsError(cloudtrail.Transient, "DescribeTrails", "ServiceUnavailable", "no")
 	}
-	observes := func(and func(*v1alpha1.Trail)) func(*v1alpha1.Trail) {
-		return func(trail *v1alpha1.Trail) {
-			trail.Spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve
-			if and != nil {
-				and(trail)
-			}
-		}
+	hidden, outOfReach := tagsFail(cloudtrail.Permission), tagsFail(cloudtrail.Transient)
+	always := func(trail *v1alpha1.Trail) { trail.Spec.AdoptionPolicy = v1alpha1.AdoptionPolicyAlways }
+	prefix := syncedBefore(func(spec *v1alpha1.TrailSpec) { spec.S3KeyPrefix = "new" })
+	tags := syncedBefore(func(spec *v1alpha1.TrailSpec) { spec.Tags = []v1alpha1.Tag{{Key: "new"}} })
+	failed := func(trail *v1alpha1.Trail) {
+		set(trail, v1alpha1.ConditionSynced, metav1.ConditionFalse, "AccessDeniedException", "no")
 	}
-	isSynced, wasSyncedBefore, isNotSynced := synced(metav1.ConditionTrue, 0), synced(metav1.ConditionTrue, 1), synced(metav1.ConditionFalse, 0)
+	for name, c := range map[string]struct {
+		trail func(*v1alpha1.Trail)
+		has   func(*observation) // What AWS holds instead of the spec as it was at first.
+		want  state
+	}{
+		"in sync":                                {synced, nil, stateInSync},
+		"in sync at first sight":                 {nil, nil, stateInSync},
+		"drift: changed":                         {synced, stopped, stateDrifted},
+		"drift: deleted":                         {synced, noTrail, stateDrifted},
+		"drift: the owner tag is gone":           {synced, untagged, stateDrifted},
+		"drift, after an error":                  {both(synced, failed), stopped, stateDrifted},
+		"drift: deleted, after an error":         {both(synced, failed), noTrail, stateDrifted},
+		"the user's own change":                  {prefix, nil, stateOutOfSync},
+		"the user's own change, and a drift":     {prefix, stopped, stateDrifted},
+		"the user's own change, and deleted":     {prefix, noTrail, stateDrifted},
+		"not repaired yet":                       {failed, stopped, stateOutOfSync},
+		"never created":                          {failed, noTrail, stateAbsent},
+		"a home elsewhere":                       {nil, elsewhere, stateElsewhere},
+		"a home elsewhere, synced before":        {synced, elsewhere, stateElsewhere},
+		"a home elsewhere, observed":             {observes, elsewhere, stateElsewhere},
+		"another's by now":                       {synced, taggedOver, stateOwnedByAnother},
+		"another's by now, always":               {both(always, synced), taggedOver, stateDrifted},
+		"tags hidden, in sync":                   {synced, hidden, stateInSync},
+		"tags hidden, in sync at first sight":    {nil, hidden, stateInSync},
+		"tags hidden, in sync, the tags changed": {tags, hidden, stateInSync},
+		"tags hidden, something to write":        {nil, both(hidden, stopped), stateOwnerUnknown},
+		"tags hidden, something drifted":         {synced, both(hidden, stopped), stateOwnerUnknown},
+		"tags hidden, always":                    {always, both(hidden, stopped), stateOwnerUnknown},
+		"tags out of reach, the tags changed":    {tags, outOfReach, stateOwnerUnknown},
+		"tags out of reach, at first sight":      {nil, outOfReach, stateOwnerUnknown},
+		"tags out of reach, something else changed": {
+			prefix, both(outOfReach, func(o *observation) { o.trail.S3KeyPrefix = "new" }), stateInSync,
+		},
+		"tags out of reach, in sync":              {synced, outOfReach, stateInSync},
+		"tags out of reach, the spec has changed": {prefix, outOfReach, stateOwnerUnknown},
+		"tags out of reach, something to write":   {prefix, both(outOfReach, stopped), stateOwnerUnknown},
+
+		"nothing could be read":                     {nil, both(unknown, noTrail), stateUnknown},
+		"nothing could be read, synced before":      {synced, both(unknown, noTrail), stateUnknown},
+		"no settings, the rest is in sync":          {synced, unknown, stateUnknown},
+		"no settings, the rest has drifted":         {synced, both(unknown, stopped), stateDrifted},
+		"no settings, the rest is out of sync":      {nil, both(unknown, stopped), stateOutOfSync},
+		"no settings, and another's":                {synced, both(unknown, taggedOver), stateOwnedByAnother},
+		"no settings, observed":                     {both(observes, synced), both(unknown, stopped), stateUnknown},
+		"no settings, tags hidden, the rest is not": {synced, both(unknown, hidden, stopped), stateOwnerUnknown},
+
+		"observed, absent":                         {observes, noTrail, stateAbsent},
+		"observed, in sync":                        {observes, nil, stateInSync},
+		"observed, not ours":                       {observes, untagged, stateInSync},
+		"observed, not ours, differs":              {observes, both(untagged, stopped), stateOutOfSync},
+		"observed, drifted":                        {both(observes, synced), stopped, stateDrifted},
+		"observed, deleted":                        {both(observes, synced), noTrail, stateDrifted},
+		"observed, tags hidden":                    {observes, hidden, stateInSync},
+		"observed, tags hidden, something differs": {observes, both(hidden, stopped), stateOutOfSync},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target, o := targetOf(testTrail(c.trail)), holding(testTrail(nil), c.has)
+			NewWithT(t).Expect(stateOf(target, o, differencesOf(target, o)).String()).To(Equal(c.want.String()))
+		})
+	}
+}
+
+// TestDriftOf holds which differences somebody made in AWS: those of fields that AWS was seen to hold as the spec says now.
+func TestDriftOf(t *testing.T) {
+	t.Parallel()
+	no := errors.New("no")
+	prefix := func(prefix string) func(*v1alpha1.TrailSpec) {
+		return func(spec *v1alpha1.TrailSpec) { spec.S3KeyPrefix = prefix }
+	}
 	for name, c := range map[string]struct {
 		trail func(*v1alpha1.Trail)
 		has   func(*observation)
-		want  state
+		drift []string
 	}{
-		"in sync":                                  {isSynced, nil, stateInSync},
-		"in sync at first sight":                   {nil, nil, stateInSync},
-		"drift: changed":                           {isSynced, differs, stateDrifted},
-		"drift: deleted":                           {isSynced, absent, stateDrifted},
-		"the user's own change":                    {wasSyncedBefore, differs, stateOutOfSync},
-		"the user's own change, and deleted":       {wasSyncedBefore, absent, stateAbsent},
-		"not repaired yet":                         {isNotSynced, differs, stateOutOfSync},
-		"never created":                            {isNotSynced, absent, stateAbsent},
-		"a home elsewhere":                         {nil, elsewhere, stateElsewhere},
-		"a home elsewhere, synced before":          {isSynced, elsewhere, stateElsewhere},
-		"a home elsewhere, observed":               {observes(nil), elsewhere, stateElsewhere},
-		"the owner tag is gone":                    {isSynced, unowned, stateNotOwned},
-		"tags hidden, in sync":                     {isSynced, unreadable(cloudtrail.Permission, nil), stateInSync},
-		"tags hidden, in sync at first sight":      {nil, unreadable(cloudtrail.Permission, nil), stateInSync},
-		"tags hidden, in sync, generations later":  {wasSyncedBefore, unreadable(cloudtrail.Permission, nil), stateInSync},
-		"tags hidden, something to write":          {nil, unreadable(cloudtrail.Permission, differs), stateOwnerUnknown},
-		"tags hidden, something drifted":           {isSynced, unreadable(cloudtrail.Permission, differs), stateOwnerUnknown},
-		"tags hidden, always":                      {func(trail *v1alpha1.Trail) { trail.Spec.AdoptionPolicy = v1alpha1.AdoptionPolicyAlways }, unreadable(cloudtrail.Permission, differs), stateOwnerUnknown},
-		"tags out of reach, in sync":               {isSynced, unreadable(cloudtrail.Transient, nil), stateInSync},
-		"tags out of reach, the spec has changed":  {wasSyncedBefore, unreadable(cloudtrail.Transient, nil), stateOwnerUnknown},
-		"tags out of reach, something to write":    {wasSyncedBefore, unreadable(cloudtrail.Transient, differs), stateOwnerUnknown},
-		"observed, absent":                         {observes(nil), absent, stateAbsent},
-		"observed, in sync":                        {observes(nil), nil, stateInSync},
-		"observed, not ours":                       {observes(nil), unowned, stateInSync},
-		"observed, not ours, differs":              {observes(nil), func(o *observation) { unowned(o); differs(o) }, stateOutOfSync},
-		"observed, drifted":                        {observes(isSynced), differs, stateDrifted},
-		"observed, deleted":                        {observes(isSynced), absent, stateDrifted},
-		"observed, tags hidden":                    {observes(nil), unreadable(cloudtrail.Permission, nil), stateInSync},
-		"observed, tags hidden, something differs": {observes(nil), unreadable(cloudtrail.Permission, differs), stateOutOfSync},
+		"nothing was ever seen":                  {nil, stopped, nil},
+		"in sync":                                {synced, nil, nil},
+		"one field":                              {synced, stopped, []string{"logging"}},
+		"several":                                {synced, both(stopped, prefixed, untagged), []string{"ownerTag", "logging", "s3KeyPrefix"}},
+		"deleted":                                {synced, noTrail, []string{"trail"}},
+		"another value of the spec":              {syncedBefore(prefix("new")), nil, nil},
+		"another value of the spec, and a drift": {syncedBefore(prefix("new")), stopped, []string{"logging"}},
+		"another value of the spec and of AWS":   {syncedBefore(prefix("new")), prefixed, nil},
+		"back to the value of before": {
+			both(syncedBefore(prefix("new")), func(t *v1alpha1.Trail) { t.Spec.S3KeyPrefix = "" }), prefixed,
+			[]string{"s3KeyPrefix"},
+		},
+		"how it is handled is no other value": {
+			syncedBefore(func(spec *v1alpha1.TrailSpec) { spec.AdoptionPolicy = v1alpha1.AdoptionPolicyAlways }),
+			stopped, []string{"logging"},
+		},
+		"after an error, which a condition shows": {
+			both(synced, func(trail *v1alpha1.Trail) {
+				set(trail, v1alpha1.ConditionSynced, "False", "AccessDeniedException", "no")
+			}), stopped, []string{"logging"},
+		},
+		"a part could not be read": {
+			synced, both(stopped, func(o *observation) { o.settingsErr = no }), []string{"logging"},
+		},
+		"the part could not be read":     {synced, both(stopped, func(o *observation) { o.status.err = no }), nil},
+		"tags could not be read":         {synced, both(untagged, func(o *observation) { o.trail.TagsErr = no }), nil},
+		"whether there is a trail":       {synced, func(o *observation) { o.trail, o.settingsErr = nil, no }, nil},
+		"an observer sees drift as well": {both(observes, synced), stopped, []string{"logging"}},
+		"an observer minds no owner":     {both(observes, synced), untagged, nil},
+		"a digest that is not ours": {
+			func(trail *v1alpha1.Trail) { trail.Status.SyncedDigest = "***" }, stopped, nil,
+		},
+		"logging that is not wanted": {
+			both(func(trail *v1alpha1.Trail) { trail.Spec.Logging = aws.Bool(false) }, synced),
+			func(o *observation) { o.status.value.IsLogging = true }, []string{"logging"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			trail := testTrail(c.trail)
-			o := holding(trail, c.has)
-			NewWithT(t).Expect(stateOf(trail, o, testOwner, testRegion, planOf(trail, o)).String()).To(Equal(c.want.String()))
-		})
-	}
-}
-
-// TestSpecRefused holds when AWS is not asked again what it has refused.
-func TestSpecRefused(t *testing.T) {
-	t.Parallel()
-	stalled := func(reason string, generationsAgo int64) func(*v1alpha1.Trail) {
-		return func(trail *v1alpha1.Trail) {
-			trail.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: reason, ObservedGeneration: trail.Generation - generationsAgo}}
-		}
-	}
-	for name, c := range map[string]struct {
-		trail   func(*v1alpha1.Trail)
-		refused bool
-	}{
-		"never":                            {nil, false},
-		"refused":                          {stalled("InvalidS3PrefixException", 0), true},
-		"refused, and changed since":       {stalled("InvalidS3PrefixException", 1), false},
-		"not owned is a state of AWS":      {stalled(v1alpha1.ReasonNotOwned, 0), false},
-		"another's is a state of AWS":      {stalled(v1alpha1.ReasonOwnedByAnother, 0), false},
-		"a home elsewhere is one, too":     {stalled(v1alpha1.ReasonWrongHomeRegion, 0), false},
-		"not stalled, just not synced yet": {synced(metav1.ConditionFalse, 0), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			NewWithT(t).Expect(specRefused(testTrail(c.trail))).To(Equal(c.refused))
-		})
-	}
-}
-
-// TestReadable holds that of a trail that is not ours nothing more is read than whose it is.
-func TestReadable(t *testing.T) {
-	t.Parallel()
-	owned := func(owner string) *cloudtrail.Trail {
-		return &cloudtrail.Trail{Tags: map[string]string{v1alpha1.OwnerTagKey: owner}}
-	}
-	for name, c := range map[string]struct {
-		policy   v1alpha1.ManagementPolicy
-		found    *cloudtrail.Trail
-		readable bool
-	}{
-		"ours":                {"", owned(testOwner), true},
-		"another's":           {"", owned("another"), false},
-		"nobody's":            {"", owned(""), false},
-		"hidden":              {"", &cloudtrail.Trail{TagsErr: errors.New("no")}, true},
-		"another's, observed": {v1alpha1.ManagementPolicyObserve, owned("another"), true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			trail := testTrail(func(trail *v1alpha1.Trail) { trail.Spec.ManagementPolicy = c.policy })
-			NewWithT(t).Expect(readable(trail, c.found, testOwner)).To(Equal(c.readable))
-		})
-	}
-}
-
-// TestSelectorsAreRead holds where selectors are read.
-func TestSelectorsAreRead(t *testing.T) {
-	t.Parallel()
-	yes, no := true, false
-	for name, c := range map[string]struct {
-		reported *bool
-		wanted   bool
-		created  bool
-		read     bool
-	}{
-		"none":                         {&no, false, false, false},
-		"none, AWS says nothing":       {nil, false, false, false},
-		"some":                         {&yes, true, false, true},
-		"some that nobody wants":       {&yes, false, false, true},
-		"wanted, AWS says nothing":     {nil, true, false, true},
-		"wanted, AWS says it has none": {&no, true, false, true},
-		"wanted, but just created":     {&no, true, true, false},
-		"just put":                     {&yes, true, true, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			NewWithT(t).Expect(has(&cloudtrail.Trail{New: c.created}, c.reported, c.wanted)).To(Equal(c.read))
+			target, o := targetOf(testTrail(c.trail)), holding(testTrail(nil), c.has)
+			drift := driftOf(target, differencesOf(target, o))
+			NewWithT(t).Expect(namesOf(drift)).To(ConsistOf(c.drift))
 		})
 	}
 }

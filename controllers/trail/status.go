@@ -11,58 +11,126 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/text"
 )
 
-// setStatus makes the status tell the verdict. All conditions are derived here and nowhere else.
-func setStatus(trail *v1alpha1.Trail, v verdict, now time.Time) {
+// setStatus makes the status say what the outcome is, and tells whether a drift is new. All conditions are derived here and nowhere else. Of
+// an outcome that is not shown, which is a fault that may pass, the status says just what CloudTrail reports.
+func setStatus(trail *v1alpha1.Trail, record *record, o *outcome, shown bool, now time.Time) (drifted bool) {
 	status := &trail.Status
-	status.ObservedGeneration = trail.Generation
-	status.LastHandledReconcileAt = v1alpha1.ReconcileRequest(trail)
-	if v.suspended {
+	if shown {
+		status.ObservedGeneration = trail.Generation
+		status.LastHandledReconcileAt = v1alpha1.ReconcileRequest(trail)
+	}
+	if o.suspended {
 		setSuspended(trail)
-		return
+		return false
 	}
 	if !trail.DeletionTimestamp.IsZero() {
-		setDeleting(trail, blockageOf(trail, v))
-		return
+		if n := notReadyOf(trail, o); shown && n != nil {
+			setDeleting(trail, n)
+		}
+		return false
 	}
-	recordDrift(trail, v, now)
-	recordTrail(trail, v)
-	blocked := blockageOf(trail, v)
-	setSynced(trail, blocked)
-	setLogging(trail, v)
-	setDelivering(trail, v)
-	setReady(trail, blocked)
-	setProgress(trail, blocked)
+
+	if o.observed != nil {
+		drifted = noteDrift(trail, record, o, now)
+		recordTrail(trail, o)
+		status.Differences = shownOf(status, o.observed, o.shownDifferences(status))
+		if !o.state.isForeign() {
+			noteRepaired(status, now)
+		}
+		noteSynced(trail, record, o)
+	}
+	notReady := notReadyOf(trail, o)
+	if shown {
+		setSynced(trail, notReady)
+	}
+	setLogging(trail, o, shown)
+	setDelivering(trail, o, shown)
+	setReady(trail, notReady, shown)
+	if shown {
+		setProgress(trail, notReady)
+	}
+	return drifted
 }
 
 // setSuspended says that nothing is known any more. The other conditions stay as they were last seen.
 func setSuspended(trail *v1alpha1.Trail) {
+	if trail.DecodeError != "" {
+		message := "the operator does not understand the spec, so AWS is neither read nor changed: " + trail.DecodeError
+		set(trail, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec, message)
+		set(trail, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInvalidSpec, message)
+		remove(trail, v1alpha1.ConditionReconciling)
+		return
+	}
 	set(trail, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "suspended by spec.suspend: AWS is neither looked at nor changed")
 	remove(trail, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled)
 }
 
 // setDeleting says why the object is still there. What AWS holds stays as it was last seen.
-func setDeleting(trail *v1alpha1.Trail, blocked *blockage) {
-	blocked.message = deletionMessage(blocked.message)
-	blocked.stalled, blocked.retrying = false, true
-	setReady(trail, blocked)
-	setProgress(trail, blocked)
+func setDeleting(trail *v1alpha1.Trail, n *notReady) {
+	n.message = deletionMessage(n.message)
+	n.stalled, n.retrying = false, true
+	setReady(trail, n, true)
+	setProgress(trail, n)
+}
+
+// noteSynced notes which fields AWS holds as the spec says: a later difference of them is drift. A trail that is not ours any more was
+// told of, and is not compared from then on.
+func noteSynced(trail *v1alpha1.Trail, record *record, o *outcome) {
+	switch {
+	case o.state.isForeign():
+		trail.Status.SyncedDigest = ""
+		return
+	case !o.visible(trail):
+		return
+	}
+	record.noteInSync(o, record.calls.Since())
+	synced := digestsOf(&trail.Status)
+	synced.noteSynced(o.target, o.observed, o.open)
+	for _, d := range o.notKept {
+		clear(synced.of(d.number))
+	}
+	trail.Status.SyncedDigest = synced.String()
+	trail.Status.LastSyncedTime = timeOrNil(record.lastSynced(o))
 }
 
 // recordTrail copies what AWS reports of the trail. What was not read stays as it was; what is gone is cleared.
-func recordTrail(trail *v1alpha1.Trail, v verdict) {
+func recordTrail(trail *v1alpha1.Trail, o *outcome) {
 	status := &trail.Status
-	if v.observed == nil {
+	found := o.observed.trail
+	switch {
+	case found == nil && o.observed.settingsErr != nil:
 		return
-	}
-	if !v.visible() {
+	case found == nil && len(o.settling) > 0:
+		return // It is there, and is not shown yet.
+	case !o.visible(trail):
 		clearTrail(status)
 		return
 	}
-	found, s := v.observed.trail, v.observed.status
 	status.TrailARN, status.HomeRegion = found.ARN, found.HomeRegion
-	status.AccountID = v.accountID
+	status.AccountID = o.caller.AccountID
+	if len(o.done()) > 0 {
+		status.OperatorARNs = operatorARNs(status.OperatorARNs, o.caller.ARN)
+	}
+	if o.observed.settingsErr == nil {
+		recordSettings(trail, found)
+	}
+	if len(o.open) == 0 && o.observed.err() == nil && !trail.Spec.ObserveOnly() && o.state != stateOwnedByAnother {
+		status.ManagedTagKeys = tagKeys(trail.Spec.Tags)
+		status.AggregationApplied = len(trail.Spec.AggregationConfigurations) > 0
+	} else if slices.ContainsFunc(o.done(), func(s step) bool { return s.operation == putEventConfiguration }) {
+		status.AggregationApplied = true
+	}
+	if o.observed.status.err == nil {
+		recordStatus(status, &o.observed.status.value)
+	}
+}
+
+// recordSettings copies what a topic and a key stand for.
+func recordSettings(trail *v1alpha1.Trail, found *cloudtrail.Trail) {
+	status := &trail.Status
 	status.SNSTopicARN = found.SNSTopicARN
 	if !isAlias(trail.Spec.KMSKeyID) {
 		status.KMSKeyID, status.KMSKeyARN = found.KMSKeyARN, found.KMSKeyARN
@@ -70,12 +138,10 @@ func recordTrail(trail *v1alpha1.Trail, v verdict) {
 			status.KMSKeyID = trail.Spec.KMSKeyID
 		}
 	}
-	if len(v.open) == 0 && !trail.Spec.Observed() {
-		if found.TagsErr == nil {
-			status.ManagedTagKeys = tagKeys(trail.Spec.Tags)
-		}
-		status.AggregationApplied = len(trail.Spec.AggregationConfigurations) > 0
-	}
+}
+
+// recordStatus copies what CloudTrail reports of logging and delivery.
+func recordStatus(status *v1alpha1.TrailStatus, s *cloudtrail.Status) {
 	status.IsLogging = &s.IsLogging
 	status.StartLoggingTime = timeOrNil(s.StartLoggingTime)
 	status.StopLoggingTime = timeOrNil(s.StopLoggingTime)
@@ -89,17 +155,44 @@ func recordTrail(trail *v1alpha1.Trail, v verdict) {
 	status.LatestCloudWatchLogsDeliveryError = s.LatestCloudWatchLogsDeliveryError
 }
 
-// visible tells whether there is a trail whose status is ours to show.
-func (v verdict) visible() bool {
-	if v.observed == nil || v.observed.trail == nil {
+// maxOperatorARNs is how many of the operator's users and roles are remembered: those of a redeployment, and of its undoing.
+const maxOperatorARNs = 3
+
+// operatorARNs returns as whom the operator has written, after it has written as a caller.
+func operatorARNs(known []string, callerARN string) []string {
+	principal := cloudtrail.Principal(callerARN)
+	if len(known) > 0 && known[0] == principal {
+		return known
+	}
+	others := slices.DeleteFunc(slices.Clone(known), func(arn string) bool { return arn == principal })
+	return append([]string{principal}, others[:min(len(others), maxOperatorARNs-1)]...)
+}
+
+// visible tells whether there is a trail whose status is ours to show: one that is ours, or that was.
+func (o *outcome) visible(trail *v1alpha1.Trail) bool {
+	if o.observed == nil || o.observed.trail == nil {
 		return false
 	}
-	switch v.state {
-	case stateElsewhere, stateNotOwned, stateOwnedByAnother:
+	switch o.state {
+	case stateElsewhere:
 		return false
+	case stateNotOwned, stateOwnedByAnother:
+		return o.observed.trail.ARN == trail.Status.TrailARN
 	default:
 		return true
 	}
+}
+
+// shownDifferences returns the differences that the status has. How another's trail differs is nobody's business. What AWS may just
+// not show to be ended yet stays if it was there, and does not come if it was not: should it last, it is a new drift. Drift that was
+// found now is shown in any case.
+func (o *outcome) shownDifferences(status *v1alpha1.TrailStatus) []difference {
+	if o.state.isForeign() {
+		return of(o.open, fieldOwnerTag)
+	}
+	return slices.DeleteFunc(slices.Clone(o.open), func(d difference) bool {
+		return isAmong(o.settling, d.number) && !isAmong(o.drift, d.number) && !slices.Contains(status.Differences, d.shown())
+	})
 }
 
 // clearTrail forgets a trail that is gone or was never ours. Which account it belongs in, which tags were ours and which
@@ -112,6 +205,9 @@ func clearTrail(status *v1alpha1.TrailStatus) {
 		AccountID:              status.AccountID,
 		ManagedTagKeys:         status.ManagedTagKeys,
 		AggregationApplied:     status.AggregationApplied,
+		OperatorARNs:           status.OperatorARNs,
+		SyncedDigest:           status.SyncedDigest,
+		LastSyncedTime:         status.LastSyncedTime,
 		LastDrift:              status.LastDrift,
 		EarlierDrifts:          status.EarlierDrifts,
 		LastHandledReconcileAt: status.LastHandledReconcileAt,
@@ -134,80 +230,190 @@ func rememberKey(trail *v1alpha1.Trail, o *observation, done []step) {
 	}
 }
 
-// blockage is why AWS does not hold what the spec says.
-type blockage struct {
+// notReady is why AWS does not hold what the spec says.
+type notReady struct {
 	reason, message string
 	// stalled says that only a change of the object helps, retrying that the controller is at it.
 	stalled, retrying bool
 }
 
-// blockageOf returns the first thing that keeps AWS from holding what the spec says, nil when nothing does.
-func blockageOf(trail *v1alpha1.Trail, v verdict) *blockage {
-	if v.held && len(v.open) > 0 {
-		return heldBlockage(trail)
+// notReadyOf returns what keeps AWS from holding what the spec says, nil when nothing does: what only a person can change first.
+func notReadyOf(trail *v1alpha1.Trail, o *outcome) *notReady {
+	if refusal := refusalOf(o.err); refusal != nil {
+		return &notReady{reason: refusal.Reason, message: refusal.Message}
 	}
-	if refusal := refusalOf(v.err); refusal != nil {
-		return &blockage{reason: refusal.Reason, message: refusal.Message}
+	if n := stateNotReady(trail, o); n != nil {
+		return n
 	}
-	if e := awsErrorOf(v.err); e != nil {
-		return &blockage{
-			reason:   e.Reason(),
-			message:  cloudtrail.Explain(e, cloudtrail.Subject{Trail: trail, AccountID: v.accountID, Region: v.region, CallerARN: v.callerARN}),
-			stalled:  e.Class == cloudtrail.FixSpec,
-			retrying: isTransient(e),
+	errs := o.errs()
+	slices.SortStableFunc(errs, func(a, b *cloudtrail.Error) int { return rank(a) - rank(b) })
+	if len(errs) > 0 && rank(errs[0]) <= rankPermission {
+		return errorNotReady(trail, o, errs[0])
+	}
+	if len(o.notKept) > 0 {
+		return notKeptNotReady(o.notKept)
+	}
+	if len(errs) > 0 {
+		return errorNotReady(trail, o, errs[0])
+	}
+	return differenceNotReady(trail, o)
+}
+
+// errs returns the errors of AWS calls: that of the beginning, those of steps and those of reads.
+func (o *outcome) errs() []*cloudtrail.Error {
+	var errs []*cloudtrail.Error
+	add := func(err error) {
+		if e := awsErrorOf(err); e != nil {
+			errs = append(errs, e)
 		}
 	}
-	return stateBlockage(trail, v)
+	add(o.err)
+	for _, result := range o.results {
+		add(result.err)
+	}
+	if o.observed == nil {
+		return errs
+	}
+	add(o.observed.settingsErr)
+	add(o.observed.status.err)
+	if o.observed.trail != nil && o.state == stateOwnerUnknown {
+		add(o.observed.trail.TagsErr)
+	}
+	add(o.observed.selectors.err)
+	add(o.observed.insights.err)
+	add(o.observed.aggregations.err)
+	return errs
 }
 
-// heldBlockage repeats what AWS said when it refused this spec.
-func heldBlockage(trail *v1alpha1.Trail) *blockage {
-	stalled := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionStalled)
-	return &blockage{reason: stalled.Reason, message: stalled.Message, stalled: true}
+// The order in which errors are shown.
+const (
+	rankSpec = iota
+	rankAWS
+	rankPermission
+	rankPassing
+)
+
+func rank(e *cloudtrail.Error) int {
+	switch e.Class {
+	case cloudtrail.FixSpec:
+		return rankSpec
+	case cloudtrail.FixAWS:
+		return rankAWS
+	case cloudtrail.Permission:
+		return rankPermission
+	default:
+		return rankPassing
+	}
 }
 
-func stateBlockage(trail *v1alpha1.Trail, v verdict) *blockage {
-	switch {
-	case v.state == stateElsewhere:
-		return &blockage{stalled: true, reason: v1alpha1.ReasonWrongHomeRegion, message: fmt.Sprintf(
+func errorNotReady(trail *v1alpha1.Trail, o *outcome, e *cloudtrail.Error) *notReady {
+	return &notReady{
+		reason:   e.Reason(),
+		message:  cloudtrail.Explain(e, subjectOf(trail, o)),
+		stalled:  e.Class == cloudtrail.FixSpec,
+		retrying: isTransient(e),
+	}
+}
+
+func subjectOf(trail *v1alpha1.Trail, o *outcome) cloudtrail.Subject {
+	subject := cloudtrail.Subject{Trail: trail, AccountID: o.caller.AccountID, Region: o.caller.Region, CallerARN: o.caller.ARN}
+	if o.observed != nil {
+		subject.ManagementAccountID = o.observed.managementAccountID
+	}
+	return subject
+}
+
+// stateNotReady says what a state keeps from being done.
+func stateNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
+	if o.observed == nil {
+		return nil
+	}
+	found := o.observed.trail
+	switch o.state {
+	case stateElsewhere:
+		return &notReady{stalled: true, reason: v1alpha1.ReasonWrongHomeRegion, message: fmt.Sprintf(
 			"the trail %s has its home in region %s: create a Trail with spec.region %s for it, or choose another spec.name",
-			v.observed.trail.Name, v.observed.trail.HomeRegion, v.observed.trail.HomeRegion)}
-	case v.state == stateNotOwned:
-		return &blockage{stalled: true, reason: v1alpha1.ReasonNotOwned, message: fmt.Sprintf(
-			"the trail %s exists and is not this object's: set spec.adoptionPolicy: IfUnowned to take it over, or choose another spec.name", v.observed.trail.ARN)}
-	case v.state == stateOwnedByAnother:
-		return &blockage{stalled: true, reason: v1alpha1.ReasonOwnedByAnother, message: fmt.Sprintf(
-			"the trail %s belongs to %s: choose another spec.name, or let the owner go of it (deletionPolicy: Retain), or set spec.adoptionPolicy: Always to take it away",
-			v.observed.trail.ARN, v.observed.trail.Tags[v1alpha1.OwnerTagKey])}
-	case v.observed.trail == nil && trail.Spec.Observed():
-		return &blockage{reason: v1alpha1.ReasonTrailNotFound, message: fmt.Sprintf(
-			"there is no trail %s in region %s of account %s, and managementPolicy Observe creates none", trail.TrailName(), v.region, v.accountID)}
-	case len(v.open) > 0 && trail.Spec.Observed():
-		return &blockage{reason: v1alpha1.ReasonDifferent, message: fmt.Sprintf(
-			"AWS differs in %s; managementPolicy Observe changes nothing (Manage would call %s)", strings.Join(fieldsOf(v.open), ", "), describe(v.open))}
-	case len(v.open) > 0:
-		return &blockage{retrying: true, reason: v1alpha1.ReasonDifferent, message: fmt.Sprintf(
-			"AWS accepted the change and does not show it yet in %s", strings.Join(fieldsOf(v.open), ", "))}
+			found.Name, found.HomeRegion, found.HomeRegion)}
+	case stateNotOwned:
+		return &notReady{stalled: true, reason: v1alpha1.ReasonNotOwned, message: fmt.Sprintf(
+			"the trail %s exists and is not this object's: set spec.adoptionPolicy: IfUnowned to take it over, or choose another spec.name", found.ARN)}
+	case stateOwnedByAnother:
+		owner := text.Escape(found.Tags[v1alpha1.OwnerTagKey])
+		message := fmt.Sprintf("the trail %s belongs to %s: choose another spec.name, or have the owner release it (deletionPolicy: Retain), or set spec.adoptionPolicy: Always to take it away",
+			found.ARN, owner)
+		if found.ARN == trail.Status.TrailARN {
+			message = fmt.Sprintf("the trail %s was this object's, and now carries the owner tag of %s: find out who changed the tag (status.lastDrift), remove it, or set spec.adoptionPolicy: Always to take the trail back",
+				found.ARN, owner)
+		}
+		return &notReady{stalled: true, reason: v1alpha1.ReasonOwnedByAnother, message: message}
 	default:
 		return nil
 	}
 }
 
-func setSynced(trail *v1alpha1.Trail, o *blockage) {
-	if o != nil {
-		set(trail, v1alpha1.ConditionSynced, metav1.ConditionFalse, o.reason, o.message)
+// notKeptNotReady says which values AWS does not keep.
+func notKeptNotReady(notKept []difference) *notReady {
+	d := notKept[0]
+	found := d.shown().Found
+	if found == "" {
+		found = "nothing"
+	}
+	return &notReady{reason: v1alpha1.ReasonNotKept, message: fmt.Sprintf(
+		"AWS accepts what the spec says of %s and then does not keep it: of %s it holds %s; change the spec to what AWS keeps, or ask AWS why",
+		strings.Join(namesOf(notKept), ", "), d.name, found)}
+}
+
+// differenceNotReady says what differs and why nothing is done about it.
+func differenceNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
+	names := strings.Join(fieldsOf([]step{{sets: o.open}}), ", ")
+	switch {
+	case o.observed == nil:
+		return nil
+	case o.observed.trail == nil && trail.Spec.ObserveOnly():
+		return &notReady{reason: v1alpha1.ReasonTrailNotFound, message: fmt.Sprintf(
+			"there is no trail %s in region %s of account %s, and managementPolicy Observe creates none", trail.TrailName(), o.caller.Region, o.caller.AccountID)}
+	case len(o.open) > 0 && trail.Spec.ObserveOnly():
+		never := func(difference) bool { return false }
+		return &notReady{reason: v1alpha1.ReasonDifferent, message: fmt.Sprintf(
+			"AWS differs in %s; managementPolicy Observe changes nothing (Manage would call %s)", names, describe(plan(o.target, o.observed, o.open, never)))}
+	case len(o.open) > 0:
+		return &notReady{retrying: true, reason: v1alpha1.ReasonDifferent, message: "AWS accepted the change and does not show it yet in " + names}
+	default:
+		return nil
+	}
+}
+
+func setSynced(trail *v1alpha1.Trail, n *notReady) {
+	if n != nil {
+		set(trail, v1alpha1.ConditionSynced, metav1.ConditionFalse, n.reason, n.message)
 		return
 	}
 	set(trail, v1alpha1.ConditionSynced, metav1.ConditionTrue, v1alpha1.ReasonSynced, "AWS holds what the spec says")
 }
 
-func setLogging(trail *v1alpha1.Trail, v verdict) {
+// isReported tells whether CloudTrail's report on the trail is known. What is not known is set to Unknown where that is shown, and there is no
+// condition where there is no trail.
+func isReported(trail *v1alpha1.Trail, o *outcome, shown bool, condition string) bool {
 	switch {
-	case v.observed == nil:
-		unknown(trail, v1alpha1.ConditionLogging)
-	case !v.visible():
-		remove(trail, v1alpha1.ConditionLogging)
-	case v.observed.status.IsLogging:
+	case o.observed == nil, o.observed.trail == nil && o.observed.settingsErr != nil, o.visible(trail) && o.observed.status.err != nil:
+		if shown {
+			unknown(trail, condition)
+		}
+		return false
+	case !o.visible(trail):
+		if len(o.settling) == 0 {
+			remove(trail, condition)
+		}
+		return false
+	default:
+		return true
+	}
+}
+
+func setLogging(trail *v1alpha1.Trail, o *outcome, shown bool) {
+	switch {
+	case !isReported(trail, o, shown, v1alpha1.ConditionLogging):
+	case o.observed.status.value.IsLogging:
 		set(trail, v1alpha1.ConditionLogging, metav1.ConditionTrue, v1alpha1.ReasonLogging, "CloudTrail is recording events")
 	case !trail.Spec.LoggingDesired():
 		set(trail, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStoppedBySpec, "CloudTrail records no events, as spec.logging is false")
@@ -216,17 +422,11 @@ func setLogging(trail *v1alpha1.Trail, v verdict) {
 	}
 }
 
-func setDelivering(trail *v1alpha1.Trail, v verdict) {
-	switch {
-	case v.observed == nil:
-		unknown(trail, v1alpha1.ConditionDelivering)
-		return
-	case !v.visible():
-		remove(trail, v1alpha1.ConditionDelivering)
+func setDelivering(trail *v1alpha1.Trail, o *outcome, shown bool) {
+	if !isReported(trail, o, shown, v1alpha1.ConditionDelivering) {
 		return
 	}
-	s := v.observed.status
-	subject := cloudtrail.Subject{Trail: trail, AccountID: v.accountID, Region: v.region, CallerARN: v.callerARN}
+	s, subject := o.observed.status.value, subjectOf(trail, o)
 	for _, delivery := range []struct {
 		channel             cloudtrail.DeliveryChannel
 		code, reason, whats string
@@ -245,18 +445,19 @@ func setDelivering(trail *v1alpha1.Trail, v verdict) {
 	set(trail, v1alpha1.ConditionDelivering, metav1.ConditionTrue, v1alpha1.ReasonDelivered, "CloudTrail reports no delivery error")
 }
 
-// setReady sums up: what blocks, else logging, else delivery.
-func setReady(trail *v1alpha1.Trail, o *blockage) {
+// setReady sums up: what is not ready, else logging, else delivery. A fault that is not shown hides nothing of the latter two.
+func setReady(trail *v1alpha1.Trail, n *notReady, shown bool) {
 	logging := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionLogging)
 	delivering := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionDelivering)
 	destination := strings.TrimSuffix("s3://"+trail.Spec.S3BucketName+"/"+trail.Spec.S3KeyPrefix, "/")
 	switch {
-	case o != nil:
-		set(trail, v1alpha1.ConditionReady, metav1.ConditionFalse, o.reason, o.message)
-	case logging.Reason == v1alpha1.ReasonStopped:
+	case n != nil && shown:
+		set(trail, v1alpha1.ConditionReady, metav1.ConditionFalse, n.reason, n.message)
+	case logging != nil && logging.Reason == v1alpha1.ReasonStopped:
 		set(trail, v1alpha1.ConditionReady, metav1.ConditionFalse, logging.Reason, logging.Message)
-	case delivering.Status == metav1.ConditionFalse:
+	case delivering != nil && delivering.Status == metav1.ConditionFalse:
 		set(trail, v1alpha1.ConditionReady, metav1.ConditionFalse, delivering.Reason, delivering.Message)
+	case !shown, logging == nil:
 	case logging.Status == metav1.ConditionTrue:
 		set(trail, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "logging to "+destination)
 	default:
@@ -265,14 +466,14 @@ func setReady(trail *v1alpha1.Trail, o *blockage) {
 }
 
 // setProgress sets Stalled or Reconciling while they are true, and never both.
-func setProgress(trail *v1alpha1.Trail, o *blockage) {
+func setProgress(trail *v1alpha1.Trail, n *notReady) {
 	switch {
-	case o != nil && o.stalled:
+	case n != nil && n.stalled:
 		remove(trail, v1alpha1.ConditionReconciling)
-		set(trail, v1alpha1.ConditionStalled, metav1.ConditionTrue, o.reason, o.message)
-	case o != nil && o.retrying:
+		set(trail, v1alpha1.ConditionStalled, metav1.ConditionTrue, n.reason, n.message)
+	case n != nil && n.retrying:
 		remove(trail, v1alpha1.ConditionStalled)
-		set(trail, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRetrying, o.message)
+		set(trail, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRetrying, n.message)
 	default:
 		remove(trail, v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling)
 	}
@@ -285,7 +486,7 @@ func set(trail *v1alpha1.Trail, conditionType string, status metav1.ConditionSta
 }
 
 func unknown(trail *v1alpha1.Trail, conditionType string) {
-	set(trail, conditionType, metav1.ConditionUnknown, "NotLookedAt", "AWS could not be asked")
+	set(trail, conditionType, metav1.ConditionUnknown, v1alpha1.ReasonNotLookedAt, "AWS could not be asked")
 }
 
 func remove(trail *v1alpha1.Trail, conditionTypes ...string) {

@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -40,6 +40,8 @@ const (
 	clusterID = "test-cluster"
 	// interval is long: tests look by themselves.
 	interval = time.Hour
+	// patient is how long a look waits for an answer of AWS where a test makes one at a time.
+	patient = time.Minute
 )
 
 var (
@@ -81,15 +83,25 @@ type world struct {
 	identity  string
 	events    *events.FakeRecorder
 	// now is the controller's clock; zero: the wall clock.
-	now    time.Time
-	fleet  *cloudtrail.Fleet
-	reconc reconcile.Reconciler
+	time     sync.Mutex
+	now      time.Time
+	sessions *cloudtrail.Sessions
+	reconc   reconcile.Reconciler
+	life     *life
+	// accessKey is that of the controller's credentials; nil: "test".
+	accessKey atomic.Pointer[string]
 	// death makes the controller's process die at a call to AWS; nil: it lives.
 	death atomic.Pointer[death]
+	// maxWait is how long a look waits for an answer of AWS; a changed one counts from the next restart.
+	maxWait time.Duration
+	// settleTime is how long AWS may take to show the controller's writes; a changed one counts from the next process.
+	settleTime time.Duration
 	// writes counts the controller's writes to the API server.
 	writes int
-	// sending is told of each of the controller's calls to AWS before it is sent; nil: nobody is.
-	sending func(*http.Request)
+	// sending is told of each of the controller's calls to AWS before it is sent: see onSending.
+	sending atomic.Pointer[func(*http.Request)]
+	// named is who was named as who made a drift before that was certain.
+	named []named
 	// writing stands around each of the controller's writes to the API server, which it is told the number of, from 0; nil: nothing does.
 	writing func(number int, write func() error) error
 }
@@ -97,7 +109,7 @@ type world struct {
 // newWorld returns a world in which AWS has everything that a trail needs.
 func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	GinkgoHelper()
-	w := &world{aws: cloudtrailtest.New(options), now: time.Now(), events: events.NewFakeRecorder(1000)}
+	w := &world{aws: cloudtrailtest.New(options), now: time.Now(), events: events.NewFakeRecorder(1000), maxWait: patient}
 	server := httptest.NewServer(w.aws)
 	DeferCleanup(server.Close)
 	w.endpoint = server.URL
@@ -115,27 +127,67 @@ func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	return w
 }
 
-// restart starts the controller anew: what it had in memory is lost.
+// restart starts the controller anew: what it had in memory is lost, and what was under way makes no more calls.
 func (w *world) restart() {
 	GinkgoHelper()
-	w.fleet, w.reconc = w.process(clusterID, w)
+	if w.life != nil {
+		w.life.over.Store(true)
+	}
+	w.death.Store(nil)
+	w.life = &life{world: w}
+	w.sessions, w.reconc = w.process(clusterID, w.life)
+}
+
+// life is that of one process of the controller.
+type life struct {
+	*world
+	over atomic.Bool
+}
+
+// Do implements aws.HTTPClient: it sends the process's calls to AWS, unless it is dead.
+func (l *life) Do(request *http.Request) (*http.Response, error) {
+	if l.over.Load() {
+		return nil, errDead
+	}
+	if sending := l.sending.Load(); sending != nil {
+		(*sending)(request)
+	}
+	return l.death.Load().send(request)
+}
+
+// Retrieve implements aws.CredentialsProvider: it returns the controller's credentials.
+func (w *world) Retrieve(context.Context) (aws.Credentials, error) {
+	key := "test"
+	if other := w.accessKey.Load(); other != nil {
+		key = *other
+	}
+	return aws.Credentials{AccessKeyID: key, SecretAccessKey: "test"}, nil
+}
+
+// onSending makes somebody be told of each of the controller's calls to AWS before it is sent; nil: nobody is.
+func (w *world) onSending(told func(*http.Request)) {
+	if told == nil {
+		w.sending.Store(nil)
+		return
+	}
+	w.sending.Store(&told)
 }
 
 // process returns a controller with a memory of its own, which works for the cluster of this id and sends its calls to AWS by the sender.
-func (w *world) process(clusterID string, sender aws.HTTPClient) (*cloudtrail.Fleet, reconcile.Reconciler) {
+func (w *world) process(clusterID string, sender aws.HTTPClient) (*cloudtrail.Sessions, reconcile.Reconciler) {
 	GinkgoHelper()
-	settle := time.Duration(0)
-	fleet := cloudtrail.NewFleet(cloudtrail.Options{
+	sessions := cloudtrail.NewSessions(cloudtrail.Options{
 		Config: aws.Config{
 			Region:       region,
 			BaseEndpoint: aws.String(w.endpoint),
-			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+			Credentials:  w,
 			HTTPClient:   sender,
 		},
 		ClusterID:  clusterID,
 		Version:    "test",
 		RateLimits: cloudtrail.RateLimitOff,
-		Settle:     &settle,
+		Settle:     &w.settleTime,
+		MaxWait:    w.maxWait,
 		Now:        w.clock,
 	})
 	counting := interceptor.NewClient(w.client, interceptor.Funcs{
@@ -147,11 +199,11 @@ func (w *world) process(clusterID string, sender aws.HTTPClient) (*cloudtrail.Fl
 		},
 	})
 	reconciler, err := trail.New(trail.Options{
-		Client: counting, Recorder: w.events, Fleet: fleet, ClusterID: clusterID, Interval: interval,
+		Client: counting, Live: w.client, Recorder: w.events, Sessions: sessions, ClusterID: clusterID, Interval: interval,
 		Now: w.clock,
 	})
 	Expect(err).NotTo(HaveOccurred())
-	return fleet, reconcile.AsReconciler(counting, reconciler)
+	return sessions, reconcile.AsReconciler(counting, reconciler)
 }
 
 // write makes one of the controller's writes to the API server.
@@ -164,12 +216,28 @@ func (w *world) write(write func() error) error {
 	return write()
 }
 
-// clock tells the controller the time.
+// clock tells the controller and AWS the time. Calls that nobody waits for any more read it while a test goes on.
 func (w *world) clock() time.Time {
+	w.time.Lock()
+	defer w.time.Unlock()
 	if w.now.IsZero() {
 		return time.Now()
 	}
 	return w.now
+}
+
+// set sets the clock; the zero time is the wall clock.
+func (w *world) set(now time.Time) {
+	w.time.Lock()
+	defer w.time.Unlock()
+	w.now = now
+}
+
+// pass makes time pass.
+func (w *world) pass(d time.Duration) {
+	w.time.Lock()
+	defer w.time.Unlock()
+	w.now = w.now.Add(d)
 }
 
 // apply creates a Trail with this spec, or changes its spec.
@@ -201,7 +269,7 @@ func (w *world) get(ctx context.Context, name string) *v1alpha1.Trail {
 
 // look makes the controller look at a Trail once, and later than before.
 func (w *world) look(ctx context.Context, name string) (reconcile.Result, error) {
-	w.now = w.now.Add(time.Minute)
+	w.pass(time.Minute)
 	return w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}})
 }
 
@@ -244,12 +312,4 @@ func (w *world) expectGone(ctx context.Context, name string) {
 	GinkgoHelper()
 	err := w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, &v1alpha1.Trail{})
 	Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the object is still there: %v", err)
-}
-
-// Do implements aws.HTTPClient: it sends the controller's calls to AWS, unless the process dies.
-func (w *world) Do(request *http.Request) (*http.Response, error) {
-	if w.sending != nil {
-		w.sending(request)
-	}
-	return w.death.Load().send(request)
 }

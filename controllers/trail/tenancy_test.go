@@ -154,7 +154,7 @@ var _ = Describe("Tenancy", func() {
 			for _, request := range []reconcile.Request{mine, {NamespacedName: client.ObjectKeyFromObject(object)}} {
 				w.aws.ResetCalls()
 				w.restart()
-				w.now = w.now.Add(2 * interval)
+				w.pass(2 * interval)
 				_, err := other.Reconcile(ctx, request)
 				Expect(err).NotTo(HaveOccurred())
 				found := &v1alpha1.Trail{}

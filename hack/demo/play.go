@@ -111,7 +111,7 @@ func (s *stage) intrude(ctx context.Context) error {
 		return err
 	}
 	i := slices.IndexFunc(trails, func(t v1alpha1.Trail) bool {
-		return isReady(&t) && !t.Spec.Observed() && t.Spec.LoggingDesired() && t.Status.HomeRegion == region
+		return isReady(&t) && !t.Spec.ObserveOnly() && t.Spec.LoggingDesired() && t.Status.HomeRegion == region
 	})
 	if i < 0 {
 		return errors.New("no sample trail to tamper with")
@@ -189,7 +189,7 @@ func (s *stage) removeAll(ctx context.Context) error {
 	for i := range trails {
 		trail := &trails[i]
 		switch {
-		case trail.Spec.Observed():
+		case trail.Spec.ObserveOnly():
 			outlive[trail.Status.TrailARN] = "it was only observed"
 		case trail.Spec.Retained():
 			outlive[trail.Status.TrailARN] = "deletionPolicy: Retain"

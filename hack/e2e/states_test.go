@@ -234,6 +234,13 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 	}, patience, often).Should(BeTrue(), "the operator is to start logging again")
 	Eventually(told, patience, often).Should(And(HaveKeyWithValue("DriftDetected", 1), HaveKeyWithValue("DriftRepaired", 1)), "each once, however often it was tried")
 
+	By("a change, before which the object is read from the API server itself")
+	c.apply(trailManifest(namespace, name, "enableLogFileValidation: true"))
+	Eventually(func() bool {
+		found, _ := c.aws.Trail(account, region, name)
+		return found.EnableLogFileValidation
+	}, patience, often).Should(BeTrue(), "the operator is to turn validation on")
+
 	By("an identity that chooses namespaces by their labels")
 	selective := namespace + "-selective"
 	c.apply(identityManifest(selective, "allowedNamespaces: {from: Selector, selector: {matchLabels: {allowed: \"yes\"}}}"))

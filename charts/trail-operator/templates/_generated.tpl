@@ -57,14 +57,6 @@
 - apiGroups:
   - trail-operator.dev
   resources:
-  - trails
-  verbs:
-  - list
-  - patch
-  - watch
-- apiGroups:
-  - trail-operator.dev
-  resources:
   - eventlookups/status
   verbs:
   - patch
@@ -75,6 +67,15 @@
   verbs:
   - delete
   - list
+  - watch
+- apiGroups:
+  - trail-operator.dev
+  resources:
+  - trails
+  verbs:
+  - get
+  - list
+  - patch
   - watch
 - apiGroups:
   - trail-operator.dev

@@ -14,28 +14,31 @@ import (
 // apart returns a string that shares no memory with an equal one.
 func apart(s string) string { return string([]byte(s)) }
 
-func TestSlim(t *testing.T) {
+func TestStripForCache(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
 	trail := func() *v1alpha1.Trail {
 		return testTrail(func(trail *v1alpha1.Trail) {
 			trail.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
-			trail.Annotations = map[string]string{"kubectl.kubernetes.io/last-applied-configuration": "{}", "team": "security"}
+			trail.Annotations = map[string]string{
+				"kubectl.kubernetes.io/last-applied-configuration": "{}", "team": "security",
+			}
 			trail.Finalizers = []string{apart(v1alpha1.Finalizer)}
 			trail.Spec.S3BucketName = apart("trail-logs")
 			trail.Status.Conditions = []metav1.Condition{{
-				Type: apart("Ready"), Status: metav1.ConditionStatus(apart("True")), Reason: apart("Available"), Message: apart("logging to s3://trail-logs"),
+				Type: apart("Ready"), Status: metav1.ConditionStatus(apart("True")),
+				Reason: apart("Available"), Message: apart("logging to s3://trail-logs"),
 			}}
 		})
 	}
-	slim := func() *v1alpha1.Trail {
-		object, err := Slim(trail())
+	strip := func() *v1alpha1.Trail {
+		object, err := StripForCache(trail())
 		g.Expect(err).NotTo(HaveOccurred())
-		slimmed, ok := object.(*v1alpha1.Trail)
+		stripped, ok := object.(*v1alpha1.Trail)
 		g.Expect(ok).To(BeTrue())
-		return slimmed
+		return stripped
 	}
-	first, second := slim(), slim()
+	first, second := strip(), strip()
 	g.Expect(first.ManagedFields).To(BeEmpty())
 	g.Expect(first.Annotations).To(Equal(map[string]string{"team": "security"}))
 	want := trail()
@@ -53,5 +56,5 @@ func TestSlim(t *testing.T) {
 	}
 
 	tombstone := toolscache.DeletedFinalStateUnknown{Key: "team/audit"}
-	g.Expect(Slim(tombstone)).To(Equal(tombstone))
+	g.Expect(StripForCache(tombstone)).To(Equal(tombstone))
 }

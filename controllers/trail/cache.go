@@ -8,8 +8,8 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// Slim is the cache's transform for Trails: it drops what nobody reads, and keeps what most Trails say only once.
-func Slim(object any) (any, error) {
+// StripForCache is the cache's transform for Trails: it drops what nobody reads, and keeps what most Trails say only once.
+func StripForCache(object any) (any, error) {
 	trail, ok := object.(*v1alpha1.Trail)
 	if !ok {
 		return object, nil // A tombstone.

@@ -1,0 +1,122 @@
+package trail
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/text"
+)
+
+// Reasons and actions of events.
+const (
+	eventDrift    = "DriftDetected"
+	eventRepaired = "DriftRepaired"
+	eventCreated  = "Created"
+	eventUpdated  = "Updated"
+	eventDeleted  = "Deleted"
+	eventReleased = "Released"
+	eventTaken    = "TakenOver"
+	actionLook    = "Look"
+	actionSync    = "Sync"
+	actionDelete  = "Delete"
+)
+
+// emitDrift emits the event of a drift that is new.
+func (r *Reconciler) emitDrift(trail *v1alpha1.Trail) {
+	names := strings.Join(trail.Status.LastDrift.Fields, ", ")
+	r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventDrift, actionLook, "AWS was changed in: %s", names)
+}
+
+// emit emits events, and logs one line, for what was done; a look that found nothing emits nothing.
+func (r *Reconciler) emit(ctx context.Context, before *v1alpha1.TrailStatus, trail *v1alpha1.Trail, o *outcome) {
+	if o.takenFrom != "" {
+		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventTaken, actionSync, "the trail was taken from %s, as adoptionPolicy is Always", text.Escape(o.takenFrom))
+	}
+	if o.retained {
+		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventReleased, actionDelete,
+			"AWS did not answer, so the owner tag may still be on the trail %s", trail.TrailName())
+	}
+	if o.left && o.gone {
+		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventReleased, actionDelete,
+			"the trail %s was left in AWS, as it does not carry this object's owner tag any more", trail.TrailName())
+	}
+	if done := o.done(); len(done) > 0 {
+		ctrl.LoggerFrom(ctx).Info("changed AWS", "steps", describe(done), "trail", trail.TrailName(), "region", o.caller.Region, "account", o.caller.AccountID)
+	}
+	for _, e := range eventsOf(o) {
+		r.Recorder.Eventf(trail, nil, corev1.EventTypeNormal, e.reason, e.action, "%s", describe(e.steps))
+	}
+	r.emitReady(ctx, before, trail)
+}
+
+// stepsEvent is an event that tells of steps.
+type stepsEvent struct {
+	reason, action string
+	steps          []step
+}
+
+// eventsOf returns the events that tell of what was done: repairs of drift apart from changes.
+func eventsOf(o *outcome) []stepsEvent {
+	done := o.done()
+	switch {
+	case len(done) == 0:
+		return nil
+	case done[len(done)-1].operation == deleteTrail:
+		return []stepsEvent{{eventDeleted, actionDelete, done}}
+	case o.gone:
+		return []stepsEvent{{eventReleased, actionDelete, done}}
+	}
+
+	reason := eventUpdated
+	if done[0].operation == createTrail {
+		reason = eventCreated
+	}
+	if o.state == stateDrifted && done[0].operation == createTrail {
+		return []stepsEvent{{eventRepaired, actionSync, done}} // All of it repairs one deletion.
+	}
+	var repairs, changes []step
+	for _, s := range done {
+		if !slices.ContainsFunc(s.sets, func(d difference) bool { return !isAmong(o.notKept, d.number) }) && len(o.notKept) > 0 {
+			continue // It was told that this is of no use.
+		}
+		if slices.ContainsFunc(s.sets, func(d difference) bool { return isAmong(o.drift, d.number) }) {
+			repairs = append(repairs, s)
+		} else {
+			changes = append(changes, s)
+		}
+	}
+	var events []stepsEvent
+	if len(repairs) > 0 {
+		events = append(events, stepsEvent{eventRepaired, actionSync, repairs})
+	}
+	if len(changes) > 0 {
+		events = append(events, stepsEvent{reason, actionSync, changes})
+	}
+	return events
+}
+
+// emitReady emits an event when Ready turns, or turns to another reason. That a new trail is ready follows from its creation, which has its
+// own event.
+func (r *Reconciler) emitReady(ctx context.Context, before *v1alpha1.TrailStatus, after *v1alpha1.Trail) {
+	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReady)
+	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
+	if is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	if was == nil && is.Status == metav1.ConditionTrue {
+		return
+	}
+	kind := corev1.EventTypeNormal
+	if is.Status == metav1.ConditionFalse {
+		kind = corev1.EventTypeWarning
+	}
+	ctrl.LoggerFrom(ctx).Info("trail is "+is.Reason, "ready", is.Status, "message", is.Message)
+	r.Recorder.Eventf(after, nil, kind, is.Reason, actionLook, "%s", is.Message)
+}

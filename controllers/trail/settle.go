@@ -1,0 +1,236 @@
+package trail
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+)
+
+// That AWS accepts a change does not say that it shows it: its reads lag behind, and some values it keeps in another form or not
+// at all. What was just written is not written again before reads have had the time to show it, and what AWS does not keep is not
+// written at every look.
+
+const (
+	// settles is how long AWS may take to show what it has accepted.
+	settles = 15 * time.Second
+	// notKeptAfter is how many writes in a row, after each of which a read at once does not show the value, show that AWS does not keep
+	// it. Whoever changes it back would have to be as quick as that each time.
+	notKeptAfter = 2
+	// rewriteFirst and rewriteLast bound the wait before a value that AWS does not keep is written again, which doubles.
+	rewriteFirst = 2 * time.Minute
+	rewriteLast  = 10 * time.Minute
+)
+
+// writtenField is a field that was set and was not seen to be kept since.
+type writtenField struct {
+	// wanted is what it was set to, and before what AWS held then.
+	wanted, before string
+	at             time.Time
+	// times is how often in a row it was set to that and a read right after it did not show it.
+	times int
+}
+
+// until returns when a value that AWS does not keep is written again.
+func (w *writtenField) until() time.Time {
+	return w.at.Add(min(rewriteFirst<<min(w.times-notKeptAfter, 10), rewriteLast))
+}
+
+// resting are the differences that are not worth a write now, by their numbers.
+type resting struct {
+	numbers map[int]bool
+	// settling are those that AWS may just not show to be ended yet, and notKept those that it never ends.
+	settling, notKept []difference
+}
+
+// without returns the differences that do not rest.
+func (r *resting) without(differences []difference) []difference {
+	return slices.DeleteFunc(slices.Clone(differences), func(d difference) bool { return r.numbers[d.number] })
+}
+
+// recentlyCreated tells whether the trail may have been created so short a time ago that reads do not show it yet.
+func recentlyCreated(trail *v1alpha1.Trail, record *record, now time.Time) bool {
+	created := latest(record.created, timeOf(trail.Status.StartLoggingTime))
+	if drift := trail.Status.LastDrift; drift != nil {
+		created = latest(created, timeOf(drift.RepairedTime))
+	}
+	if synced := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionSynced); synced != nil && synced.Status == metav1.ConditionTrue {
+		created = latest(created, synced.LastTransitionTime.Time)
+	}
+	return now.Sub(created) < settles
+}
+
+// rest tells which differences are not worth a write now.
+func (r *record) rest(t target, o *observation, differences []difference, now time.Time) resting {
+	resting := resting{numbers: map[int]bool{}}
+	for _, d := range differences {
+		w, ok := r.written[d.number]
+		ineffective := ok && w.isIneffective(t, o, d)
+		switch {
+		case d.field.name == fieldTrail && t.Status.TrailARN != "" && recentlyCreated(t.Trail, r, now),
+			ineffective && now.Sub(w.at) < settles:
+			resting.settling = append(resting.settling, d)
+		case ineffective && w.times >= notKeptAfter && mayRest(d) && now.Before(w.until()) && !requested(t.Trail):
+			resting.notKept = append(resting.notKept, d)
+		default:
+			continue
+		}
+		resting.numbers[d.number] = true
+	}
+	return resting
+}
+
+// mayRest tells whether a value that AWS does not keep need not be written at every look. A trail that is stopped is always started.
+func mayRest(d difference) bool { return d.field.name != fieldLogging && d.field.name != fieldTrail }
+
+// isIneffective tells whether AWS holds what it held before a write of just what the spec says, as far as is known by nobody's doing.
+func (w *writtenField) isIneffective(t target, o *observation, d difference) bool {
+	if d.field.name == fieldLogging && loggingChanged(t.Trail, o).After(w.at.Add(-clockSkew)) {
+		return false // Somebody has stopped it since.
+	}
+	return w.wanted == d.wanted && w.before == d.found
+}
+
+// wasWritten tells whether a field was set to what the spec says and was not seen to be kept since.
+func (r *record) wasWritten(d difference) bool {
+	w, ok := r.written[d.number]
+	return ok && w.wanted == d.wanted
+}
+
+// verify reads anew what was set to no effect before: a value that AWS keeps was changed by somebody, and one that it does not keep is
+// not worth more writes.
+func (w *work) verify(ctx context.Context, done []step) (err error) {
+	o := w.observed
+	for _, s := range done {
+		if !slices.ContainsFunc(s.sets, w.record.wasWritten) {
+			continue
+		}
+		arn := o.trail.ARN
+		switch s.operation {
+		case updateTrail:
+			settings, err := read(w.region.Settings(ctx, arn))
+			if err != nil {
+				return err
+			}
+			if settings.err == nil {
+				o.trail.Settings = settings.value
+			}
+		case putEventSelectors:
+			o.selectors, err = read(w.region.Selectors(ctx, arn))
+		case putInsightSelectors:
+			o.insights, err = read(w.region.Insights(ctx, arn))
+		case putEventConfiguration:
+			o.aggregations, err = read(w.region.Aggregations(ctx, arn))
+		case addTags, removeTags:
+			tags, err := read(w.region.TagsNow(ctx, arn))
+			if err != nil {
+				return err
+			}
+			o.trail.Tags, o.trail.TagsErr = tags.value, tags.err
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge tells, of what was written and does not show, what AWS does not keep, and that it may just not show the rest yet.
+func (o *outcome) judge(r *record) {
+	for _, s := range o.done() {
+		for _, d := range s.sets {
+			if !isAmong(o.open, d.number) {
+				continue
+			}
+			if was := r.written[d.number]; was.wanted == d.wanted && was.times+1 >= notKeptAfter && mayRest(d) {
+				o.notKept = append(o.notKept, d)
+			} else {
+				o.settling = append(o.settling, d)
+			}
+		}
+	}
+}
+
+// sort parts the steps of a plan into those that are worth a call now, and those that AWS has refused before, with its answers. It leaves
+// out what rests, and whatever must wait for such a step.
+func (r *record) sort(steps []step, t target, o *outcome, resting resting) (tried []step, held []result) {
+	owned := o.observed.trail != nil && wasOurs(t, o.observed.trail)
+	for _, s := range steps {
+		refusal, wasRefused := r.refused[s.key()]
+		switch {
+		case o.state == stateOwnerUnknown && !(s.operation == startLogging && owned && cloudtrail.Is(o.observed.trail.TagsErr, cloudtrail.Permission)):
+			continue // Nobody may keep an audit trail stopped by hiding whose it is.
+		case resting.all(s.sets):
+		case wasRefused && cloudtrail.Is(refusal, cloudtrail.FixSpec) && !requested(t.Trail):
+			held = append(held, result{s, refusal})
+		default:
+			tried = append(tried, s)
+			continue
+		}
+		if s.operation == createTrail || s.claims() && !owned {
+			return nil, held
+		}
+	}
+	return tried, held
+}
+
+// all tells whether all of the differences rest.
+func (r *resting) all(differences []difference) bool {
+	return !slices.ContainsFunc(differences, func(d difference) bool { return !r.numbers[d.number] })
+}
+
+// alone tells which settings are to be changed by a call of their own: those that rest, and those that AWS has refused.
+func (r *record) alone(t target, resting resting) func(difference) bool {
+	return func(d difference) bool {
+		_, refused := r.refused[updateOf(t, d).key()]
+		return refused || resting.numbers[d.number]
+	}
+}
+
+// learn takes from an outcome what is to be known at the next one.
+func (r *record) learn(o *outcome) {
+	r.refused = nil
+	for _, result := range o.results {
+		if isRefused(result.err) {
+			if r.refused == nil {
+				r.refused = map[string]error{}
+			}
+			r.refused[result.key()] = result.err
+		}
+	}
+	if o.observed == nil {
+		return
+	}
+	maps.DeleteFunc(r.written, func(number int, _ writtenField) bool {
+		return fields[number].unknown(o.observed) == nil && !isAmong(o.found, number)
+	})
+	for _, s := range o.done() {
+		for _, d := range s.sets {
+			r.learnWritten(d, r.calls.SentAt(s.operation), isAmong(o.open, d.number))
+		}
+	}
+}
+
+// learnWritten notes that a field was set. One that was set before to no effect and is as it was set now is kept by AWS.
+func (r *record) learnWritten(d difference, at time.Time, open bool) {
+	was, ok := r.written[d.number]
+	again := ok && was.wanted == d.wanted
+	if again && !open {
+		delete(r.written, d.number)
+		return
+	}
+	is := writtenField{wanted: d.wanted, before: d.found, at: at}
+	if again {
+		is.times = was.times + 1
+	}
+	if r.written == nil {
+		r.written = map[int]writtenField{}
+	}
+	r.written[d.number] = is
+}

@@ -1,0 +1,539 @@
+package trail
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+)
+
+// writer plays a controller that looks at one trail again and again, with an AWS that keeps what it is told, or does
+// not.
+type writer struct {
+	trail  *v1alpha1.Trail
+	record *record
+	now    time.Time
+	// shows is what reads show now.
+	shows func() func(*observation)
+	// keeps tells whether a read right after a write shows what was written.
+	keeps bool
+
+	// began is when the writer began, and wrote when it has written since.
+	began time.Time
+	wrote []time.Duration
+}
+
+func newWriter(shows func(*observation)) *writer {
+	return &writer{
+		trail: testTrail(synced), record: newRecord(), now: testNow, began: testNow, keeps: true,
+		shows: func() func(*observation) { return shows },
+	}
+}
+
+// look looks at the trail once, and writes what differs and does not rest.
+func (w *writer) look() resting {
+	t, o := targetOf(w.trail), holding(w.trail, w.shows())
+	differences := differencesOf(t, o)
+	resting := w.record.rest(t, o, differences, w.now)
+	w.record.learn(outcomeOf(w.trail, o, nil))
+	for _, d := range resting.without(differences) {
+		w.wrote = append(w.wrote, w.now.Sub(w.began))
+		// The answer to the first write is believed. That it is kept is read after the second.
+		w.record.learnWritten(d, w.now, !w.keeps && w.record.wasWritten(d))
+	}
+	return resting
+}
+
+// lookFor looks every so often, for a while.
+func (w *writer) lookFor(while, every time.Duration) (notKept bool) {
+	for end := w.now.Add(while); w.now.Before(end); w.now = w.now.Add(every) {
+		if resting := w.look(); len(resting.notKept) > 0 {
+			notKept = true
+		}
+	}
+	return notKept
+}
+
+// TestValueThatIsNotKept holds that a value that AWS never keeps is written three times, and then ever more seldom.
+func TestValueThatIsNotKept(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	w := newWriter(prefixed)
+	w.keeps = false
+	g.Expect(w.lookFor(time.Hour, time.Second)).To(BeTrue())
+	g.Expect(w.wrote).To(Equal([]time.Duration{
+		0, settles, 2 * settles,
+		2*settles + 2*time.Minute, 2*settles + 6*time.Minute, 2*settles + 14*time.Minute,
+		2*settles + 24*time.Minute, 2*settles + 34*time.Minute, 2*settles + 44*time.Minute,
+		2*settles + 54*time.Minute,
+	}))
+}
+
+// TestValueThatIsShownLate holds that a value is written once when AWS takes its time to show it.
+func TestValueThatIsShownLate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		late   time.Duration
+		writes int
+	}{
+		"at once": {0, 1}, "a moment later": {2 * time.Second, 1}, "just in time": {settles - time.Second, 1},
+		"later than that": {settles + 5*time.Second, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			w := newWriter(nil)
+			w.shows = func() func(*observation) {
+				if len(w.wrote) > 0 && w.now.Sub(w.began) >= c.late {
+					return nil
+				}
+				return prefixed
+			}
+			w.keeps = c.late < settles
+			w.lookFor(time.Minute, time.Second)
+			g.Expect(w.wrote).To(HaveLen(c.writes))
+			g.Expect(w.record.written).To(BeEmpty(), "what was seen to be kept is forgotten")
+
+			w.shows, w.began, w.wrote = func() func(*observation) { return prefixed }, w.now, nil
+			g.Expect(w.look().notKept).To(BeEmpty())
+			g.Expect(w.wrote).To(Equal([]time.Duration{0}), "a later change is another one")
+		})
+	}
+}
+
+// TestValueThatIsChangedBack holds that somebody who changes a value back each time is answered each time, and is never
+// taken for an AWS that does not keep it.
+func TestValueThatIsChangedBack(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		every  time.Duration
+		writes int // At least.
+	}{
+		"each minute": {time.Minute, 60},
+		"at once":     {time.Second, 240}, // AWS may take 15 seconds to show what it was told.
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			w := newWriter(prefixed)
+			g.Expect(w.lookFor(time.Hour, c.every)).To(BeFalse())
+			g.Expect(len(w.wrote)).To(BeNumerically(">=", c.writes))
+		})
+	}
+
+	t.Run("to another value each time", func(t *testing.T) {
+		t.Parallel()
+		g := NewWithT(t)
+		w := newWriter(nil)
+		w.keeps = false
+		w.shows = func() func(*observation) {
+			return func(o *observation) { o.trail.S3KeyPrefix = w.now.String() }
+		}
+		g.Expect(w.lookFor(time.Minute, time.Second)).To(BeFalse())
+		g.Expect(w.wrote).To(HaveLen(60))
+	})
+}
+
+// TestLoggingThatIsStoppedAgain holds that CloudTrail's own time of a stop tells it from a start that is not shown yet.
+func TestLoggingThatIsStoppedAgain(t *testing.T) {
+	t.Parallel()
+	stoppedAt := func(at time.Time) func(*observation) {
+		return both(stopped, func(o *observation) { o.status.value.StopLoggingTime = at })
+	}
+	for name, c := range map[string]struct {
+		stop   time.Duration // After the start.
+		writes int
+	}{
+		"not shown yet":                  {-time.Hour, 1},
+		"stopped again":                  {30 * time.Second, 2},
+		"stopped again, by a slow clock": {-clockSkew + time.Second, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			w := newWriter(stoppedAt(testNow.Add(-time.Hour)))
+			w.look()
+			w.shows = func() func(*observation) { return stoppedAt(testNow.Add(c.stop)) }
+			w.now = testNow.Add(settles / 2)
+			w.look()
+			g.Expect(w.wrote).To(HaveLen(c.writes))
+		})
+	}
+}
+
+// TestLoggingThatIsStoppedEachTime holds that somebody who stops a trail as soon as it was started, even before that
+// could be
+// read, is not taken for an AWS that does not keep it: the trail is started at each look.
+func TestLoggingThatIsStoppedEachTime(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	w := newWriter(nil)
+	w.keeps = false
+	w.shows = func() func(*observation) {
+		return both(stopped, func(o *observation) { o.status.value.StopLoggingTime = w.now.Add(-time.Second) })
+	}
+	g.Expect(w.lookFor(10*time.Minute, 2*time.Second)).To(BeFalse())
+	g.Expect(w.wrote).To(HaveLen(300))
+}
+
+// TestNotKeptIsTriedAgain holds what ends the wait before a value that AWS does not keep is written again.
+func TestNotKeptIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*writer)
+		writes int
+	}{
+		"nothing": {func(*writer) {}, 0},
+		"a person asks": {func(w *writer) {
+			w.trail.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
+		}, 1},
+		"the spec says something else": {func(w *writer) { w.trail.Spec.S3KeyPrefix = "new" }, 1},
+		"AWS holds something else": {func(w *writer) {
+			w.shows = func() func(*observation) { return func(o *observation) { o.trail.S3KeyPrefix = "other" } }
+		}, 1},
+		"another process": {func(w *writer) { w.record = newRecord() }, 1},
+		"time":            {func(w *writer) { w.now = w.now.Add(rewriteFirst) }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			w := newWriter(prefixed)
+			w.keeps = false
+			g.Expect(w.lookFor(4*settles, time.Second)).To(BeTrue())
+			g.Expect(w.wrote).To(HaveLen(3))
+
+			w.wrote = nil
+			c.change(w)
+			resting := w.look()
+			g.Expect(w.wrote).To(HaveLen(c.writes))
+			g.Expect(resting.notKept).To(HaveLen(1 - c.writes))
+		})
+	}
+}
+
+// TestOneRestsAlone holds that what rests keeps nothing else from being written.
+func TestOneRestsAlone(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	w := newWriter(prefixed)
+	w.look()
+	w.shows = func() func(*observation) { return both(prefixed, stopped) }
+	w.now = w.now.Add(time.Second)
+	resting := w.look()
+	g.Expect(namesOf(resting.settling)).To(Equal([]string{"s3KeyPrefix"}))
+	g.Expect(resting.numbers).To(Equal(map[int]bool{numberOf("s3KeyPrefix"): true}))
+	g.Expect(w.wrote).To(Equal([]time.Duration{0, time.Second}))
+}
+
+// TestJudge holds what is made of differences that are there right after they were to be ended: AWS may just not show
+// it yet, or does
+// not keep it when it was so before.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	written := func(times int) writtenField { return writtenField{times: times} }
+	for name, c := range map[string]struct {
+		field             string
+		written           map[string]writtenField // By field.
+		ended, untouched  bool
+		settling, notKept []string
+	}{
+		"the first time": {field: "s3KeyPrefix", settling: []string{"s3KeyPrefix"}},
+		"the second time": {
+			field: "s3KeyPrefix", written: map[string]writtenField{"s3KeyPrefix": written(0)},
+			settling: []string{"s3KeyPrefix"},
+		},
+		"the third time": {
+			field: "s3KeyPrefix", written: map[string]writtenField{"s3KeyPrefix": written(1)},
+			notKept: []string{"s3KeyPrefix"},
+		},
+		"the fourth time": {
+			field: "s3KeyPrefix", written: map[string]writtenField{"s3KeyPrefix": written(2)},
+			notKept: []string{"s3KeyPrefix"},
+		},
+		"another value before": {
+			field: "s3KeyPrefix", written: map[string]writtenField{"s3KeyPrefix": {wanted: "x", times: 5}},
+			settling: []string{"s3KeyPrefix"},
+		},
+		"another field before": {
+			field: "s3KeyPrefix", written: map[string]writtenField{"kmsKeyID": written(5)},
+			settling: []string{"s3KeyPrefix"},
+		},
+		"logging is never lost": {
+			field: "logging", written: map[string]writtenField{"logging": {wanted: "true", times: 5}},
+			settling: []string{"logging"},
+		},
+		"nor is a trail": {
+			field: "trail", written: map[string]writtenField{"trail": {wanted: "exists", times: 5}},
+			settling: []string{"trail"},
+		},
+		"it is ended": {
+			field: "s3KeyPrefix", written: map[string]writtenField{"s3KeyPrefix": written(5)}, ended: true,
+		},
+		"it could not be ended": {
+			field: "s3KeyPrefix", written: map[string]writtenField{"s3KeyPrefix": written(5)}, untouched: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			trail, record := testTrail(nil), newRecord()
+			record.written = map[int]writtenField{}
+			for field, w := range c.written {
+				record.written[numberOf(field)] = w
+			}
+			s := step{operation: updateTrail, sets: differ(trail, c.field)}
+			o := &outcome{target: targetOf(trail), open: s.sets, results: accepted(s)}
+			if c.ended {
+				o.open = nil
+			}
+			if c.untouched {
+				o.results = answered(awsError(cloudtrail.FixAWS, "a", "b", "c"), s)
+			}
+			o.judge(record)
+			g.Expect(namesOf(o.settling)).To(ConsistOf(c.settling))
+			g.Expect(namesOf(o.notKept)).To(ConsistOf(c.notKept))
+		})
+	}
+}
+
+// TestTrailThatIsNotShownYet holds when a trail that reads do not show may be there all the same.
+func TestTrailThatIsNotShownYet(t *testing.T) {
+	t.Parallel()
+	turned := func(status metav1.ConditionStatus, since time.Duration) func(*v1alpha1.Trail) {
+		return func(trail *v1alpha1.Trail) {
+			trail.Status.Conditions = []metav1.Condition{
+				{Type: v1alpha1.ConditionSynced, Status: status, LastTransitionTime: *ago(since)},
+			}
+		}
+	}
+	started := func(since time.Duration) func(*v1alpha1.Trail) {
+		return func(trail *v1alpha1.Trail) { trail.Status.StartLoggingTime = ago(since) }
+	}
+	repaired := func(since time.Duration) func(*v1alpha1.Trail) {
+		return func(trail *v1alpha1.Trail) { trail.Status.LastDrift = &v1alpha1.Drift{RepairedTime: ago(since)} }
+	}
+	open := func(trail *v1alpha1.Trail) { trail.Status.LastDrift = &v1alpha1.Drift{DetectedTime: *ago(time.Second)} }
+	for name, c := range map[string]struct {
+		trail    func(*v1alpha1.Trail)
+		created  time.Duration // How long ago this process has created it; 0: it has not.
+		settling bool
+	}{
+		"nothing is known":        {synced, 0, false},
+		"created just now":        {synced, time.Second, true},
+		"created a while ago":     {synced, settles, false},
+		"started just now":        {both(synced, started(time.Second)), 0, true},
+		"started a while ago":     {both(synced, started(settles)), time.Minute, false},
+		"repaired just now":       {both(synced, repaired(time.Second)), 0, true},
+		"repaired a while ago":    {both(synced, repaired(settles)), 0, false},
+		"not repaired":            {both(synced, open), 0, false},
+		"in sync since just now":  {both(synced, turned(metav1.ConditionTrue, time.Second)), 0, true},
+		"in sync since a while":   {both(synced, turned(metav1.ConditionTrue, settles)), 0, false},
+		"out of sync since now":   {both(synced, turned(metav1.ConditionFalse, time.Second)), 0, false},
+		"there never was one yet": {nil, time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			trail, record := testTrail(c.trail), newRecord()
+			if c.created > 0 {
+				record.created = testNow.Add(-c.created)
+			}
+			target, o := targetOf(trail), holding(trail, noTrail)
+			resting := record.rest(target, o, differencesOf(target, o), testNow)
+			g.Expect(isEmpty(resting.settling)).To(Equal(!c.settling))
+			g.Expect(isEmpty(resting.without(differencesOf(target, o)))).To(Equal(c.settling))
+			g.Expect(resting.notKept).To(BeEmpty())
+		})
+	}
+}
+
+// TestSort holds which steps of a plan are worth a call.
+func TestSort(t *testing.T) {
+	t.Parallel()
+	const claim, start, bucket = "AddTags{trail-operator.dev/owner}", "StartLogging", "UpdateTrail{s3BucketName}"
+	wrong := awsError(cloudtrail.FixSpec, "a", "InvalidParameterException", "no")
+	broken := awsError(cloudtrail.FixAWS, "a", "KmsException", "no")
+	adopts := func(trail *v1alpha1.Trail) { trail.Spec.AdoptionPolicy = v1alpha1.AdoptionPolicyIfUnowned }
+	always := func(trail *v1alpha1.Trail) { trail.Spec.AdoptionPolicy = v1alpha1.AdoptionPolicyAlways }
+	asked := func(trail *v1alpha1.Trail) {
+		trail.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
+	}
+	off := func(trail *v1alpha1.Trail) { trail.Spec.Logging = aws.Bool(false) }
+	hidden, outOfReach := tagsFail(cloudtrail.Permission), tagsFail(cloudtrail.Transient)
+	type refusals = map[string]error
+	for name, c := range map[string]struct {
+		trail   func(*v1alpha1.Trail)
+		has     func(*observation)
+		refused refusals // By what the step is.
+		rests   []string // By field.
+		tried   string
+		held    string
+	}{
+		"all": {synced, both(stopped, otherBucket), nil, nil, start + ", " + bucket, ""},
+		"a refused one is held": {
+			synced, both(stopped, otherBucket), refusals{bucket: wrong}, nil, start, bucket,
+		},
+		"all are held": {
+			synced, both(stopped, otherBucket), refusals{bucket: wrong, start: wrong}, nil, "", start + ", " + bucket,
+		},
+		"what something else in AWS may end is tried": {
+			synced, otherBucket, refusals{bucket: broken}, nil, bucket, "",
+		},
+		"a person asks":          {both(synced, asked), otherBucket, refusals{bucket: wrong}, nil, bucket, ""},
+		"what rests is left out": {synced, both(stopped, otherBucket), nil, []string{"s3BucketName"}, start, ""},
+		"what rests is not held": {
+			synced, both(stopped, otherBucket), refusals{bucket: wrong}, []string{"s3BucketName"}, start, "",
+		},
+		"all rest": {synced, both(stopped, otherBucket), nil, []string{"s3BucketName", "logging"}, "", ""},
+
+		"a creation": {nil, noTrail, nil, nil, "CreateTrail, StartLogging", ""},
+		"nothing goes before a creation that is held": {
+			nil, noTrail, refusals{"CreateTrail": wrong}, nil, "", "CreateTrail",
+		},
+		"nothing goes before a creation that rests": {synced, noTrail, nil, []string{"trail"}, "", ""},
+
+		"a claim": {adopts, both(stopped, untagged), nil, nil, claim + ", " + start, ""},
+		"nothing goes before a claim that is held": {
+			adopts, both(stopped, untagged), refusals{claim: wrong}, nil, "", claim,
+		},
+		"nothing goes before a claim that rests": {
+			adopts, both(stopped, untagged), nil, []string{"ownerTag"}, "", "",
+		},
+		"of one that was ours the rest goes on": {
+			synced, both(stopped, untagged, otherBucket), refusals{claim: wrong}, nil, start + ", " + bucket, claim,
+		},
+
+		"of one that is another's by now nothing goes before a claim that is held": {
+			both(synced, always), both(stopped, taggedOver), refusals{claim: wrong}, nil, "", claim,
+		},
+
+		"owner hidden, ours before: it is started and nothing else": {
+			synced, both(stopped, hidden, otherBucket), nil, nil, start, "",
+		},
+		"owner hidden, ours before, refused": {
+			synced, both(stopped, hidden), refusals{start: wrong}, nil, "", start,
+		},
+		"owner hidden, not ours before": {nil, both(stopped, hidden, otherBucket), nil, nil, "", ""},
+		"owner hidden, another trail was ours": {
+			both(synced, func(t *v1alpha1.Trail) { t.Status.TrailARN += "2" }), both(stopped, hidden), nil, nil, "",
+			"",
+		},
+		"owner out of reach for a moment": {synced, both(stopped, outOfReach), nil, nil, "", ""},
+		"owner hidden: it is not stopped": {
+			both(off, synced), both(func(o *observation) { o.status.value.IsLogging = true }, hidden), nil, nil, "",
+			"",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			trail, record := testTrail(c.trail), newRecord()
+			o := outcomeOf(trail, holding(trail, c.has), nil)
+			steps := planOf(trail, o.observed)
+			record.refused = map[string]error{}
+			for _, s := range steps {
+				if err, ok := c.refused[s.String()]; ok {
+					record.refused[s.key()] = err
+				}
+			}
+			rests := resting{numbers: map[int]bool{}}
+			for _, field := range c.rests {
+				rests.numbers[numberOf(field)] = true
+			}
+
+			tried, held := record.sort(steps, o.target, o, rests)
+			g.Expect(describe(tried)).To(Equal(c.tried))
+			var heldSteps []step
+			for _, h := range held {
+				heldSteps = append(heldSteps, h.step)
+				g.Expect(h.err).To(MatchError(record.refused[h.key()]), "with AWS's answer")
+			}
+			g.Expect(describe(heldSteps)).To(Equal(c.held))
+		})
+	}
+}
+
+// TestAlone holds which settings are changed by a call of their own.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	trail, record := testTrail(nil), newRecord()
+	differences := differ(trail, "s3BucketName", "s3KeyPrefix", "kmsKeyID")
+	bucket, prefix, key := differences[0], differences[1], differences[2]
+	target := targetOf(trail)
+	record.refused = map[string]error{
+		updateOf(target, bucket).key():      awsError(cloudtrail.FixSpec, "a", "b", "c"),
+		updateOf(target, key, prefix).key(): awsError(cloudtrail.FixSpec, "a", "b", "c"),
+	}
+	alone := record.alone(target, resting{numbers: map[int]bool{prefix.number: true}})
+	g.Expect(alone(bucket)).To(BeTrue(), "AWS has refused it")
+	g.Expect(alone(prefix)).To(BeTrue(), "it rests")
+	g.Expect(alone(key)).To(BeFalse(), "AWS has refused it together with another one")
+	bucket.wanted = "another-bucket"
+	g.Expect(alone(bucket)).To(BeFalse(), "AWS has refused another value")
+}
+
+// TestLearn holds what is remembered of refusals: those of the last reconcile, of what AWS has understood.
+func TestLearn(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	trail, record := testTrail(synced), newRecord()
+	wrong := awsError(cloudtrail.FixSpec, "UpdateTrail", "InvalidS3PrefixException", "no")
+	steps := stepsOn(trail, "s3BucketName", "s3KeyPrefix", "kmsKeyID", "isMultiRegionTrail")
+	record.learn(outcomeOf(trail, holding(trail, nil), func(o *outcome) {
+		o.results = []result{
+			{steps[0], wrong},
+			{steps[1], awsError(cloudtrail.FixAWS, "UpdateTrail", "KmsException", "no")},
+			{steps[2], awsError(cloudtrail.Transient, "UpdateTrail", "ServiceUnavailable", "no")},
+			{steps[3], awsError(cloudtrail.Permission, "UpdateTrail", "AccessDeniedException", "no")},
+		}
+	}))
+	g.Expect(record.refused).To(And(HaveLen(2), HaveKeyWithValue(steps[0].key(), wrong), HaveKey(steps[1].key())))
+
+	record.learn(outcomeOf(trail, nil, func(o *outcome) { o.results = answered(wrong, steps[0]) }))
+	g.Expect(record.refused).To(HaveLen(1), "only what was tried or held counts")
+	record.learn(outcomeOf(trail, holding(trail, nil), nil))
+	g.Expect(record.refused).To(BeEmpty())
+}
+
+// TestLearnWritten holds what is remembered of fields that were set, until they are seen to be kept.
+func TestLearnWritten(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	trail, record := testTrail(synced), newRecord()
+	prefix, logging := numberOf("s3KeyPrefix"), numberOf(fieldLogging)
+	look := func(has func(*observation), done ...step) {
+		record.learn(outcomeOf(trail, holding(trail, has), func(o *outcome) {
+			o.results = accepted(done...)
+			if len(done) > 0 {
+				o.open = nil // As AWS's answers say.
+			}
+		}))
+	}
+	o := holding(trail, both(prefixed, stopped))
+	look(both(prefixed, stopped), planOf(trail, o)...)
+	g.Expect(record.written).To(And(HaveLen(2), HaveKey(prefix), HaveKey(logging)))
+	g.Expect(record.written[prefix]).To(Equal(writtenField{before: "intruder"}))
+
+	look(both(prefixed, func(o *observation) { o.status.err = errNoTrail }))
+	g.Expect(record.written).To(HaveLen(2), "the one differs, and the other was not read")
+	look(prefixed)
+	g.Expect(record.written).To(And(HaveLen(1), HaveKey(prefix)), "it was seen to be kept")
+	look(noTrail)
+	g.Expect(record.written).To(HaveKey(prefix), "it was not read")
+
+	d := differencesOf(targetOf(trail), o)[1]
+	g.Expect(d.name).To(Equal("s3KeyPrefix"))
+	record.learnWritten(d, testNow, true)
+	g.Expect(record.written[prefix].times).To(Equal(1), "it was read right after the write")
+	d.wanted = "another"
+	record.learnWritten(d, testNow, true)
+	g.Expect(record.written[prefix].times).To(BeZero(), "another value is counted anew")
+	record.learnWritten(d, testNow, false)
+	g.Expect(record.written).NotTo(HaveKey(prefix), "AWS keeps it")
+}
