@@ -14,12 +14,14 @@ type figure struct {
 	Trails   int    `json:"trails"`
 	Accounts int    `json:"accounts"`
 	Limits   bool   `json:"limits"`
+	Shape    shape  `json:"shape"`
 	Scenario string `json:"scenario"`
 	// Seconds is how long it took, and Floor how long the work itself takes at least; 0: not told.
 	Seconds float64 `json:"seconds"`
 	Floor   float64 `json:"floorSeconds,omitempty"`
-	// Change is how long it took, in seconds from the start, until a change was done that was made right after it.
-	Change float64 `json:"changeSeconds,omitempty"`
+	// Aside is how many seconds something beside it took: at the restart a change that was made right after it, counted from the start;
+	// among the neighbors a lookup.
+	Aside float64 `json:"asideSeconds,omitempty"`
 	// CallsPerTrail are AWS calls, and Calls the same by operation; at rest for each look.
 	CallsPerTrail float64            `json:"awsCallsPerTrail"`
 	Calls         map[string]float64 `json:"awsCallsPerTrailByOperation"`
@@ -52,7 +54,7 @@ func medians(runs [][]figure) []figure {
 		}
 		for _, of := range []func(*figure) *float64{
 			func(f *figure) *float64 { return &f.Seconds },
-			func(f *figure) *float64 { return &f.Change },
+			func(f *figure) *float64 { return &f.Aside },
 			func(f *figure) *float64 { return &f.CallsPerTrail },
 			func(f *figure) *float64 { return &f.Throttles },
 			func(f *figure) *float64 { return &f.WritesPerTrail },
@@ -80,11 +82,11 @@ func medians(runs [][]figure) []figure {
 // show prints a table, and under it the AWS calls by operation.
 func show(out io.Writer, figures []figure) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "trails\taccounts\tlimits\tscenario\tseconds\tfloor\tAWS calls\tthrottles\twrites\tevents\tpeak MiB\trest MiB\tanonymous\tCPU s\tCPU %\t")
+	fmt.Fprintln(table, "trails\tshape\taccounts\tlimits\tscenario\tseconds\tfloor\tAWS calls\tthrottles\twrites\tevents\tpeak MiB\trest MiB\tanonymous\tCPU s\tCPU %\t")
 	for i := range figures {
 		f := &figures[i]
-		fmt.Fprintf(table, "%d\t%d\t%t\t%s\t%.2f\t%s\t%.2f\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.1f\t\n",
-			f.Trails, f.Accounts, f.Limits, f.Scenario, f.Seconds, f.floorText(), f.CallsPerTrail, f.Throttles, f.WritesPerTrail, f.EventsPerTrail,
+		fmt.Fprintf(table, "%d\t%s\t%d\t%t\t%s\t%.2f\t%s\t%.2f\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.1f\t\n",
+			f.Trails, f.Shape, f.Accounts, f.Limits, f.Scenario, f.Seconds, f.floorText(), f.CallsPerTrail, f.Throttles, f.WritesPerTrail, f.EventsPerTrail,
 			f.PeakMiB, f.RestMiB, f.AnonymousMiB, f.CPUSeconds, 100*f.CPUShare)
 	}
 	if err := table.Flush(); err != nil {
@@ -92,8 +94,8 @@ func show(out io.Writer, figures []figure) error {
 	}
 	for i := range figures {
 		f := &figures[i]
-		if f.Change > 0 {
-			fmt.Fprintf(out, "%d trails in %d accounts: a change made at the %s was done after %.2f s\n", f.Trails, f.Accounts, f.Scenario, f.Change)
+		if f.Aside > 0 {
+			fmt.Fprintf(out, "%d trails in %d accounts, %s: %s after %.2f s\n", f.Trails, f.Accounts, f.Scenario, asides[f.Scenario], f.Aside)
 		}
 	}
 	for i := range figures {
@@ -101,6 +103,12 @@ func show(out io.Writer, figures []figure) error {
 		fmt.Fprintf(out, "%d trails in %d accounts, %s: %s\n", f.Trails, f.Accounts, f.Scenario, f.callsText())
 	}
 	return nil
+}
+
+// asides say what something beside a scenario was.
+var asides = map[string]string{
+	"restart":   "a change that was made right after it was done",
+	"neighbors": "a lookup of their neighbor was answered",
 }
 
 // floorText shows the floor and how much more was needed.

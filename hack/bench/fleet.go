@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -165,23 +166,96 @@ func trailName(i int) string { return fmt.Sprintf("trail-%05d", i) }
 // workers is the operator's default number of them.
 const workers = 64
 
-// floor is how many seconds it takes at least to make so many calls for each trail, of which so many are writes: AWS's latency, or
-// where it holds its quota of a write a second and account, whose first write does not wait.
-func (f *fleet) floor(calls, writes float64) float64 {
+// readsPerSecond is AWS's quota for the reads of an account, as many of which do not wait.
+const readsPerSecond = 10
+
+// floor is how many seconds it takes at least to make calls, of which there are so many for each trail on average: AWS's latency, or where
+// it holds its quotas, the reads of the account that has the most, or its writes, of which AWS takes one a second; nil: there are none.
+func (f *fleet) floor(calls float64, reads, writes func(*fleet, int) int) float64 {
 	floor := calls * f.latency.Seconds() * math.Max(1, float64(f.trails)/workers)
 	if !f.limits {
 		return floor
 	}
-	perAccount := math.Ceil(float64(f.trails) / float64(f.accounts()))
-	return math.Max(floor, perAccount*writes-1)
+	return math.Max(floor, math.Max(float64(f.most(reads)-readsPerSecond)/readsPerSecond, float64(f.most(writes)-1)))
 }
 
+// most returns the calls of the account that has the most.
+func (f *fleet) most(calls func(*fleet, int) int) int {
+	if calls == nil {
+		return 0
+	}
+	most, perAccount := 0, map[int]int{}
+	for i := range f.trails {
+		account := i / max(f.perAccount, 1)
+		perAccount[account] += calls(f, i)
+		most = max(most, perAccount[account])
+	}
+	return most
+}
+
+// selectors returns how many kinds of selectors a trail has.
+func (f *fleet) selectors(i int) int {
+	spec := f.spec(i)
+	kinds := 0
+	for _, set := range []bool{len(spec.AdvancedEventSelectors) > 0, len(spec.InsightSelectors) > 0, len(spec.AggregationConfigurations) > 0} {
+		if set {
+			kinds++
+		}
+	}
+	return kinds
+}
+
+// creations is how many writes the creation of a trail takes: CreateTrail, StartLogging, and a Put for each kind of selectors.
+func (f *fleet) creations(i int) int { return 2 + f.selectors(i) }
+
+// readsOf is how many reads a look at a trail takes of its own.
+func (f *fleet) readsOf(i int) int { return 1 + f.selectors(i) }
+
+// one is a call for each trail.
+func one(*fleet, int) int { return 1 }
+
+// average returns the average of something over all trails.
+func (f *fleet) average(of func(int) int) float64 {
+	sum := 0
+	for i := range f.trails {
+		sum += of(i)
+	}
+	return float64(sum) / float64(f.trails)
+}
+
+// someSelectors is one of how many usual trails has event selectors.
+const someSelectors = 10
+
+// spec returns the spec of a trail.
+func (f *fleet) spec(i int) v1alpha1.TrailSpec {
+	spec := v1alpha1.TrailSpec{S3BucketName: "trail-operator-bench", Region: region, IdentityRef: &v1alpha1.IdentityReference{Name: f.identityOf(i)}}
+	if f.shape != usual && f.shape != full {
+		return spec
+	}
+	spec.S3KeyPrefix = "audit"
+	spec.EnableLogFileValidation, spec.IsMultiRegionTrail = new(true), new(true)
+	spec.Tags = []v1alpha1.Tag{{Key: "team", Value: "security"}, {Key: "stage", Value: "live"}}
+	if f.shape == full || i%someSelectors == 0 {
+		spec.AdvancedEventSelectors = []v1alpha1.AdvancedEventSelector{
+			{Name: "management", FieldSelectors: []v1alpha1.AdvancedFieldSelector{{Field: "eventCategory", Equals: []string{"Management"}}}},
+			{Name: "objects", FieldSelectors: []v1alpha1.AdvancedFieldSelector{
+				{Field: "eventCategory", Equals: []string{"Data"}}, {Field: "resources.type", Equals: []string{"AWS::S3::Object"}},
+			}},
+		}
+	}
+	if f.shape == full {
+		spec.InsightSelectors = []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}}
+		spec.AggregationConfigurations = []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}}}
+	}
+	return spec
+}
+
+// each does something to all trails, several at once and in no order: people do not create them account by account.
 func (f *fleet) each(ctx context.Context, do func(context.Context, *v1alpha1.Trail) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(creators)
-	for i := range f.trails {
-		trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: trailName(i)}}
-		trail.Spec = v1alpha1.TrailSpec{S3BucketName: "trail-operator-bench", Region: region, IdentityRef: &v1alpha1.IdentityReference{Name: f.identityOf(i)}}
+	for _, i := range rand.New(rand.NewPCG(1, 1)).Perm(f.trails) { // The same order each time.
+		trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: trailName(i)}, Spec: f.spec(i)}
 		group.Go(func() error { return do(ctx, trail) })
 	}
 	return group.Wait()

@@ -26,7 +26,6 @@ import (
 // settings are what and how a bench measures.
 type settings struct {
 	sizes     []size
-	latency   time.Duration
 	interval  time.Duration
 	looks     int
 	runs      int
@@ -44,7 +43,22 @@ type size struct {
 	perAccount int
 	// limits says whether AWS's limits hold.
 	limits bool
+	shape  shape
+	// latency is how long AWS takes for every answer.
+	latency time.Duration
 }
+
+// shape is what the trails of a fleet are like.
+type shape string
+
+const (
+	// plain trails have a bucket and nothing else.
+	plain shape = "plain"
+	// usual trails are as people have them: a prefix, validation, all regions and tags; each tenth has data event selectors.
+	usual shape = "usual"
+	// full trails have data event selectors, Insights and aggregation besides.
+	full shape = "full"
+)
 
 // accounts is how many accounts the trails are spread over.
 func (z size) accounts() int {
@@ -60,15 +74,29 @@ func (z size) String() string {
 	if z.limits {
 		limits = "with AWS's limits"
 	}
-	return fmt.Sprintf("%d trails in %d accounts %s", z.trails, z.accounts(), limits)
+	return fmt.Sprintf("%d %s trails in %d accounts %s", z.trails, z.shape, z.accounts(), limits)
 }
 
 // trailsPerRegion is CloudTrail's limit for an account and region.
 const trailsPerRegion = 5
 
-// sizes returns the fleets of so many trails: all in one account, and as many to an account as AWS allows, without limits and with.
-func sizes(trails int) []size {
-	return []size{{trails, 0, false}, {trails, trailsPerRegion, false}, {trails, trailsPerRegion, true}}
+// fullLatency is how long AWS takes at least for a fleet of full trails: what people measure from another continent.
+const fullLatency = 60 * time.Millisecond
+
+// fleets are the fleets of so many trails of a shape, by name.
+var fleets = map[string]func(trails int, shape shape, latency time.Duration) size{
+	"one": func(trails int, shape shape, latency time.Duration) size {
+		return size{trails, 0, false, shape, latency}
+	},
+	"many": func(trails int, shape shape, latency time.Duration) size {
+		return size{trails, trailsPerRegion, false, shape, latency}
+	},
+	"limits": func(trails int, shape shape, latency time.Duration) size {
+		return size{trails, trailsPerRegion, true, shape, latency}
+	},
+	"full": func(trails int, _ shape, latency time.Duration) size {
+		return size{trails, trailsPerRegion, true, full, max(latency, fullLatency)}
+	},
 }
 
 func main() {
@@ -83,15 +111,17 @@ func main() {
 
 func parse(arguments []string) (settings, error) {
 	var s settings
-	var trails, fleets, scenarios string
+	var trails, names, scenarios, shapes string
+	var latency time.Duration
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.StringVar(&trails, "trails", "500", "How many trails, such as 500,2000,10000.")
-	set.StringVar(&fleets, "fleets", "one,many,limits", "Which fleets: all trails in one account, 5 in each of many accounts, and these with AWS's limits of 5 trails, 1 write and 10 reads a second.")
-	set.DurationVar(&s.latency, "latency", 20*time.Millisecond, "How long AWS takes for every answer.")
+	set.StringVar(&names, "fleets", "one,many,limits,full", "Which fleets: all trails in one account; 5 in each of many accounts; these with AWS's limits of 5 trails, 1 write and 10 reads a second; and the last with full trails and 60 ms.")
+	set.StringVar(&shapes, "shape", string(usual), "What the trails are like: plain, usual or full.")
+	set.DurationVar(&latency, "latency", 20*time.Millisecond, "How long AWS takes for every answer.")
 	set.DurationVar(&s.interval, "interval", 10*time.Second, "The operator's --resync-interval.")
 	set.IntVar(&s.looks, "looks", 3, "For how many intervals to watch a fleet at rest.")
 	set.IntVar(&s.runs, "runs", 1, "How often to measure; the table shows medians.")
-	set.StringVar(&scenarios, "scenarios", "idle,converge,rest,drift,restart,deletion", "What to measure, in this order; nothing is at rest or deleted that has not converged.")
+	set.StringVar(&scenarios, "scenarios", "idle,converge,rest,drift,neighbors,restart,deletion", "What to measure, in this order; nothing is at rest or deleted that has not converged.")
 	set.StringVar(&s.binary, "operator", "bin/trail-operator", "The operator's binary. What follows the flags are more arguments for it.")
 	set.StringVar(&s.jsonFile, "json", "", "Also write the figures to this file.")
 	set.StringVar(&s.profiles, "profiles", "", "Also write the operator's profiles into this folder: processor time at the begin of each scenario, heap at its end.")
@@ -102,20 +132,23 @@ func parse(arguments []string) (settings, error) {
 	s.scenarios = strings.Split(scenarios, ",")
 	for _, scenario := range s.scenarios {
 		if !slices.ContainsFunc(life, func(part scenarioOf) bool { return part.name == scenario }) {
-			return s, fmt.Errorf("-scenarios: %q is none of idle, converge, rest, drift, restart, deletion", scenario)
+			return s, fmt.Errorf("-scenarios: %q is none of idle, converge, rest, drift, neighbors, restart, deletion", scenario)
 		}
+	}
+	if !slices.Contains([]shape{plain, usual, full}, shape(shapes)) {
+		return s, fmt.Errorf("-shape: %q is none of plain, usual, full", shapes)
 	}
 	for n := range strings.SplitSeq(trails, ",") {
 		count, err := strconv.Atoi(n)
 		if err != nil || count < 1 {
 			return s, fmt.Errorf("-trails: %q is not a number of trails", n)
 		}
-		for fleet := range strings.SplitSeq(fleets, ",") {
-			i, ok := map[string]int{"one": 0, "many": 1, "limits": 2}[fleet]
+		for name := range strings.SplitSeq(names, ",") {
+			fleet, ok := fleets[name]
 			if !ok {
-				return s, fmt.Errorf("-fleets: %q is none of one, many, limits", fleet)
+				return s, fmt.Errorf("-fleets: %q is none of one, many, limits, full", name)
 			}
-			s.sizes = append(s.sizes, sizes(count)[i])
+			s.sizes = append(s.sizes, fleet(count, shape(shapes), latency))
 		}
 	}
 	return s, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ var life = []scenarioOf{
 	{"converge", (*measurement).converge},
 	{"rest", (*measurement).rest},
 	{"drift", (*measurement).drift},
+	{"neighbors", (*measurement).neighbors},
 	{"restart", (*measurement).restart},
 	{"deletion", (*measurement).deletion},
 }
@@ -42,8 +44,10 @@ type outcome struct {
 	looks float64
 	// began is when the work began; zero: at once.
 	began time.Time
-	// change is how many seconds it took until a change that was made meanwhile was done.
-	change float64
+	// took is how long the work took; zero: until the end.
+	took time.Duration
+	// aside is how many seconds something beside it took.
+	aside float64
 }
 
 // measurement takes a fleet through its life.
@@ -111,7 +115,7 @@ func (m *measurement) scenario(ctx context.Context, name string, run func(*measu
 	if !result.began.IsZero() {
 		start = result.began
 	}
-	seconds := time.Since(start).Seconds()
+	seconds := cmp.Or(result.took, time.Since(start)).Seconds()
 	if err := errors.Join(err, profiled()); err != nil {
 		return figure{}, err
 	}
@@ -128,8 +132,8 @@ func (m *measurement) scenario(ctx context.Context, name string, run func(*measu
 	}
 	per := float64(m.trails) * max(result.looks, 1)
 	measured := figure{
-		Trails: m.trails, Accounts: m.accounts(), Limits: m.limits, Scenario: name,
-		Seconds: seconds, Floor: result.floor, Change: result.change, Throttles: float64(m.aws.Throttled()),
+		Trails: m.trails, Accounts: m.accounts(), Limits: m.limits, Shape: m.shape, Scenario: name,
+		Seconds: seconds, Floor: result.floor, Aside: result.aside, Throttles: float64(m.aws.Throttled()),
 		WritesPerTrail: (writesAfter - writesBefore) / per, EventsPerTrail: (eventsAfter - eventsBefore) / per,
 		PeakMiB: after.peakMiB, RestMiB: after.restMiB, AnonymousMiB: after.anonymousMiB,
 		CPUSeconds: after.cpuSeconds - before.cpuSeconds, CPUShare: (after.cpuSeconds - before.cpuSeconds) / seconds,
@@ -186,8 +190,8 @@ func (m *measurement) idle(ctx context.Context) (outcome, error) {
 }
 
 func (m *measurement) converge(ctx context.Context) (outcome, error) {
-	// CreateTrail, StartLogging, GetTrailStatus.
-	result := outcome{floor: m.floor(3, 2)}
+	// GetTrailStatus, and the writes.
+	result := outcome{floor: m.floor(1+m.average(m.creations), one, (*fleet).creations)}
 	if err := m.each(ctx, func(ctx context.Context, trail *v1alpha1.Trail) error { return m.client.Create(ctx, trail) }); err != nil {
 		return result, err
 	}
@@ -206,16 +210,13 @@ func (m *measurement) rest(ctx context.Context) (outcome, error) {
 
 // drift lets somebody stop all trails at once. They are found at their next looks.
 func (m *measurement) drift(ctx context.Context) (outcome, error) {
-	// GetTrailStatus, StartLogging, GetTrailStatus.
-	result := outcome{floor: m.interval.Seconds() + m.floor(3, 1)}
+	// A look, StartLogging, GetTrailStatus.
+	result := outcome{floor: m.interval.Seconds() + m.floor(2+m.average(m.readsOf), (*fleet).readsOf, one)}
 	if m.accounts() == 1 {
 		result.floor = 0 // One account's looks come at one time, anywhere in the interval.
 	}
-	for _, held := range m.aws.Trails() {
-		intruder := m.aws.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + held.AccountID + ":user/intruder", AccountID: held.AccountID, SourceIPAddress: "198.51.100.7", AccessKeyID: "AKIAINTRUDER"})
-		if _, err := intruder.Do(held.HomeRegion, "StopLogging", map[string]any{"Name": held.ARN}); err != nil {
-			return result, err
-		}
+	if err := m.stopAll(); err != nil {
+		return result, err
 	}
 	m.aws.ResetCalls()
 	if err := m.untilCalled(ctx, "StartLogging", m.trails); err != nil {
@@ -224,6 +225,17 @@ func (m *measurement) drift(ctx context.Context) (outcome, error) {
 	return result, m.untilAll(ctx, func(t *v1alpha1.Trail) bool {
 		return ready(t) && t.Status.LastDrift != nil && t.Status.LastDrift.RepairedTime != nil
 	})
+}
+
+// stopAll lets somebody stop all trails.
+func (m *measurement) stopAll() error {
+	for _, held := range m.aws.Trails() {
+		intruder := m.aws.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + held.AccountID + ":user/intruder", AccountID: held.AccountID, SourceIPAddress: "198.51.100.7", AccessKeyID: "AKIAINTRUDER"})
+		if _, err := intruder.Do(held.HomeRegion, "StopLogging", map[string]any{"Name": held.ARN}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // restart starts the operator anew, and changes one trail right after: the change must not wait until all are looked at.
@@ -250,9 +262,9 @@ func (m *measurement) restart(ctx context.Context) (outcome, error) {
 	if err := m.untilCalled(ctx, "UpdateTrail", 1); err != nil {
 		return result, err
 	}
-	result.change = time.Since(result.began).Seconds()
-	// DescribeTrails, GetTrailStatus.
-	result.floor = m.floor(2, 0)
+	result.aside = time.Since(result.began).Seconds()
+	// DescribeTrails, a look.
+	result.floor = m.floor(1+m.average(m.readsOf), (*fleet).readsOf, nil)
 	if err := m.untilCalled(ctx, "GetTrailStatus", m.trails); err != nil {
 		return result, err
 	}
@@ -261,7 +273,7 @@ func (m *measurement) restart(ctx context.Context) (outcome, error) {
 
 func (m *measurement) deletion(ctx context.Context) (outcome, error) {
 	// ListTags, DeleteTrail.
-	result := outcome{floor: m.floor(2, 1)}
+	result := outcome{floor: m.floor(2, one, one)}
 	if err := m.each(ctx, func(ctx context.Context, trail *v1alpha1.Trail) error { return m.client.Delete(ctx, trail) }); err != nil {
 		return result, err
 	}
@@ -306,7 +318,7 @@ func (m *measurement) untilCalled(ctx context.Context, operation string, times i
 // untilAll waits for all trails. It lists them once, and then asks for those that were not done one by one.
 func (m *measurement) untilAll(ctx context.Context, condition func(*v1alpha1.Trail) bool) error {
 	var list v1alpha1.TrailList
-	if err := m.client.List(ctx, &list); err != nil {
+	if err := m.client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
 		return err
 	}
 	if len(list.Items) != m.trails {
