@@ -75,6 +75,7 @@ func bindFlags(set *flag.FlagSet) *flags {
 	// A stack trace of the library's queue under every error of AWS tells nobody anything.
 	f := &flags{rateLimits: cloudtrail.RateLimitAuto, log: zap.Options{StacktraceLevel: zapcore.PanicLevel}}
 	ctrl.RegisterFlags(set)
+
 	set.StringVar(&f.metricsAddress, "metrics-bind-address", ":8443", "Where to serve metrics; 0 turns them off.")
 	set.BoolVar(&f.metricsSecure, "metrics-secure", true,
 		"Serve metrics by HTTPS to callers that Kubernetes authenticates and authorizes.")
@@ -82,36 +83,45 @@ func bindFlags(set *flag.FlagSet) *flags {
 		"Folder with tls.crt and tls.key for the metrics; empty: a self-signed certificate.")
 	set.StringVar(&f.probeAddress, "health-probe-bind-address", ":8081",
 		"Where to serve /healthz and /readyz; 0 turns them off.")
-	set.StringVar(&f.pprofAddress, "pprof-bind-address", "0",
-		"Where to serve Go's profiles under /debug/pprof/, to anybody who gets there, so at localhost:6060 or the like; "+
-			"0 turns them off.")
+	set.StringVar(
+		&f.pprofAddress,
+		"pprof-bind-address",
+		"0",
+		"Where to serve Go's profiles under /debug/pprof/, readable by anybody who reaches the port, "+
+			"so bind it to localhost:6060 or the like; 0 turns them off.",
+	)
+
 	set.BoolVar(&f.leaderElect, "leader-elect", true, "Let one of several replicas work at a time.")
 	set.StringVar(&f.leaderElectionNamespace, "leader-election-namespace", "",
 		"Namespace of the leader election's lease; empty: the pod's.")
 	set.StringVar(&f.leaderElectionID, "leader-election-id", "trail-operator",
 		"Name of the leader election's lease. Operators that share a namespace and work on different Trails need "+
 			"different ones.")
+
 	set.DurationVar(&f.resyncInterval, "resync-interval", 5*time.Minute,
 		"How often to look for drift and refresh the status of a Trail without spec.interval.")
 	set.IntVar(&f.workers, "max-concurrent-reconciles", 64, "How many Trails to work at once. They mostly wait for AWS.")
 	set.StringVar(&f.clusterID, "cluster-id", "",
 		"Name of this cluster in the owner tags of its trails; empty: the UID of the namespace kube-system.")
+
 	set.StringVar(&f.awsRegion, "aws-region", "",
 		"Region of Trails without spec.region; empty: the AWS SDK's, such as AWS_REGION.")
 	set.Var(&f.rateLimits, "aws-rate-limits",
 		"When to keep to CloudTrail's rate limits: on, off, or auto: at AWS from the start, at other endpoints once they "+
 			"throttle.")
+
 	set.StringVar(&f.watchNamespaces, "watch-namespaces", "", "Namespaces to work in, separated by commas; empty: all.")
 	set.StringVar(&f.watchLabelSelector, "watch-label-selector", "",
 		"Work on Trails and EventLookups with matching labels only, such as shard=a. Several operators can so share a "+
 			"cluster.")
+
 	set.BoolVar(&f.showVersion, "version", false, "Print the version and exit.")
 	f.log.BindFlags(set)
 	return f
 }
 
-// gcPercent is GOGC where the environment does not set it: the operator mostly waits, so it has more time to collect garbage than a
-// fleet of it may have memory.
+// gcPercent is GOGC where the environment does not set it: the operator mostly waits, so it has more time to collect
+// garbage than a fleet of it may have memory.
 const gcPercent = 40
 
 func main() {
@@ -200,12 +210,14 @@ func run(ctx context.Context, f flags) error {
 	if err := addControllers(ctx, manager, events, sessions, meter, clusterID, f); err != nil {
 		return err
 	}
-	ctrl.Log.WithName("setup").Info("starting", "version", version, "cluster", clusterID, "region", sessions.DefaultRegion())
+	ctrl.Log.WithName("setup").
+		Info("starting", "version", version, "cluster", clusterID, "region", sessions.DefaultRegion())
 	return events.Run(ctx, manager.Start)
 }
 
-// newLogger returns the logger of the options. Every line is written: the library would drop most of many changes of one second,
-// and only from a level below debug on it does not; so that is its level, and the level that is asked for is set on top.
+// newLogger returns the logger of the options. Every line is written: the library would drop most of many changes of
+// one second, and only from a level below debug on it does not; so that is its level, and the level that is asked for
+// is set on top.
 func newLogger(options zap.Options) logr.Logger {
 	if options.Development {
 		return zap.New(zap.UseFlagOptions(&options))
@@ -215,7 +227,11 @@ func newLogger(options zap.Options) logr.Logger {
 		level = zapcore.InfoLevel
 	}
 	options.Level = zapcore.Level(math.MinInt8)
-	options.ZapOpts = append(options.ZapOpts, uberzap.IncreaseLevel(level), uberzap.WrapCore(func(core zapcore.Core) zapcore.Core { return lazyCore{core} }))
+	options.ZapOpts = append(
+		options.ZapOpts,
+		uberzap.IncreaseLevel(level),
+		uberzap.WrapCore(func(core zapcore.Core) zapcore.Core { return lazyCore{core} }),
+	)
 	return zap.New(zap.UseFlagOptions(&options))
 }
 
@@ -233,7 +249,8 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
-// newLock returns the leader election's lease, and what tells whether this process may write to AWS; nil without leader election.
+// newLock returns the leader election's lease, and what tells whether this process may write to AWS; nil without leader
+// election.
 func newLock(config *rest.Config, f flags) (resourcelock.Interface, func() error, error) {
 	if !f.leaderElect {
 		return nil, nil, nil
@@ -246,7 +263,13 @@ func newLock(config *rest.Config, f flags) (resourcelock.Interface, func() error
 }
 
 // newSessions returns what speaks AWS. It asks mayWrite before each write; nil: it may.
-func newSessions(config aws.Config, clusterID string, meter cloudtrail.Meter, mayWrite func() error, f flags) *cloudtrail.Sessions {
+func newSessions(
+	config aws.Config,
+	clusterID string,
+	meter cloudtrail.Meter,
+	mayWrite func() error,
+	f flags,
+) *cloudtrail.Sessions {
 	return cloudtrail.NewSessions(cloudtrail.Options{
 		Config: config, ClusterID: clusterID, Version: version, RateLimits: f.rateLimits, Meter: meter, MayWrite: mayWrite,
 	})
@@ -286,8 +309,12 @@ func newManager(config *rest.Config, lock resourcelock.Interface, f flags) (ctrl
 	if err != nil {
 		return nil, fmt.Errorf("creating the manager: %w", err)
 	}
-	// Alive is a process that answers, ready is one whose caches are filled. Neither asks AWS: a restart would not bring it back.
-	return manager, errors.Join(manager.AddHealthzCheck("ping", healthz.Ping), manager.AddReadyzCheck("caches", cachesSynced(manager.GetCache())))
+	// Alive is a process that answers, ready is one whose caches are filled. Neither asks AWS: a restart would not bring
+	// it back.
+	return manager, errors.Join(
+		manager.AddHealthzCheck("ping", healthz.Ping),
+		manager.AddReadyzCheck("caches", cachesSynced(manager.GetCache())),
+	)
 }
 
 // cachesWait is how long a probe waits for the caches: less than the second that the kubelet waits for the probe.
@@ -327,8 +354,8 @@ func cacheOptions(f flags) (cache.Options, error) {
 	return options, nil
 }
 
-// clientOptions make reads wait for the process's own writes, so that no decision is made on what was just changed. With several
-// namespaces the library cannot do that; the optimistic lock of every write is what remains then.
+// clientOptions make reads wait for the process's own writes, so that no decision is made on what was just changed.
+// With several namespaces the library cannot do that; the optimistic lock of every write is what remains then.
 func clientOptions(cacheOptions cache.Options, f flags) client.Options {
 	consistent := len(cacheOptions.DefaultNamespaces) < 2
 	options := &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}
@@ -338,8 +365,8 @@ func clientOptions(cacheOptions cache.Options, f flags) client.Options {
 	return client.Options{Cache: options}
 }
 
-// scoped tells whether the operator works in some namespaces only. It may have no rights but in these then, so it does not watch
-// Namespaces and reads them one by one.
+// scoped tells whether the operator works in some namespaces only. It may have no rights but in these then, so it does
+// not watch Namespaces and reads them one by one.
 func scoped(f flags) bool { return strings.Trim(f.watchNamespaces, ", ") != "" }
 
 func metricsOptions(f flags) metricsserver.Options {
@@ -385,11 +412,14 @@ func addControllers(
 		return err
 	}
 	meter.FollowResyncs(trails.Resynced)
-	// Not from the cache, which may hold a part of the Trails only. What this operator has no right to read is left to the others.
+
+	// Not from the cache, which may hold a part of the Trails only. What this operator has no right to read is left to the
+	// others.
 	allTrails := manager.GetAPIReader()
 	if scoped(f) {
 		allTrails = manager.GetClient()
 	}
+
 	identities, err := awsidentity.New(awsidentity.Options{
 		Client:   manager.GetClient(),
 		Trails:   allTrails,
@@ -399,6 +429,7 @@ func addControllers(
 	if err != nil {
 		return err
 	}
+
 	lookups, err := eventlookup.New(eventlookup.Options{
 		Client:   manager.GetClient(),
 		Recorder: events,
@@ -407,6 +438,7 @@ func addControllers(
 	if err != nil {
 		return err
 	}
+
 	return errors.Join(
 		trails.SetupWithManager(ctx, manager, f.workers),
 		identities.SetupWithManager(manager),

@@ -24,12 +24,12 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/yaml"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/command"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 func TestOperator(t *testing.T) {
@@ -39,13 +39,7 @@ func TestOperator(t *testing.T) {
 
 var cluster *rest.Config
 
-var _ = BeforeSuite(func() {
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
-	var err error
-	cluster, err = environment.Start()
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(environment.Stop)
-})
+var _ = BeforeSuite(func() { cluster = testbed.Start() })
 
 // parsed returns the flags of a command line that serves nothing and leads without an election.
 func parsed(arguments ...string) flags {
@@ -175,7 +169,13 @@ var _ = Describe("Sharding", Ordered, func() {
 		for _, namespace := range []string{"team-a", "team-b", "team-c"} {
 			Expect(all.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})).To(Succeed())
 			for _, shard := range []string{"one", "two"} {
-				trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "in-shard-" + shard, Labels: map[string]string{"shard": shard}}}
+				trail := &v1alpha1.Trail{
+					ObjectMeta: metav1.ObjectMeta{
+						Namespace: namespace,
+						Name:      "in-shard-" + shard,
+						Labels:    map[string]string{"shard": shard},
+					},
+				}
 				trail.Spec.S3BucketName = "trail-logs"
 				Expect(all.Create(ctx, trail)).To(Succeed())
 			}
@@ -186,20 +186,37 @@ var _ = Describe("Sharding", Ordered, func() {
 		arguments, seen []string
 	}{
 		"nothing: all": {nil, []string{
-			"team-a/in-shard-one", "team-a/in-shard-two", "team-b/in-shard-one", "team-b/in-shard-two", "team-c/in-shard-one", "team-c/in-shard-two",
+			"team-a/in-shard-one", "team-a/in-shard-two",
+			"team-b/in-shard-one", "team-b/in-shard-two",
+			"team-c/in-shard-one", "team-c/in-shard-two",
 		}},
-		"a label":        {[]string{"--watch-label-selector=shard=one"}, []string{"team-a/in-shard-one", "team-b/in-shard-one", "team-c/in-shard-one"}},
-		"what is left":   {[]string{"--watch-label-selector=shard notin (one)"}, []string{"team-a/in-shard-two", "team-b/in-shard-two", "team-c/in-shard-two"}},
-		"a namespace":    {[]string{"--watch-namespaces=team-b"}, []string{"team-b/in-shard-one", "team-b/in-shard-two"}},
-		"two namespaces": {[]string{"--watch-namespaces=team-a, team-c"}, []string{"team-a/in-shard-one", "team-a/in-shard-two", "team-c/in-shard-one", "team-c/in-shard-two"}},
-		"both":           {[]string{"--watch-namespaces=team-a", "--watch-label-selector=shard=two"}, []string{"team-a/in-shard-two"}},
+		"a label": {
+			[]string{"--watch-label-selector=shard=one"},
+			[]string{"team-a/in-shard-one", "team-b/in-shard-one", "team-c/in-shard-one"},
+		},
+		"what is left": {
+			[]string{"--watch-label-selector=shard notin (one)"},
+			[]string{"team-a/in-shard-two", "team-b/in-shard-two", "team-c/in-shard-two"},
+		},
+		"a namespace": {[]string{"--watch-namespaces=team-b"}, []string{"team-b/in-shard-one", "team-b/in-shard-two"}},
+		"two namespaces": {
+			[]string{"--watch-namespaces=team-a, team-c"},
+			[]string{"team-a/in-shard-one", "team-a/in-shard-two", "team-c/in-shard-one", "team-c/in-shard-two"},
+		},
+		"both": {
+			[]string{"--watch-namespaces=team-a", "--watch-label-selector=shard=two"},
+			[]string{"team-a/in-shard-two"},
+		},
 	} {
 		It("by "+name, func(ctx context.Context) {
 			manager, err := newManager(cluster, nil, parsed(c.arguments...))
 			Expect(err).NotTo(HaveOccurred())
 			defer start(ctx, manager)()
 			var trails v1alpha1.TrailList
-			Eventually(func() error { return manager.GetClient().List(ctx, &trails) }).WithTimeout(time.Minute).Should(Succeed(), "the cache starts")
+			Eventually(
+				func() error { return manager.GetClient().List(ctx, &trails) },
+			).WithTimeout(time.Minute).
+				Should(Succeed(), "the cache starts")
 			var seen []string
 			for i := range trails.Items {
 				seen = append(seen, client.ObjectKeyFromObject(&trails.Items[i]).String())
@@ -221,7 +238,10 @@ var _ = Describe("Profiles", func() {
 		manager, err := newManager(cluster, nil, parsed(arguments...))
 		Expect(err).NotTo(HaveOccurred())
 		defer start(ctx, manager)()
-		Eventually(manager.Elected()).WithTimeout(time.Minute).Should(BeClosed(), "all servers are started before anybody leads")
+		Eventually(
+			manager.Elected(),
+		).WithTimeout(time.Minute).
+			Should(BeClosed(), "all servers are started before anybody leads")
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/debug/pprof/heap", http.NoBody)
 		Expect(err).NotTo(HaveOccurred())
 		answer, err := http.DefaultClient.Do(request)
@@ -253,8 +273,16 @@ var _ = Describe("The log", func() {
 		trail.Error(errors.New("no"), "refused")
 		log.Info("plain")
 		Expect(strings.Split(strings.TrimSpace(lines.String()), "\n")).To(HaveExactElements(
-			And(ContainSubstring(`"msg":"changed"`), ContainSubstring(`"trail":"audit","region":"eu-central-1","steps":"CreateTrail"`), ContainSubstring(`"logger":"trail"`)),
-			And(ContainSubstring(`"msg":"refused"`), ContainSubstring(`"trail":"audit","error":"no"`), Not(ContainSubstring("region"))),
+			And(
+				ContainSubstring(`"msg":"changed"`),
+				ContainSubstring(`"trail":"audit","region":"eu-central-1","steps":"CreateTrail"`),
+				ContainSubstring(`"logger":"trail"`),
+			),
+			And(
+				ContainSubstring(`"msg":"refused"`),
+				ContainSubstring(`"trail":"audit","error":"no"`),
+				Not(ContainSubstring("region")),
+			),
 			And(ContainSubstring(`"msg":"plain"`), Not(ContainSubstring("audit"))),
 		))
 	})

@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	. "github.com/onsi/gomega"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 
@@ -16,12 +15,15 @@ import (
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
-// TestNoWriteWithoutTheLease holds that the operator's calls are those of the leader: a process that competes for the lease reads, and
-// sends no write before it holds it.
+// TestNoWriteWithoutTheLease holds that the operator's calls are those of the leader: a process that competes for the
+// lease reads, and sends no write before it holds it.
 func TestNoWriteWithoutTheLease(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
-	lock, mayWrite, err := newLock(&rest.Config{Host: "http://localhost:1"}, flags{leaderElect: true, leaderElectionNamespace: "default", leaderElectionID: "trail-operator"})
+	lock, mayWrite, err := newLock(
+		&rest.Config{Host: "http://localhost:1"},
+		flags{leaderElect: true, leaderElectionNamespace: "default", leaderElectionID: "trail-operator"},
+	)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(lock).NotTo(BeNil())
 	alone, unasked, err := newLock(nil, flags{})
@@ -35,13 +37,13 @@ func TestNoWriteWithoutTheLease(t *testing.T) {
 		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), HTTPClient: cloudtrailtest.NewHTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}
-	trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}, Spec: v1alpha1.TrailSpec{S3BucketName: "trail-logs"}}
 	create := func(mayWrite func() error) error {
 		session, err := newSessions(config, "cluster", nil, mayWrite, flags{}).Open(t.Context(), &v1alpha1.AWSIdentity{})
 		g.Expect(err).NotTo(HaveOccurred())
 		_, err = session.Region("us-east-1").Trails(t.Context())
 		g.Expect(err).NotTo(HaveOccurred(), "reads are free")
-		_, err = session.Region("us-east-1").Create(t.Context(), trail, nil, nil)
+		_, err = session.Region("us-east-1").
+			Create(t.Context(), "audit", cloudtrail.Change{S3BucketName: aws.String("trail-logs")}, nil, nil)
 		return err
 	}
 	g.Expect(create(mayWrite)).To(MatchError(cloudtrail.ErrNotLeading))
@@ -51,7 +53,8 @@ func TestNoWriteWithoutTheLease(t *testing.T) {
 	g.Expect(emulator.Trails()).To(HaveLen(1))
 }
 
-// TestMetricsAreForReaders holds that metrics are served by HTTPS to whom Kubernetes allows them, unless the flag says otherwise.
+// TestMetricsAreForReaders holds that metrics are served by HTTPS to whom Kubernetes allows them, unless the flag says
+// otherwise.
 func TestMetricsAreForReaders(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
@@ -63,15 +66,16 @@ func TestMetricsAreForReaders(t *testing.T) {
 	g.Expect(open.FilterProvider).To(BeNil())
 }
 
-// TestClusterIDThatIsGiven holds that a backup can be restored under the id of the cluster that it was made in; nothing is read for it.
+// TestClusterIDThatIsGiven holds that a backup can be restored under the id of the cluster that it was made in; nothing
+// is read for it.
 func TestClusterIDThatIsGiven(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
 	g.Expect(clusterID(t.Context(), nil, "the-old-one")).To(Equal("the-old-one"))
 }
 
-// TestCaches holds what is cached and how it is read: what the label selector chooses of Trails and EventLookups, and after the process's own
-// writes wherever the library can.
+// TestCaches holds what is cached and how it is read: what the label selector chooses of Trails and EventLookups, and
+// after the process's own writes wherever the library can.
 func TestCaches(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

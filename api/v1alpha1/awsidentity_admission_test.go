@@ -18,7 +18,6 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 		},
 		Entry("the operator's own credentials, for nobody", ``),
 		Entry("the operator's own credentials, for all namespaces", `allowedNamespaces: {from: All}`),
-
 		Entry("a role", role),
 		Entry("a role with a path", `roleARN: "arn:aws:iam::444455556666:role/ops/a:b/Trail_Operator+=,.@-"`),
 		Entry("a role of China", `roleARN: "arn:aws-cn:iam::444455556666:role/r"`),
@@ -27,17 +26,17 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 		Entry("the longest external id", `{`+role+`, externalID: "`+strings.Repeat("e", 1224)+`"}`),
 		Entry("session tags", `{`+role+`, sessionTags: [{key: cluster, value: blue}, {key: team, value: ""}]}`),
 		Entry("50 session tags", `{`+role+`, sessionTags: `+numbered(50, "{key: key-%d, value: v}")+`}`),
-
-		Entry("namespaces by labels", `allowedNamespaces: {from: Selector, selector: {matchLabels: {example.com/audit: "true"}}}`),
+		Entry("namespaces by labels",
+			`allowedNamespaces: {from: Selector, selector: {matchLabels: {example.com/audit: "true"}}}`),
 		Entry("namespaces by expressions",
-			`allowedNamespaces: {from: Selector, selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [a, b]}]}}`),
+			`allowedNamespaces: {from: Selector, selector: {matchExpressions: [`+
+				`{key: kubernetes.io/metadata.name, operator: In, values: [a, b]}]}}`),
 		Entry("namespaces by an empty selector", `allowedNamespaces: {from: Selector, selector: {}}`),
-
 		Entry("regions", `allowedRegions: [eu-central-1, us-gov-west-1, cn-north-1]`),
 		Entry("100 regions", `allowedRegions: `+numbered(100, "us-east-%d")),
-
 		Entry("a FIPS endpoint", `endpointURL: https://cloudtrail-fips.us-east-1.amazonaws.com`),
-		Entry("a VPC endpoint with a port and a path", `endpointURL: "https://vpce-0a1b.cloudtrail.us-east-1.vpce.amazonaws.com:8443/aws"`),
+		Entry("a VPC endpoint with a port and a path",
+			`endpointURL: "https://vpce-0a1b.cloudtrail.us-east-1.vpce.amazonaws.com:8443/aws"`),
 		Entry("an endpoint without TLS", `endpointURL: "http://localhost:5000"`),
 		Entry("an endpoint by IPv6 address", `endpointURL: "https://[2001:db8::1]:8443"`),
 	)
@@ -45,7 +44,8 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 	const (
 		roleForm     = "roleARN must be the ARN of an IAM role, such as arn:aws:iam::444455556666:role/trail-operator"
 		regionForm   = "allowedRegions must be AWS region codes, such as eu-central-1"
-		endpointForm = "endpointURL must be a URL with a scheme and a host, such as https://cloudtrail-fips.us-east-1.amazonaws.com"
+		endpointForm = "endpointURL must be a URL with a scheme and a host, " +
+			"such as https://cloudtrail-fips.us-east-1.amazonaws.com"
 	)
 
 	DescribeTable("refuses",
@@ -55,13 +55,13 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 		Entry("a role by name", `roleARN: trail-operator`, "spec.roleARN", roleForm),
 		Entry("an empty role", `roleARN: ""`, "spec.roleARN", roleForm),
 		Entry("a user", `roleARN: "arn:aws:iam::444455556666:user/me"`, "spec.roleARN", roleForm),
-		Entry("an assumed role", `roleARN: "arn:aws:sts::444455556666:assumed-role/trail-operator/session"`, "spec.roleARN", roleForm),
+		Entry("an assumed role", `roleARN: "arn:aws:sts::444455556666:assumed-role/trail-operator/session"`,
+			"spec.roleARN", roleForm),
 		Entry("a role of an account with 11 digits", `roleARN: "arn:aws:iam::44445555666:role/r"`, "spec.roleARN", roleForm),
 		Entry("a role with a region", `roleARN: "arn:aws:iam:us-east-1:444455556666:role/r"`, "spec.roleARN", roleForm),
 		Entry("a role without a name", `roleARN: "arn:aws:iam::444455556666:role/"`, "spec.roleARN", roleForm),
 		Entry("a role that is too long", `roleARN: "arn:aws:iam::444455556666:role/`+strings.Repeat("r", 2048)+`"`,
 			"spec.roleARN", "may not be more than 2048"),
-
 		Entry("an external id without a role", `externalID: secret`,
 			"spec.externalID", "externalID needs roleARN: an external id is part of assuming a role"),
 		Entry("an external id of 1 character", `{`+role+`, externalID: e}`,
@@ -70,7 +70,6 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 			"spec.externalID", "may not be more than 1224"),
 		Entry("an external id with a space", `{`+role+`, externalID: my id}`,
 			"spec.externalID", "externalID may contain letters, digits and _ + = , . @ : / - only"),
-
 		Entry("session tags without a role", `sessionTags: [{key: k, value: v}]`,
 			"spec.sessionTags", "sessionTags need roleARN: session tags are part of assuming a role"),
 		Entry("51 session tags", `{`+role+`, sessionTags: `+numbered(51, "{key: key-%d, value: v}")+`}`,
@@ -81,9 +80,11 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 			"spec.sessionTags[0].key", "Required value"),
 		Entry("a session tag with an empty key", `{`+role+`, sessionTags: [{key: "", value: v}]}`,
 			"spec.sessionTags[0].key", "should be at least 1 chars long"),
-		Entry("a session tag key of 129 characters", `{`+role+`, sessionTags: [{key: `+strings.Repeat("k", 129)+`, value: v}]}`,
+		Entry("a session tag key of 129 characters",
+			`{`+role+`, sessionTags: [{key: `+strings.Repeat("k", 129)+`, value: v}]}`,
 			"spec.sessionTags[0].key", "may not be more than 128"),
-		Entry("a session tag value of 257 characters", `{`+role+`, sessionTags: [{key: k, value: `+strings.Repeat("v", 257)+`}]}`,
+		Entry("a session tag value of 257 characters",
+			`{`+role+`, sessionTags: [{key: k, value: `+strings.Repeat("v", 257)+`}]}`,
 			"spec.sessionTags[0].value", "may not be more than 256"),
 		Entry("a session tag of AWS", `{`+role+`, sessionTags: [{key: "Aws:k", value: v}]}`,
 			"spec.sessionTags[0].key", "tag keys that begin with aws: are reserved by AWS; choose another key"),
@@ -91,7 +92,6 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 			"spec.sessionTags[0].key", "a tag key may contain letters, digits, spaces and _ . : / = + - @ only"),
 		Entry("a session tag value with a character that AWS refuses", `{`+role+`, sessionTags: [{key: team, value: "a,b"}]}`,
 			"spec.sessionTags[0].value", "a tag value may contain letters, digits, spaces and _ . : / = + - @ only"),
-
 		Entry("allowed namespaces without from", `allowedNamespaces: {}`,
 			"spec.allowedNamespaces.from", "Required value"),
 		Entry("an unknown from", `allowedNamespaces: {from: Same}`,
@@ -100,17 +100,20 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 			"spec.allowedNamespaces.selector", "selector goes with from: Selector, and only with it"),
 		Entry("a selector with from All", `allowedNamespaces: {from: All, selector: {matchLabels: {a: b}}}`,
 			"spec.allowedNamespaces.selector", "selector goes with from: Selector, and only with it"),
-
 		Entry("a region by its title", `allowedRegions: [Frankfurt]`, "spec.allowedRegions[0]", regionForm),
-		Entry("an availability zone as region", `allowedRegions: [eu-central-1, us-east-1a]`, "spec.allowedRegions[1]", regionForm),
+		Entry("an availability zone as region", `allowedRegions: [eu-central-1, us-east-1a]`,
+			"spec.allowedRegions[1]", regionForm),
 		Entry("a pattern of regions", `allowedRegions: ["eu-*"]`, "spec.allowedRegions[0]", regionForm),
 		Entry("an empty region", `allowedRegions: [""]`, "spec.allowedRegions[0]", regionForm),
-		Entry("a region twice", `allowedRegions: [eu-west-1, eu-west-1]`, "spec.allowedRegions[1]", `Duplicate value: "eu-west-1"`),
+		Entry("a region twice", `allowedRegions: [eu-west-1, eu-west-1]`,
+			"spec.allowedRegions[1]", `Duplicate value: "eu-west-1"`),
 		Entry("no region at all", `allowedRegions: []`, "spec.allowedRegions", "should have at least 1 items"),
-		Entry("101 regions", `allowedRegions: `+numbered(101, "us-east-%d"), "spec.allowedRegions", "must have at most 100 items"),
-
-		Entry("an endpoint without a scheme", `endpointURL: cloudtrail-fips.us-east-1.amazonaws.com`, "spec.endpointURL", endpointForm),
-		Entry("an endpoint of another scheme", `endpointURL: "ftp://cloudtrail.us-east-1.amazonaws.com"`, "spec.endpointURL", endpointForm),
+		Entry("101 regions", `allowedRegions: `+numbered(101, "us-east-%d"),
+			"spec.allowedRegions", "must have at most 100 items"),
+		Entry("an endpoint without a scheme", `endpointURL: cloudtrail-fips.us-east-1.amazonaws.com`,
+			"spec.endpointURL", endpointForm),
+		Entry("an endpoint of another scheme", `endpointURL: "ftp://cloudtrail.us-east-1.amazonaws.com"`,
+			"spec.endpointURL", endpointForm),
 		Entry("an endpoint without a host", `endpointURL: "https://"`, "spec.endpointURL", endpointForm),
 		Entry("a path as endpoint", `endpointURL: /cloudtrail`, "spec.endpointURL", endpointForm),
 		Entry("an empty endpoint", `endpointURL: ""`, "spec.endpointURL", endpointForm),

@@ -31,7 +31,7 @@ const (
 	// ReasonTrailNotFound says that the trail does not exist and is not created, because of
 	// managementPolicy Observe.
 	ReasonTrailNotFound = "TrailNotFound"
-	// ReasonNotOwned says that the trail exists in AWS without an owner, and adoptionPolicy forbids to take it.
+	// ReasonNotOwned says that the trail exists in AWS without an owner, and adoptionPolicy does not allow taking it over.
 	ReasonNotOwned = "NotOwned"
 	// ReasonOwnedByAnother says that the trail in AWS belongs to another object or cluster.
 	ReasonOwnedByAnother = "OwnedByAnother"

@@ -79,7 +79,8 @@ func manifestFiles(folder string) []string {
 // expectApplicable applies a manifest as kubectl does, in a dry run, and wants no warning.
 func expectApplicable(ctx context.Context, object *unstructured.Unstructured) {
 	GinkgoHelper()
-	mapping, err := apiserver.RESTMapper().RESTMapping(object.GroupVersionKind().GroupKind(), object.GroupVersionKind().Version)
+	kind := object.GroupVersionKind()
+	mapping, err := apiserver.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
 	Expect(err).NotTo(HaveOccurred())
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace && object.GetNamespace() == "" {
 		object.SetNamespace(metav1.NamespaceDefault)
@@ -93,7 +94,8 @@ func expectApplicable(ctx context.Context, object *unstructured.Unstructured) {
 var _ = Describe("config", Ordered, func() {
 	BeforeAll(func(ctx context.Context) {
 		for _, namespace := range readManifests("default") {
-			Expect(namespace.GetKind()).To(Equal("Namespace"), "config/default has nothing but the namespace besides kustomization.yaml")
+			Expect(namespace.GetKind()).
+				To(Equal("Namespace"), "config/default has nothing but the namespace besides kustomization.yaml")
 			if err := apiserver.Create(ctx, namespace); !apierrors.IsAlreadyExists(err) {
 				Expect(err).NotTo(HaveOccurred())
 			}
@@ -153,15 +155,18 @@ var _ = Describe("config", Ordered, func() {
 			Expect(apiserver.Create(ctx, object)).To(Succeed())
 			DeferCleanup(func(ctx context.Context) { Expect(apiserver.Delete(ctx, object)).To(Succeed()) })
 		}
-		tenant := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "tenant", Labels: map[string]string{"trail-operator.dev/tenant": "true"}}}
+		tenant := &corev1.Namespace{
+			ObjectMeta: metav1.ObjectMeta{Name: "tenant", Labels: map[string]string{"trail-operator.dev/tenant": "true"}},
+		}
 		Expect(apiserver.Create(ctx, tenant)).To(Succeed())
 		create := func(namespace, policy string) error {
 			object := trail("audit", "adoptionPolicy: "+policy)
 			object.SetNamespace(namespace)
 			return apiserver.Create(ctx, object, client.DryRunAll)
 		}
-		Eventually(create).WithArguments(tenant.Name, "Always").WithTimeout(time.Minute).Should(
-			MatchError(ContainSubstring("use IfUnowned, or ask an administrator")), "the API server takes a policy up after a moment")
+		Eventually(create).WithArguments(tenant.Name, "Always").WithTimeout(time.Minute).
+			Should(MatchError(ContainSubstring("use IfUnowned, or ask an administrator")),
+				"the API server takes a policy up after a moment")
 		Expect(create(tenant.Name, "IfUnowned")).To(Succeed())
 		Expect(create(metav1.NamespaceDefault, "Always")).To(Succeed())
 	})

@@ -27,7 +27,11 @@ func readCRD(plural string) *apiextensionsv1.CustomResourceDefinition {
 }
 
 // walk visits all the properties below a schema, with their paths.
-func walk(schema apiextensionsv1.JSONSchemaProps, path string, visit func(path string, property apiextensionsv1.JSONSchemaProps)) {
+func walk(
+	schema apiextensionsv1.JSONSchemaProps,
+	path string,
+	visit func(path string, property apiextensionsv1.JSONSchemaProps),
+) {
 	for name, property := range schema.Properties {
 		visit(path+"."+name, property)
 		walk(property, path+"."+name, visit)

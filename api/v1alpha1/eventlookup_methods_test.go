@@ -24,8 +24,11 @@ func TestEventLookupRange(t *testing.T) {
 		"both":               {v1alpha1.EventLookupSpec{StartTime: written, EndTime: writtenInBerlin}, first, second},
 		"days":               {v1alpha1.EventLookupSpec{Since: "7d"}, now.AddDate(0, 0, -7), now},
 		"days and hours":     {v1alpha1.EventLookupSpec{Since: "1d12h"}, now.Add(-36 * time.Hour), now},
-		"hours and less":     {v1alpha1.EventLookupSpec{Since: "1h2m3s"}, now.Add(-time.Hour - 2*time.Minute - 3*time.Second), now},
-		"before an end":      {v1alpha1.EventLookupSpec{Since: "1d", EndTime: writtenInBerlin}, first, second},
+		"hours and less": {
+			v1alpha1.EventLookupSpec{Since: "1h2m3s"},
+			now.Add(-time.Hour - 2*time.Minute - 3*time.Second), now,
+		},
+		"before an end": {v1alpha1.EventLookupSpec{Since: "1d", EndTime: writtenInBerlin}, first, second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

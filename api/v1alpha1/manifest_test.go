@@ -150,7 +150,8 @@ func expectUntouched(ctx context.Context, object, manifest *unstructured.Unstruc
 	GinkgoHelper()
 	Expect(apiserver.Get(ctx, client.ObjectKeyFromObject(manifest), object)).To(Succeed())
 	Expect(object.Object["spec"]).To(Equal(manifest.Object["spec"]), "spec read back")
-	Expect(object.Object["status"]).To(Equal(map[string]any{"observedGeneration": int64(-1)}), "status of an object nobody has looked at")
+	Expect(object.Object["status"]).
+		To(Equal(map[string]any{"observedGeneration": int64(-1)}), "status of an object nobody has looked at")
 	result, err := status.Compute(object)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(result.Status).To(Equal(status.InProgressStatus), "kstatus: %s", result.Message)

@@ -23,7 +23,8 @@ var _ = Describe("The defaults of a Trail, which the CRD does not have", func() 
 	DescribeTable("identity",
 		func(reference *v1alpha1.IdentityReference, want string) {
 			Expect((&v1alpha1.Trail{Spec: v1alpha1.TrailSpec{IdentityRef: reference}}).IdentityName()).To(Equal(want))
-			Expect((&v1alpha1.EventLookup{Spec: v1alpha1.EventLookupSpec{IdentityRef: reference}}).IdentityName()).To(Equal(want))
+			Expect((&v1alpha1.EventLookup{Spec: v1alpha1.EventLookupSpec{IdentityRef: reference}}).IdentityName()).
+				To(Equal(want))
 		},
 		Entry("absent: default", nil, "default"),
 		Entry("given", &v1alpha1.IdentityReference{Name: "production"}, "production"),
@@ -41,10 +42,12 @@ var _ = Describe("The defaults of a Trail, which the CRD does not have", func() 
 		Entry("logging", func(s *v1alpha1.TrailSpec, b *bool) { s.Logging = b }, (*v1alpha1.TrailSpec).LoggingDesired, true),
 		Entry("includeGlobalServiceEvents", func(s *v1alpha1.TrailSpec, b *bool) { s.IncludeGlobalServiceEvents = b },
 			(*v1alpha1.TrailSpec).GlobalServiceEventsDesired, true),
-		Entry("isMultiRegionTrail", func(s *v1alpha1.TrailSpec, b *bool) { s.IsMultiRegionTrail = b }, (*v1alpha1.TrailSpec).MultiRegionDesired, false),
+		Entry("isMultiRegionTrail", func(s *v1alpha1.TrailSpec, b *bool) { s.IsMultiRegionTrail = b },
+			(*v1alpha1.TrailSpec).MultiRegionDesired, false),
 		Entry("enableLogFileValidation", func(s *v1alpha1.TrailSpec, b *bool) { s.EnableLogFileValidation = b },
 			(*v1alpha1.TrailSpec).LogFileValidationDesired, false),
-		Entry("isOrganizationTrail", func(s *v1alpha1.TrailSpec, b *bool) { s.IsOrganizationTrail = b }, (*v1alpha1.TrailSpec).OrganizationDesired, false),
+		Entry("isOrganizationTrail", func(s *v1alpha1.TrailSpec, b *bool) { s.IsOrganizationTrail = b },
+			(*v1alpha1.TrailSpec).OrganizationDesired, false),
 		Entry("suspend", func(s *v1alpha1.TrailSpec, b *bool) { s.Suspend = b }, (*v1alpha1.TrailSpec).Suspended, false),
 	)
 
@@ -55,13 +58,18 @@ var _ = Describe("The defaults of a Trail, which the CRD does not have", func() 
 			Expect(spec.Retained()).To(Equal(retained), "retained")
 		},
 		Entry("absent: Manage, Never, Delete", v1alpha1.TrailSpec{}, false, v1alpha1.AdoptionPolicyNever, false),
-		Entry("written out",
-			v1alpha1.TrailSpec{ManagementPolicy: v1alpha1.ManagementPolicyManage, AdoptionPolicy: v1alpha1.AdoptionPolicyNever, DeletionPolicy: v1alpha1.DeletionPolicyDelete},
-			false, v1alpha1.AdoptionPolicyNever, false),
-		Entry("the others",
-			v1alpha1.TrailSpec{ManagementPolicy: v1alpha1.ManagementPolicyObserve, AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned, DeletionPolicy: v1alpha1.DeletionPolicyRetain},
-			true, v1alpha1.AdoptionPolicyIfUnowned, true),
-		Entry("adoption of every trail", v1alpha1.TrailSpec{AdoptionPolicy: v1alpha1.AdoptionPolicyAlways}, false, v1alpha1.AdoptionPolicyAlways, false),
+		Entry("written out", v1alpha1.TrailSpec{
+			ManagementPolicy: v1alpha1.ManagementPolicyManage,
+			AdoptionPolicy:   v1alpha1.AdoptionPolicyNever,
+			DeletionPolicy:   v1alpha1.DeletionPolicyDelete,
+		}, false, v1alpha1.AdoptionPolicyNever, false),
+		Entry("the others", v1alpha1.TrailSpec{
+			ManagementPolicy: v1alpha1.ManagementPolicyObserve,
+			AdoptionPolicy:   v1alpha1.AdoptionPolicyIfUnowned,
+			DeletionPolicy:   v1alpha1.DeletionPolicyRetain,
+		}, true, v1alpha1.AdoptionPolicyIfUnowned, true),
+		Entry("adoption of every trail", v1alpha1.TrailSpec{AdoptionPolicy: v1alpha1.AdoptionPolicyAlways},
+			false, v1alpha1.AdoptionPolicyAlways, false),
 	)
 
 	DescribeTable("interval",
@@ -75,18 +83,21 @@ var _ = Describe("The defaults of a Trail, which the CRD does not have", func() 
 
 var _ = DescribeTable("ReconcileRequest",
 	func(annotations map[string]string, want string) {
-		Expect(v1alpha1.ReconcileRequest(&v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}})).To(Equal(want))
+		Expect(v1alpha1.ReconcileRequest(&v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}})).
+			To(Equal(want))
 	},
 	Entry("no annotations", nil, ""),
 	Entry("other annotations", map[string]string{"a": "b"}, ""),
 	Entry("ours", map[string]string{"trail-operator.dev/reconcile-at": "1"}, "1"),
 	Entry("Flux's", map[string]string{"reconcile.fluxcd.io/requestedAt": "1"}, "1"),
-	Entry("the later of both, ours",
-		map[string]string{"trail-operator.dev/reconcile-at": "2026-01-02T00:00:00Z", "reconcile.fluxcd.io/requestedAt": "2026-01-01T00:00:00Z"},
-		"2026-01-02T00:00:00Z"),
-	Entry("the later of both, Flux's",
-		map[string]string{"trail-operator.dev/reconcile-at": "2026-01-01T00:00:00Z", "reconcile.fluxcd.io/requestedAt": "2026-01-02T00:00:00Z"},
-		"2026-01-02T00:00:00Z"),
+	Entry("the later of both, ours", map[string]string{
+		"trail-operator.dev/reconcile-at": "2026-01-02T00:00:00Z",
+		"reconcile.fluxcd.io/requestedAt": "2026-01-01T00:00:00Z",
+	}, "2026-01-02T00:00:00Z"),
+	Entry("the later of both, Flux's", map[string]string{
+		"trail-operator.dev/reconcile-at": "2026-01-01T00:00:00Z",
+		"reconcile.fluxcd.io/requestedAt": "2026-01-02T00:00:00Z",
+	}, "2026-01-02T00:00:00Z"),
 )
 
 var _ = Describe("An EventLookup", func() {

@@ -4,8 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Trail is an AWS CloudTrail trail that is kept as its spec says. The spec is the whole truth: a
-// field that is taken out of it is cleared in AWS. The status tells what CloudTrail itself reports.
+// Trail is an AWS CloudTrail trail. The operator keeps it as the spec says. The spec is complete: a
+// field that is removed from it is cleared in AWS. The status shows what CloudTrail itself reports.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -25,7 +25,7 @@ type Trail struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec is the trail that is wanted.
+	// spec is the desired state of the trail.
 	// +required
 	Spec TrailSpec `json:"spec"`
 
@@ -39,8 +39,8 @@ type Trail struct {
 	DecodeError string `json:"-"`
 }
 
-// TrailSpec is the trail that is wanted. Its fields are those of CloudTrail's CreateTrail,
-// PutEventSelectors, PutInsightSelectors, PutEventConfiguration and AddTags, and below them how the
+// TrailSpec is the desired state of a trail. The first fields are those of CloudTrail's CreateTrail,
+// PutEventSelectors, PutInsightSelectors, PutEventConfiguration and AddTags. The last ones say how the
 // operator handles the trail.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region is immutable: a trail cannot move; create a new Trail in the other region and delete this one",fieldPath=".region"
@@ -81,7 +81,7 @@ type TrailSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('xn--') && !self.startsWith('sthree-') && !self.endsWith('-s3alias') && !self.endsWith('--ol-s3') && !self.endsWith('.mrap') && !self.endsWith('--x-s3') && !self.endsWith('--table-s3')",message="a bucket name must not begin with xn-- or sthree-, nor end with -s3alias, --ol-s3, .mrap, --x-s3 or --table-s3: give the name of a general purpose bucket"
 	S3BucketName string `json:"s3BucketName"`
 
-	// s3KeyPrefix is put before AWSLogs/ in the keys of the log files. Up to 200 characters.
+	// s3KeyPrefix precedes AWSLogs/ in the keys of the log files. Up to 200 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=200
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\x00-\\\\x1f\\\\x7f]*$')",message="s3KeyPrefix must not contain control characters or line breaks"
@@ -181,27 +181,26 @@ type TrailSpec struct {
 	// +kubebuilder:validation:MaxItems=49
 	Tags []Tag `json:"tags,omitempty"`
 
-	// managementPolicy is Manage, or Observe: report status and differences and never write to AWS.
+	// managementPolicy is Manage or Observe. Observe reports status and differences and never writes to AWS.
 	// Default: Manage.
 	// +optional
 	ManagementPolicy ManagementPolicy `json:"managementPolicy,omitempty"`
 
-	// adoptionPolicy says what to do with a trail of that name that already exists in AWS: Never takes it
-	// over, IfUnowned takes it if it has no owner tag, Always takes it even from another owner.
-	// Default: Never.
+	// adoptionPolicy says whether to take over a trail of that name that already exists in AWS: Never;
+	// IfUnowned, if it has no owner tag; or Always, even from another owner. Default: Never.
 	// +optional
 	AdoptionPolicy AdoptionPolicy `json:"adoptionPolicy,omitempty"`
 
-	// deletionPolicy says what becomes of the trail in AWS when this object is deleted: Delete it or
-	// Retain it. Default: Delete.
+	// deletionPolicy says what happens to the trail in AWS when this object is deleted: Delete or Retain.
+	// Default: Delete.
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// suspend stops all work on this object, deletion excepted, until it is false again. Default: false.
+	// suspend stops all work on this object except its deletion, until it is false again. Default: false.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 
-	// interval is how often to look for drift and to refresh the status, such as 10m: from 10s to 24h.
+	// interval is how often to look for drift and refresh the status, such as 10m. From 10s to 24h.
 	// Default: the operator's --resync-interval.
 	// +optional
 	// +kubebuilder:validation:Type=string
@@ -461,11 +460,11 @@ const (
 	AdoptionPolicyNever AdoptionPolicy = "Never"
 	// AdoptionPolicyIfUnowned takes a trail over that has no owner tag.
 	AdoptionPolicyIfUnowned AdoptionPolicy = "IfUnowned"
-	// AdoptionPolicyAlways takes a trail over from whomever it belongs to.
+	// AdoptionPolicyAlways takes a trail over whoever owns it.
 	AdoptionPolicyAlways AdoptionPolicy = "Always"
 )
 
-// DeletionPolicy says what becomes of the trail in AWS when its object is deleted.
+// DeletionPolicy says what happens to the trail in AWS when its object is deleted.
 //
 // +kubebuilder:validation:Enum=Delete;Retain
 type DeletionPolicy string
@@ -479,12 +478,12 @@ const (
 
 // TrailStatus is what CloudTrail reports of a trail, and what the operator makes of it.
 type TrailStatus struct {
-	// observedGeneration is the generation of the spec that the conditions speak of; -1 until the
-	// object was looked at.
+	// observedGeneration is the generation of the spec that the conditions describe; -1 until the
+	// object is reconciled for the first time.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, Synced, Logging, Delivering, and Reconciling or Stalled while they are true.
+	// conditions are Ready, Synced, Logging and Delivering, and while they are true Reconciling or Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -499,12 +498,12 @@ type TrailStatus struct {
 	// +optional
 	HomeRegion string `json:"homeRegion,omitempty"`
 
-	// accountID is the AWS account that the identity led to. An identity that begins to lead
-	// elsewhere is refused.
+	// accountID is the AWS account of the trail. If the identity leads to another account later, it is
+	// refused.
 	// +optional
 	AccountID string `json:"accountID,omitempty"`
 
-	// isLogging tells whether the trail is recording events now.
+	// isLogging says whether the trail is recording events.
 	// +optional
 	IsLogging *bool `json:"isLogging,omitempty"`
 
@@ -562,66 +561,68 @@ type TrailStatus struct {
 	// +optional
 	KMSKeyARN string `json:"kmsKeyARN,omitempty"`
 
-	// kmsKeyID is the value of spec.kmsKeyID that kmsKeyARN answers: an alias can be compared with what AWS
-	// reports only by what it was resolved to.
+	// kmsKeyID is the value of spec.kmsKeyID that AWS resolved to kmsKeyARN. AWS reports the key and not the
+	// alias, so only the two together can be compared with the spec.
 	// +optional
 	KMSKeyID string `json:"kmsKeyID,omitempty"`
 
-	// managedTagKeys are the keys of the tags that the spec has set; those that leave the spec are removed in AWS.
+	// managedTagKeys are the keys of the tags that the operator has set. One that is removed from the spec is
+	// removed in AWS.
 	// +optional
 	// +listType=set
 	ManagedTagKeys []string `json:"managedTagKeys,omitempty"`
 
-	// differences are what AWS held otherwise than the spec says when the operator looked last, and that is not repaired.
+	// differences are the fields in which AWS differed from the spec at the last resync and that are not repaired.
 	// +optional
 	// +listType=map
 	// +listMapKey=field
 	Differences []Difference `json:"differences,omitempty"`
 
-	// syncedDigest has a digest for each field of the spec that AWS was once seen to hold. A field that AWS holds otherwise
-	// although its digest is still that of the spec was changed in AWS, which is drift; all others were changed in the spec.
+	// syncedDigest has a digest of each field, as AWS once held it in accordance with the spec. If a field differs
+	// although its digest still matches the spec, it was changed in AWS: that is drift. Otherwise the spec was changed.
 	// +optional
 	SyncedDigest string `json:"syncedDigest,omitempty"`
 
-	// lastSyncedTime is when AWS was last seen to hold all but the differences. It is written together with other changes
-	// only, so it may have been seen later, too.
+	// lastSyncedTime is when AWS was last seen to hold everything but the differences. It is only written together with
+	// other changes, so the last such time may be later.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
 	LastSyncedTime *metav1.Time `json:"lastSyncedTime,omitempty"`
 
-	// operatorARNs are the users and roles as which the operator has written to the trail, the latest first, at most three.
-	// Their calls that carry the object's name in the user agent are the operator's own.
+	// operatorARNs are the users and roles that the operator has used to write to the trail, the latest first, at most
+	// three. Calls that they made, and that carry the object's name in the user agent, are the operator's own.
 	// +optional
 	// +listType=atomic
 	OperatorARNs []string `json:"operatorARNs,omitempty"`
 
-	// aggregationApplied tells that the operator has put an aggregation configuration on the trail.
-	// DescribeTrails does not report these, so it is remembered here when to look.
+	// aggregationApplied says that the operator has put an aggregation configuration on the trail.
+	// DescribeTrails does not report these, so the operator remembers here that there is one to read.
 	// +optional
 	AggregationApplied bool `json:"aggregationApplied,omitempty"`
 
-	// lastDrift is the last time that AWS was found to differ from a spec that had been applied before.
+	// lastDrift is the last change of the trail that somebody made in AWS.
 	// +optional
 	LastDrift *Drift `json:"lastDrift,omitempty"`
 
-	// earlierDrifts are the latest drifts before lastDrift of which it is not certain yet who made them. Once it is, an
-	// event names who it was, and the drift is no longer listed here.
+	// earlierDrifts are the latest drifts before lastDrift whose actor is not certain yet. Once it is, an event names
+	// the actor, and the drift is removed from this list.
 	// +optional
 	// +listType=atomic
 	EarlierDrifts []Drift `json:"earlierDrifts,omitempty"`
 
-	// lastHandledReconcileAt is the last reconcile annotation's value that was acted on.
+	// lastHandledReconcileAt is the value of the reconcile annotation that was last acted on.
 	// +optional
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
 }
 
-// Difference is a field of the spec that AWS holds otherwise.
+// Difference is a field in which AWS differs from the spec.
 type Difference struct {
-	// field of the spec; or "trail" when there is none, or "ownerTag" when the trail does not carry the operator's tag.
+	// field is the name of the field in the spec, "trail" if there is no trail, or "ownerTag" if the trail does not
+	// carry the operator's tag.
 	// +required
 	Field string `json:"field"`
 
-	// found is what AWS holds, cut when it is long; absent: nothing.
+	// found is what AWS holds, shortened if it is long; absent if AWS holds nothing.
 	// +optional
 	Found string `json:"found,omitempty"`
 }

@@ -105,7 +105,10 @@ func TestObservePolicyAllowsReadsOnly(t *testing.T) {
 			!strings.HasPrefix(operation, "Describe") && !strings.HasPrefix(operation, "Lookup")
 	})
 	if difference := cmp.Diff(reads, actions(t, "operator-observe-policy.json")); difference != "" {
-		t.Errorf("operator-observe-policy.json allows something else than the operator's reads (-reads +policy):\n%s", difference)
+		t.Errorf(
+			"operator-observe-policy.json allows something else than the operator's reads (-reads +policy):\n%s",
+			difference,
+		)
 	}
 }
 
@@ -126,14 +129,16 @@ func TestPoliciesAllowNoWildcardActions(t *testing.T) {
 					t.Errorf("%s: %s allows %s", name, s.Sid, action)
 				}
 			}
-			if service := s.Principal["Service"]; service == "cloudtrail.amazonaws.com" && s.Condition["StringEquals"]["aws:SourceArn"] == "" {
+			if service := s.Principal["Service"]; service == "cloudtrail.amazonaws.com" &&
+				s.Condition["StringEquals"]["aws:SourceArn"] == "" {
 				t.Errorf("%s: %s lets CloudTrail act for anybody's trail: aws:SourceArn is missing", name, s.Sid)
 			}
 		}
 	}
 }
 
-// TestResourcePoliciesAreWhatTheOperatorAsksFor compares the policies with the statements in the operator's own messages.
+// TestResourcePoliciesAreWhatTheOperatorAsksFor compares the policies with the statements in the operator's own
+// messages.
 func TestResourcePoliciesAreWhatTheOperatorAsksFor(t *testing.T) {
 	organization := true
 	for name, test := range map[string]struct {
@@ -141,8 +146,11 @@ func TestResourcePoliciesAreWhatTheOperatorAsksFor(t *testing.T) {
 		spec v1alpha1.TrailSpec
 		file string
 	}{
-		"bucket":                      {code: "InsufficientS3BucketPolicyException", file: "bucket-policy.json"},
-		"bucket of an organization":   {code: "InsufficientS3BucketPolicyException", file: "bucket-organization-policy.json", spec: v1alpha1.TrailSpec{IsOrganizationTrail: &organization}},
+		"bucket": {code: "InsufficientS3BucketPolicyException", file: "bucket-policy.json"},
+		"bucket of an organization": {
+			code: "InsufficientS3BucketPolicyException", file: "bucket-organization-policy.json",
+			spec: v1alpha1.TrailSpec{IsOrganizationTrail: &organization},
+		},
 		"topic":                       {code: "InsufficientSnsTopicPolicyException", file: "topic-policy.json"},
 		"key":                         {code: "InsufficientEncryptionPolicyException", file: "key-policy.json"},
 		"role that cannot be assumed": {code: "InvalidCloudWatchLogsRoleArnException", file: "log-role-policy.json"},

@@ -25,10 +25,15 @@ type User struct {
 	Region string
 }
 
-// Enter returns CloudTrail in the user's region as its identity, and where and as whom that is, as far as it is known also
-// with an error. The error is a *Refusal when the user may not call AWS, which is not called for it then; else it is one of the
-// session.
-func Enter(ctx context.Context, reader client.Reader, sessions *cloudtrail.Sessions, user User) (cloudtrail.Caller, *cloudtrail.Region, error) {
+// Enter returns CloudTrail in the user's region as its identity, and where and as whom that is, as far as it is known
+// also with an error. The error is a *AccessError when the user may not call AWS, which is not called for it then; else
+// it is one of the session.
+func Enter(
+	ctx context.Context,
+	reader client.Reader,
+	sessions *cloudtrail.Sessions,
+	user User,
+) (cloudtrail.Caller, *cloudtrail.Region, error) {
 	caller := cloudtrail.Caller{Region: cmp.Or(user.Region, sessions.DefaultRegion())}
 	identity, err := Access(ctx, reader, user.Identity, user.Namespace)
 	if err != nil {
@@ -50,34 +55,35 @@ func Enter(ctx context.Context, reader client.Reader, sessions *cloudtrail.Sessi
 	return caller, session.Region(caller.Region), nil
 }
 
-// allowsRegion returns a *Refusal when the identity must not be used in the caller's region, or cannot.
+// allowsRegion returns a *AccessError when the identity must not be used in the caller's region, or cannot.
 func allowsRegion(identity *v1alpha1.AWSIdentity, caller cloudtrail.Caller) error {
 	switch allowed := identity.Spec.AllowedRegions; {
 	case caller.Region == "":
-		return &Refusal{
+		return &AccessError{
 			Reason:  v1alpha1.ReasonRegionUnknown,
 			Message: "no region: create the object anew with spec.region, or start the operator with --aws-region or AWS_REGION",
 		}
 	case len(allowed) > 0 && !slices.Contains(allowed, caller.Region):
-		return &Refusal{
+		return &AccessError{
 			Reason: v1alpha1.ReasonRegionNotAllowed,
-			Message: fmt.Sprintf("AWSIdentity %q does not allow region %s: ask an administrator to allow it in spec.allowedRegions, or create the object anew in one of: %s",
+			Message: fmt.Sprintf("AWSIdentity %q does not allow region %s: ask an administrator to allow it in "+
+				"spec.allowedRegions, or create the object anew in one of: %s",
 				identity.Name, caller.Region, strings.Join(allowed, ", ")),
 		}
 	case !cloudtrail.InPartition(caller.ARN, caller.Region):
-		return &Refusal{
+		return &AccessError{
 			Reason: v1alpha1.ReasonRegionNotAllowed,
-			Message: fmt.Sprintf("the AWS partition of AWSIdentity %q (%s) has no region %s: create the object anew with one of its regions",
-				identity.Name, caller.ARN, caller.Region),
+			Message: fmt.Sprintf("the AWS partition of AWSIdentity %q (%s) has no region %s: "+
+				"create the object anew with one of its regions", identity.Name, caller.ARN, caller.Region),
 		}
 	default:
 		return nil
 	}
 }
 
-// Refusal says why a namespace cannot use an identity. It is an error that only a change of the object, of the
+// AccessError says why a namespace cannot use an identity. It is an error that only a change of the object, of the
 // identity or of the namespace can end.
-type Refusal struct {
+type AccessError struct {
 	// Reason is a condition reason, such as NamespaceNotAllowed.
 	Reason string
 	// Message tells what to change.
@@ -85,15 +91,15 @@ type Refusal struct {
 }
 
 // Error returns the message.
-func (r *Refusal) Error() string { return r.Message }
+func (r *AccessError) Error() string { return r.Message }
 
-// Access returns the identity of that name if objects of the namespace may use it, a *Refusal if they may not.
+// Access returns the identity of that name if objects of the namespace may use it, a *AccessError if they may not.
 // What is not allowed is forbidden: an identity without allowedNamespaces serves nobody.
 func Access(ctx context.Context, reader client.Reader, name, namespace string) (*v1alpha1.AWSIdentity, error) {
 	identity := &v1alpha1.AWSIdentity{}
 	err := reader.Get(ctx, client.ObjectKey{Name: name}, identity)
 	if apierrors.IsNotFound(err) {
-		return nil, &Refusal{
+		return nil, &AccessError{
 			Reason:  v1alpha1.ReasonIdentityNotFound,
 			Message: fmt.Sprintf("AWSIdentity %q does not exist: create it, or name another one in spec.identityRef", name),
 		}
@@ -101,14 +107,16 @@ func Access(ctx context.Context, reader client.Reader, name, namespace string) (
 	if err != nil {
 		return nil, fmt.Errorf("reading AWSIdentity %s: %w", name, err)
 	}
+
 	allowed, err := allows(ctx, reader, identity, namespace)
 	if err != nil {
 		return nil, err
 	}
 	if !allowed {
-		return nil, &Refusal{
-			Reason:  v1alpha1.ReasonNamespaceNotAllowed,
-			Message: fmt.Sprintf("AWSIdentity %q does not allow namespace %q: ask an administrator to allow it in spec.allowedNamespaces, or name another one in spec.identityRef", name, namespace),
+		return nil, &AccessError{
+			Reason: v1alpha1.ReasonNamespaceNotAllowed,
+			Message: fmt.Sprintf("AWSIdentity %q does not allow namespace %q: ask an administrator to allow it in "+
+				"spec.allowedNamespaces, or name another one in spec.identityRef", name, namespace),
 		}
 	}
 	return identity, nil
@@ -127,18 +135,27 @@ func allows(ctx context.Context, reader client.Reader, identity *v1alpha1.AWSIde
 	}
 }
 
-func matches(ctx context.Context, reader client.Reader, identity *v1alpha1.AWSIdentity, namespace string) (bool, error) {
+func matches(
+	ctx context.Context,
+	reader client.Reader,
+	identity *v1alpha1.AWSIdentity,
+	namespace string,
+) (bool, error) {
 	wanted, err := metav1.LabelSelectorAsSelector(identity.Spec.AllowedNamespaces.Selector)
 	if err != nil {
-		return false, &Refusal{
-			Reason:  v1alpha1.ReasonNamespaceNotAllowed,
-			Message: fmt.Sprintf("AWSIdentity %q does not allow namespace %q, as its spec.allowedNamespaces.selector is not valid: %v", identity.Name, namespace, err),
+		return false, &AccessError{
+			Reason: v1alpha1.ReasonNamespaceNotAllowed,
+			Message: fmt.Sprintf("AWSIdentity %q does not allow namespace %q, "+
+				"as its spec.allowedNamespaces.selector is not valid: %v", identity.Name, namespace, err),
 		}
 	}
+
 	object := &metav1.PartialObjectMetadata{}
 	object.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	// Nothing here writes Namespaces, so there is no own write to wait for. For that, the client would watch them, even where it may not.
-	if err := reader.Get(ctx, client.ObjectKey{Name: namespace}, object, client.DisableReadYourWritesConsistency); err != nil {
+	// Nothing here writes Namespaces, so there is no own write to wait for. For that, the client would watch them, even
+	// where it may not.
+	err = reader.Get(ctx, client.ObjectKey{Name: namespace}, object, client.DisableReadYourWritesConsistency)
+	if err != nil {
 		return false, fmt.Errorf("reading namespace %s: %w", namespace, err)
 	}
 	return wanted.Matches(labels.Set(object.Labels)), nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,16 +19,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -38,6 +34,7 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/trail"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 const (
@@ -51,7 +48,7 @@ const (
 
 var (
 	restConfig *rest.Config
-	scheme     = runtime.NewScheme()
+	scheme     *runtime.Scheme
 )
 
 func TestAWSIdentity(t *testing.T) {
@@ -60,14 +57,7 @@ func TestAWSIdentity(t *testing.T) {
 }
 
 var _ = BeforeSuite(func() {
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("..", "..", "config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
-	var err error
-	restConfig, err = environment.Start()
-	DeferCleanup(func() { Expect(environment.Stop()).To(Succeed()) })
-	Expect(err).NotTo(HaveOccurred())
-	restConfig.QPS = -1
+	restConfig, scheme = testbed.Start(), testbed.Scheme()
 })
 
 // world is an AWS and a controller of one test, which works when the test says so.
@@ -112,12 +102,15 @@ func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	return w
 }
 
-// newSessions returns sessions of which none is open. A reconcile waits for so long for an answer of AWS; 0: as long as in the operator.
+// newSessions returns sessions of which none is open. A reconcile waits for so long for an answer of AWS; 0: as long as
+// in the operator.
 func (w *world) newSessions(maxWait time.Duration) *cloudtrail.Sessions {
 	return cloudtrail.NewSessions(cloudtrail.Options{
 		Config: aws.Config{
-			Region: "us-east-1", BaseEndpoint: aws.String(w.endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-			Retryer: func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), 1) },
+			Region:       "us-east-1",
+			BaseEndpoint: aws.String(w.endpoint),
+			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+			Retryer:      func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), 1) },
 		},
 		ClusterID: "test-cluster", Version: "test", MaxWait: maxWait,
 	})
@@ -141,7 +134,7 @@ func (w *world) apply(ctx context.Context, spec v1alpha1.AWSIdentitySpec) {
 	if apierrors.IsNotFound(err) {
 		identity = &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name}, Spec: spec}
 		Expect(w.client.Create(ctx, identity)).To(Succeed())
-		expectKstatus(identity, status.InProgressStatus)
+		testbed.ExpectKstatus(identity, status.InProgressStatus)
 		return
 	}
 	Expect(err).NotTo(HaveOccurred())
@@ -183,15 +176,6 @@ func (w *world) trail(ctx context.Context, name, identity string) *v1alpha1.Trai
 	return object
 }
 
-func expectKstatus(identity *v1alpha1.AWSIdentity, want status.Status) {
-	GinkgoHelper()
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(identity)
-	Expect(err).NotTo(HaveOccurred())
-	result, err := status.Compute(&unstructured.Unstructured{Object: content})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(result.Status).To(Equal(want), "kstatus says: %s", result.Message)
-}
-
 func expectReady(identity *v1alpha1.AWSIdentity, want metav1.ConditionStatus, reason string) string {
 	GinkgoHelper()
 	found := meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionReady)
@@ -220,7 +204,7 @@ var _ = Describe("An identity", func() {
 		w := newWorld(ctx, cloudtrailtest.Options{})
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
 		found := w.settle(ctx)
-		expectKstatus(found, status.CurrentStatus)
+		testbed.ExpectKstatus(found, status.CurrentStatus)
 		Expect(found.Status.AccountID).To(Equal(hub))
 		Expect(found.Status.ARN).To(Equal("arn:aws:iam::111122223333:user/operator"))
 		Expect(expectReady(found, metav1.ConditionTrue, v1alpha1.ReasonAvailable)).To(ContainSubstring(found.Status.ARN))
@@ -231,9 +215,10 @@ var _ = Describe("An identity", func() {
 		w := newWorld(ctx, cloudtrailtest.Options{})
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
 		found := w.settle(ctx)
-		expectKstatus(found, status.CurrentStatus)
+		testbed.ExpectKstatus(found, status.CurrentStatus)
 		Expect(found.Status.AccountID).To(Equal("444455556666"))
-		Expect(found.Status.ARN).To(Equal("arn:aws:sts::444455556666:assumed-role/trail-operator/trail-operator-test-cluster"))
+		Expect(found.Status.ARN).
+			To(Equal("arn:aws:sts::444455556666:assumed-role/trail-operator/trail-operator-test-cluster"))
 		Expect(w.told()).To(ConsistOf(HavePrefix("Normal Available ")))
 	})
 
@@ -241,7 +226,8 @@ var _ = Describe("An identity", func() {
 		w := newWorld(ctx, cloudtrailtest.Options{})
 		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name}}
 		Expect(w.client.Create(ctx, identity)).To(Succeed())
-		Expect(expectReady(w.settle(ctx), metav1.ConditionTrue, v1alpha1.ReasonAvailable)).To(ContainSubstring("no namespace may use it until spec.allowedNamespaces allows some"))
+		Expect(expectReady(w.settle(ctx), metav1.ConditionTrue, v1alpha1.ReasonAvailable)).
+			To(ContainSubstring("no namespace may use it until spec.allowedNamespaces allows some"))
 	})
 
 	Describe("that AWS refuses", func() {
@@ -255,21 +241,27 @@ var _ = Describe("An identity", func() {
 		}{
 			"there is no such role": {
 				nil, v1alpha1.AWSIdentitySpec{RoleARN: role},
-				[]string{"sts:AssumeRole", "see that role " + role + " exists", "arn:aws:iam::111122223333:user/operator", "trust policy"},
+				[]string{
+					"sts:AssumeRole", "see that role " + role + " exists",
+					"arn:aws:iam::111122223333:user/operator", "trust policy",
+				},
 				cloudtrailtest.Role{ARN: role},
 			},
 			"the role does not trust the operator": {
-				&cloudtrailtest.Role{ARN: role, TrustedPrincipals: []string{"999999999999"}}, v1alpha1.AWSIdentitySpec{RoleARN: role},
+				&cloudtrailtest.Role{ARN: role, TrustedPrincipals: []string{"999999999999"}},
+				v1alpha1.AWSIdentitySpec{RoleARN: role},
 				[]string{"its trust policy allows the operator's own identity"},
 				cloudtrailtest.Role{ARN: role, TrustedPrincipals: []string{hub}},
 			},
 			"the external id is wrong": {
-				&cloudtrailtest.Role{ARN: role, ExternalID: "another"}, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"},
+				&cloudtrailtest.Role{ARN: role, ExternalID: "another"},
+				v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"},
 				[]string{"with the external id of the spec"},
 				cloudtrailtest.Role{ARN: role, ExternalID: "9f1c2d"},
 			},
 			"the role's trust policy knows no tags": {
-				&cloudtrailtest.Role{ARN: role, DenyTagSession: true}, v1alpha1.AWSIdentitySpec{RoleARN: role, SessionTags: tags},
+				&cloudtrailtest.Role{ARN: role, DenyTagSession: true},
+				v1alpha1.AWSIdentitySpec{RoleARN: role, SessionTags: tags},
 				[]string{"with sts:TagSession"},
 				cloudtrailtest.Role{ARN: role},
 			},
@@ -285,7 +277,7 @@ var _ = Describe("An identity", func() {
 				for _, words := range c.messages {
 					Expect(message).To(ContainSubstring(words))
 				}
-				expectKstatus(found, status.InProgressStatus)
+				testbed.ExpectKstatus(found, status.InProgressStatus)
 				Expect(found.Status.AccountID).To(BeEmpty())
 				Expect(w.told()).To(ConsistOf(HavePrefix("Warning AccessDenied ")))
 				for lasted, wait := range map[time.Duration]time.Duration{
@@ -301,7 +293,7 @@ var _ = Describe("An identity", func() {
 				w.aws.AddRole(c.repair)
 				found = w.settle(ctx)
 				expectReady(found, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
-				expectKstatus(found, status.CurrentStatus)
+				testbed.ExpectKstatus(found, status.CurrentStatus)
 				Expect(found.Status.AccountID).To(Equal("444455556666"))
 			})
 		}
@@ -309,7 +301,11 @@ var _ = Describe("An identity", func() {
 
 	It("passes external id and session tags to AssumeRole, and only where the spec has them", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{})
-		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d", SessionTags: []v1alpha1.SessionTag{{Key: "cluster", Value: "test"}, {Key: "empty"}}})
+		w.apply(ctx, v1alpha1.AWSIdentitySpec{
+			RoleARN:     role,
+			ExternalID:  "9f1c2d",
+			SessionTags: []v1alpha1.SessionTag{{Key: "cluster", Value: "test"}, {Key: "empty"}},
+		})
 		w.settle(ctx)
 		assumed := func() map[string]any {
 			GinkgoHelper()
@@ -322,8 +318,12 @@ var _ = Describe("An identity", func() {
 			return nil
 		}
 		Expect(assumed()).To(And(
-			HaveKeyWithValue("RoleArn", role), HaveKeyWithValue("ExternalId", "9f1c2d"), HaveKeyWithValue("RoleSessionName", "trail-operator-test-cluster"),
-			HaveKeyWithValue("Tags.member.1.Key", "cluster"), HaveKeyWithValue("Tags.member.1.Value", "test"), HaveKeyWithValue("Tags.member.2.Key", "empty"),
+			HaveKeyWithValue("RoleArn", role),
+			HaveKeyWithValue("ExternalId", "9f1c2d"),
+			HaveKeyWithValue("RoleSessionName", "trail-operator-test-cluster"),
+			HaveKeyWithValue("Tags.member.1.Key", "cluster"),
+			HaveKeyWithValue("Tags.member.1.Value", "test"),
+			HaveKeyWithValue("Tags.member.2.Key", "empty"),
 		))
 		w.aws.ResetCalls()
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
@@ -338,7 +338,11 @@ var _ = Describe("An identity", func() {
 		result, err := w.look(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.RequeueAfter).To(BeNumerically(">", time.Minute), "but not often")
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "GetCallerIdentity", Code: "ExpiredToken", Message: "The security token included in the request is expired"})
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "GetCallerIdentity",
+			Code:      "ExpiredToken",
+			Message:   "The security token included in the request is expired",
+		})
 		expectReady(w.settle(ctx), metav1.ConditionFalse, "ExpiredToken")
 		w.aws.ClearFaults()
 		expectReady(w.settle(ctx), metav1.ConditionTrue, v1alpha1.ReasonAvailable)
@@ -364,15 +368,20 @@ var _ = Describe("An identity", func() {
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
 		w.settle(ctx)
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: "arn:aws:iam::777788889999:role/trail-operator"})
-		expectKstatus(w.get(ctx), status.InProgressStatus)
+		testbed.ExpectKstatus(w.get(ctx), status.InProgressStatus)
 		found := w.settle(ctx)
 		Expect(found.Status.AccountID).To(Equal("777788889999"))
-		expectKstatus(found, status.CurrentStatus)
+		testbed.ExpectKstatus(found, status.CurrentStatus)
 	})
 
 	It("is tried again after a passing fault, which is shown of a new identity only", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{})
-		fault := cloudtrailtest.Fault{Operation: "GetCallerIdentity", Code: "ServiceUnavailable", Message: "Try again.", Status: 503}
+		fault := cloudtrailtest.Fault{
+			Operation: "GetCallerIdentity",
+			Code:      "ServiceUnavailable",
+			Message:   "Try again.",
+			Status:    503,
+		}
 		w.aws.Inject(fault)
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
 		_, err := w.look(ctx)
@@ -380,10 +389,10 @@ var _ = Describe("An identity", func() {
 		found := w.get(ctx)
 		expectReady(found, metav1.ConditionFalse, "ServiceUnavailable")
 		Expect(meta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeTrue())
-		expectKstatus(found, status.InProgressStatus)
+		testbed.ExpectKstatus(found, status.InProgressStatus)
 		w.aws.ClearFaults()
 		found = w.settle(ctx)
-		expectKstatus(found, status.CurrentStatus)
+		testbed.ExpectKstatus(found, status.CurrentStatus)
 		Expect(meta.FindStatusCondition(found.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeNil())
 
 		w.aws.Inject(fault)
@@ -404,27 +413,30 @@ var _ = Describe("An identity", func() {
 		}
 	})
 
-	It("is checked with new credentials, also right after it was opened when a reconcile annotation asks for it", func(ctx context.Context) {
-		w := newWorld(ctx, cloudtrailtest.Options{})
-		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
-		_, err := w.look(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}), "to open it is to check it")
+	It("is checked with new credentials, also right after it was opened when a reconcile annotation asks for it",
+		func(ctx context.Context) {
+			w := newWorld(ctx, cloudtrailtest.Options{})
+			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
+			_, err := w.look(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(w.aws.CallCounts()).
+				To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}), "to open it is to check it")
 
-		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
-		identity := w.get(ctx)
-		identity.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
-		Expect(w.client.Update(ctx, identity)).To(Succeed())
-		w.aws.ResetCalls()
-		_, err = w.look(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 2, "AssumeRole": 2}), "opened, and checked as asked for")
+			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
+			identity := w.get(ctx)
+			identity.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
+			Expect(w.client.Update(ctx, identity)).To(Succeed())
+			w.aws.ResetCalls()
+			_, err = w.look(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(w.aws.CallCounts()).
+				To(Equal(map[string]int{"GetCallerIdentity": 2, "AssumeRole": 2}), "opened, and checked as asked for")
 
-		w.aws.ResetCalls()
-		_, err = w.look(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}), "once")
-	})
+			w.aws.ResetCalls()
+			_, err = w.look(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}), "once")
+		})
 
 	It("is kept while Trails use it, and names them", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{})
@@ -437,13 +449,17 @@ var _ = Describe("An identity", func() {
 		w.trail(ctx, "of-another", "another-identity")
 		Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
 		found := w.settle(ctx)
-		expectKstatus(found, status.TerminatingStatus)
+		testbed.ExpectKstatus(found, status.TerminatingStatus)
 		Expect(expectReady(found, metav1.ConditionFalse, v1alpha1.ReasonInUse)).To(And(
-			ContainSubstring(w.name+"/trail-0, "), ContainSubstring(w.name+"/trail-4 and 2 more"), Not(ContainSubstring("of-another"))))
+			ContainSubstring(w.name+"/trail-0, "),
+			ContainSubstring(w.name+"/trail-4 and 2 more"),
+			Not(ContainSubstring("of-another")),
+		))
 		for _, one := range trails[:6] {
 			Expect(w.client.Delete(ctx, one)).To(Succeed())
 		}
-		Expect(expectReady(w.settle(ctx), metav1.ConditionFalse, v1alpha1.ReasonInUse)).To(HaveSuffix(": " + w.name + "/trail-6"))
+		Expect(expectReady(w.settle(ctx), metav1.ConditionFalse, v1alpha1.ReasonInUse)).
+			To(HaveSuffix(": " + w.name + "/trail-6"))
 		for lasted, wait := range map[time.Duration]time.Duration{0: 5 * time.Second, 24 * time.Hour: 5 * time.Minute} {
 			w.later = lasted
 			result, err := w.look(ctx)
@@ -484,8 +500,12 @@ func (w *world) start(ctx context.Context) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(identities.SetupWithManager(manager)).To(Succeed())
 	trails, err := trail.New(trail.Options{
-		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: manager.GetEventRecorder("trail-operator"), Sessions: w.sessions,
-		ClusterID: "test-cluster", Interval: time.Hour,
+		Client:    manager.GetClient(),
+		Live:      manager.GetAPIReader(),
+		Recorder:  manager.GetEventRecorder("trail-operator"),
+		Sessions:  w.sessions,
+		ClusterID: "test-cluster",
+		Interval:  time.Hour,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(trails.SetupWithManager(ctx, manager, 4)).To(Succeed())
@@ -522,53 +542,60 @@ func (w *world) reason(ctx context.Context, name, reason string) *v1alpha1.Trail
 }
 
 var _ = Describe("The running controllers", func() {
-	It("look at Trails again when their identity changes, and let it go when none names it any more", func(ctx context.Context) {
-		w := newWorld(ctx, cloudtrailtest.Options{RegisteredRolesOnly: true})
-		w.start(ctx)
-		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "wrong"})
-		w.aws.AddRole(cloudtrailtest.Role{ARN: role, ExternalID: "9f1c2d"})
-		w.trail(ctx, "audit", w.name)
-		w.reason(ctx, "audit", "AccessDenied")
+	It("look at Trails again when their identity changes, and let it go when none names it any more",
+		func(ctx context.Context) {
+			w := newWorld(ctx, cloudtrailtest.Options{RegisteredRolesOnly: true})
+			w.start(ctx)
+			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "wrong"})
+			w.aws.AddRole(cloudtrailtest.Role{ARN: role, ExternalID: "9f1c2d"})
+			w.trail(ctx, "audit", w.name)
+			w.reason(ctx, "audit", "AccessDenied")
 
-		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
-		object := w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
-		Expect(object.Status.AccountID).To(Equal("444455556666"))
+			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
+			object := w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
+			Expect(object.Status.AccountID).To(Equal("444455556666"))
 
-		w.aws.AddRole(cloudtrailtest.Role{ARN: "arn:aws:iam::777788889999:role/trail-operator"})
-		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: "arn:aws:iam::777788889999:role/trail-operator"})
-		w.reason(ctx, "audit", v1alpha1.ReasonAccountChanged)
+			w.aws.AddRole(cloudtrailtest.Role{ARN: "arn:aws:iam::777788889999:role/trail-operator"})
+			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: "arn:aws:iam::777788889999:role/trail-operator"})
+			w.reason(ctx, "audit", v1alpha1.ReasonAccountChanged)
 
-		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d", AllowedNamespaces: &v1alpha1.AllowedNamespaces{
-			From: v1alpha1.NamespacesFromSelector, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "other"}},
-		}})
-		w.reason(ctx, "audit", v1alpha1.ReasonNamespaceNotAllowed)
-		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
-		object = w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
-
-		Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
-		w.ready(ctx, v1alpha1.ReasonInUse)
-
-		By("naming another identity in the Trail")
-		next := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name + "-next"}}
-		next.Spec = v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d", AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}}
-		Expect(w.client.Create(ctx, next)).To(Succeed())
-		before := object.DeepCopy()
-		object.Spec.IdentityRef.Name = next.Name
-		Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
-		gone := func(name string) func() bool {
-			return func() bool {
-				return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKey{Name: name}, &v1alpha1.AWSIdentity{}))
+			others := &v1alpha1.AllowedNamespaces{
+				From:     v1alpha1.NamespacesFromSelector,
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "other"}},
 			}
-		}
-		Eventually(gone(w.name)).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "nobody uses the first one any more")
-		w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
+			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d", AllowedNamespaces: others})
+			w.reason(ctx, "audit", v1alpha1.ReasonNamespaceNotAllowed)
+			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
+			object = w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
 
-		By("deleting both together: the Trail goes first")
-		Expect(w.client.Delete(ctx, next)).To(Succeed())
-		Expect(w.client.Delete(ctx, object)).To(Succeed())
-		Eventually(gone(next.Name)).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "it goes with its last Trail")
-		Expect(w.aws.Trails()).To(BeEmpty(), "the trail could be deleted by its identity")
-	})
+			Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
+			w.ready(ctx, v1alpha1.ReasonInUse)
+
+			By("naming another identity in the Trail")
+			next := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name + "-next"}}
+			next.Spec = v1alpha1.AWSIdentitySpec{
+				RoleARN:           role,
+				ExternalID:        "9f1c2d",
+				AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll},
+			}
+			Expect(w.client.Create(ctx, next)).To(Succeed())
+			before := object.DeepCopy()
+			object.Spec.IdentityRef.Name = next.Name
+			Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+			gone := func(name string) func() bool {
+				return func() bool {
+					return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKey{Name: name}, &v1alpha1.AWSIdentity{}))
+				}
+			}
+			Eventually(gone(w.name)).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "nobody uses the first one any more")
+			w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
+
+			By("deleting both together: the Trail goes first")
+			Expect(w.client.Delete(ctx, next)).To(Succeed())
+			Expect(w.client.Delete(ctx, object)).To(Succeed())
+			Eventually(gone(next.Name)).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "it goes with its last Trail")
+			Expect(w.aws.Trails()).To(BeEmpty(), "the trail could be deleted by its identity")
+		})
 })
 
 var _ = Describe("The running controller of identities", func() {
@@ -598,7 +625,8 @@ var _ = Describe("The running controller of identities", func() {
 			hanging = append(hanging, identity)
 		}
 		w.start(ctx)
-		Eventually(w.asked.Load).WithContext(ctx).WithTimeout(soon).Should(BeNumerically(">=", len(hanging)), "they are all on their way")
+		Eventually(w.asked.Load).WithContext(ctx).WithTimeout(soon).
+			Should(BeNumerically(">=", len(hanging)), "they are all on their way")
 
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
 		w.ready(ctx, v1alpha1.ReasonAvailable)

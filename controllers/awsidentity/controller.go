@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -28,7 +27,8 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
-	"github.com/trail-operator/trail-operator/controllers/wake"
+	"github.com/trail-operator/trail-operator/controllers/condition"
+	"github.com/trail-operator/trail-operator/controllers/requeue"
 )
 
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=list;watch;patch
@@ -41,11 +41,6 @@ const (
 	// firstRetry and lastRetry bound the wait after a passing fault, which doubles from try to try.
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = time.Minute
-	// quickRetry is the wait for something that others must change, in its first minute: roles and policies take
-	// seconds to be seen everywhere. After that the wait grows with the time since, up to slowRetry.
-	quickRetry   = 5 * time.Second
-	quickRetries = time.Minute
-	slowRetry    = 5 * time.Minute
 	// workers is how many identities are worked on at once. None of them waits for AWS.
 	workers = 32
 	// namedUsers is how many Trails the message of an identity in use names.
@@ -55,8 +50,8 @@ const (
 // Options are what a Reconciler needs. All but Now are required.
 type Options struct {
 	Client client.Client
-	// Trails reads the Trails that an identity may be in use by: also those that another operator works on, where several share
-	// a cluster.
+	// Trails reads the Trails that an identity may be in use by: also those that another operator works on, where several
+	// share a cluster.
 	Trails   client.Reader
 	Recorder events.EventRecorder
 	Sessions *cloudtrail.Sessions
@@ -68,7 +63,7 @@ type Options struct {
 type Reconciler struct {
 	Options
 	memory memory
-	queue  wake.Queue
+	queue  requeue.Queue
 }
 
 // New returns a Reconciler. It refuses options that are not complete.
@@ -86,16 +81,22 @@ func New(options Options) (*Reconciler, error) {
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).
 		Named("awsidentity").
-		For(&v1alpha1.AWSIdentity{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, RequestChanged))).
+		For(&v1alpha1.AWSIdentity{},
+			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, RequestChanged))).
 		Watches(&v1alpha1.AWSIdentity{}, handler.Funcs{DeleteFunc: r.deleted}).
-		Watches(&v1alpha1.Trail{}, handler.EnqueueRequestsFromMapFunc(r.waitingIdentity), builder.WithPredicates(identityLeft)).
+		Watches(&v1alpha1.Trail{},
+			handler.EnqueueRequestsFromMapFunc(r.waitingIdentity), builder.WithPredicates(identityLeft)).
 		WatchesRawSource(r.queue.Source()).
 		WithOptions(controllerOptions()).
 		Complete(reconcile.AsReconciler(manager.GetClient(), r))
 }
 
 // deleted forgets an identity that is gone. This operator may not have seen it go, where another one lets it go.
-func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func (r *Reconciler) deleted(
+	_ context.Context,
+	e event.DeleteEvent,
+	_ workqueue.TypedRateLimitingInterface[reconcile.Request],
+) {
 	r.memory.forget(e.Object.GetUID(), r.Sessions)
 	r.Sessions.Forget(e.Object.GetUID())
 }
@@ -112,7 +113,8 @@ var RequestChanged = predicate.Funcs{
 	},
 }
 
-// identityLeft lets a Trail through when it is gone or names another identity, as the one that it named may be waiting for that.
+// identityLeft lets a Trail through when it is gone or names another identity, as the one that it named may be waiting
+// for that.
 var identityLeft = predicate.Funcs{
 	CreateFunc: func(event.CreateEvent) bool { return false },
 	UpdateFunc: func(e event.UpdateEvent) bool {
@@ -143,14 +145,9 @@ func (r *Reconciler) waitingIdentity(ctx context.Context, object client.Object) 
 	return []reconcile.Request{{NamespacedName: key}}
 }
 
-// Reconcile checks an identity with GetCallerIdentity and writes what AWS says into its status. Unless it waits for AWS it comes back
-// like any other: it keeps its priority otherwise.
+// Reconcile checks an identity with GetCallerIdentity and writes what AWS says into its status.
 func (r *Reconciler) Reconcile(ctx context.Context, identity *v1alpha1.AWSIdentity) (reconcile.Result, error) {
-	result, err := r.reconcile(ctx, identity)
-	if result.Priority == nil {
-		result.Priority = new(0)
-	}
-	return result, err
+	return requeue.InTurn(r.reconcile(ctx, identity))
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, identity *v1alpha1.AWSIdentity) (reconcile.Result, error) {
@@ -159,8 +156,9 @@ func (r *Reconciler) reconcile(ctx context.Context, identity *v1alpha1.AWSIdenti
 		return r.finalize(ctx, before, identity)
 	}
 	if controllerutil.AddFinalizer(identity, v1alpha1.Finalizer) {
-		if err := r.Client.Patch(ctx, identity, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-			return requeue(fmt.Errorf("writing the finalizer: %w", err))
+		patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+		if err := r.Client.Patch(ctx, identity, patch); err != nil {
+			return requeue.OnConflict(fmt.Errorf("writing the finalizer: %w", err))
 		}
 		before = identity.DeepCopy()
 	}
@@ -168,7 +166,7 @@ func (r *Reconciler) reconcile(ctx context.Context, identity *v1alpha1.AWSIdenti
 	record := r.memory.of(identity, r.queue.Wake)
 	refused := r.check(ctx, identity, record)
 	if pending := cloudtrail.PendingOf(refused); pending != nil {
-		return wake.Wait(pending.After)
+		return requeue.Wait(pending.After)
 	}
 	record.calls.End(r.Sessions)
 	record.handled = v1alpha1.ReconcileRequest(identity)
@@ -178,7 +176,7 @@ func (r *Reconciler) reconcile(ctx context.Context, identity *v1alpha1.AWSIdenti
 
 	setStatus(identity, refused)
 	if err := r.writeStatus(ctx, before, identity); err != nil {
-		return requeue(err)
+		return requeue.OnConflict(err)
 	}
 
 	switch {
@@ -195,11 +193,7 @@ func (r *Reconciler) reconcile(ctx context.Context, identity *v1alpha1.AWSIdenti
 
 // retryAfter returns the wait before the next try of what others have kept from succeeding since then.
 func (r *Reconciler) retryAfter(since metav1.Time) time.Duration {
-	lasted := r.Now().Sub(since.Time)
-	if lasted < quickRetries {
-		return quickRetry
-	}
-	return min(lasted/4, slowRetry)
+	return requeue.AfterRefusal(r.Now().Sub(since.Time))
 }
 
 // check asks AWS who the identity is, with new credentials.
@@ -228,7 +222,8 @@ func setStatus(identity *v1alpha1.AWSIdentity, err error) {
 		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec,
 			"the operator does not understand the spec, so no namespace may use the identity: "+identity.DecodeError)
 	case err == nil:
-		set(identity, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "AWS knows the identity as "+status.ARN+usersNote(identity))
+		set(identity, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable,
+			"AWS knows the identity as "+status.ARN+usersNote(identity))
 	case errors.As(err, &awsError):
 		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, awsError.Reason(), explain(identity, awsError))
 		if awsError.Class == cloudtrail.Transient {
@@ -251,8 +246,8 @@ func usersNote(identity *v1alpha1.AWSIdentity) string {
 func explain(identity *v1alpha1.AWSIdentity, e *cloudtrail.Error) string {
 	switch {
 	case e.Operation == "AssumeRole" && e.Class == cloudtrail.Permission:
-		return fmt.Sprintf("%s — see that role %s exists, that its trust policy allows the operator's own identity%s, and that the operator's own policy allows sts:AssumeRole on it",
-			e, identity.Spec.RoleARN, trustNeeds(identity))
+		return fmt.Sprintf("%s — see that role %s exists, that its trust policy allows the operator's own identity%s, "+
+			"and that the operator's own policy allows sts:AssumeRole on it", e, identity.Spec.RoleARN, trustNeeds(identity))
 	default:
 		return e.Error()
 	}
@@ -286,9 +281,10 @@ func (r *Reconciler) finalize(ctx context.Context, before, identity *v1alpha1.AW
 	}
 	if len(users) > 0 {
 		identity.Status.ObservedGeneration = identity.Generation
-		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInUse, "the identity is being deleted and waits for the Trails that use it: "+naming(users))
+		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInUse,
+			"the identity is being deleted and waits for the Trails that use it: "+naming(users))
 		if err := r.writeStatus(ctx, before, identity); err != nil {
-			return requeue(err)
+			return requeue.OnConflict(err)
 		}
 		return reconcile.Result{RequeueAfter: r.retryAfter(*identity.DeletionTimestamp)}, nil
 	}
@@ -298,7 +294,7 @@ func (r *Reconciler) finalize(ctx context.Context, before, identity *v1alpha1.AW
 		return reconcile.Result{}, nil
 	}
 	err = r.Client.Patch(ctx, identity, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	return requeue(client.IgnoreNotFound(err))
+	return requeue.OnConflict(client.IgnoreNotFound(err))
 }
 
 // users returns the Trails that use the identity, in order.
@@ -330,35 +326,20 @@ func (r *Reconciler) writeStatus(ctx context.Context, before, identity *v1alpha1
 	if equality.Semantic.DeepEqual(before.Status, identity.Status) {
 		return nil
 	}
-	is := *meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionReady)
-	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
-	if err := r.Client.Status().Patch(ctx, identity, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+	after := slices.Clone(identity.Status.Conditions) // The API server's answer takes the place of the object's.
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, identity, patch); err != nil {
 		return client.IgnoreNotFound(fmt.Errorf("writing the status: %w", err))
 	}
-	if was == nil || was.Status != is.Status || was.Reason != is.Reason {
-		kind := corev1.EventTypeNormal
-		if is.Status != metav1.ConditionTrue {
-			kind = corev1.EventTypeWarning
-		}
+	if is := condition.Turned(before.Status.Conditions, after, v1alpha1.ConditionReady); is != nil {
 		ctrl.LoggerFrom(ctx).Info("identity is "+is.Reason, "ready", is.Status, "message", is.Message)
-		r.Recorder.Eventf(identity, nil, kind, is.Reason, "Check", "%s", is.Message)
+		r.Recorder.Eventf(identity, nil, condition.EventType(is), is.Reason, "Check", "%s", is.Message)
 	}
 	return nil
 }
 
 func set(identity *v1alpha1.AWSIdentity, conditionType string, status metav1.ConditionStatus, reason, message string) {
-	meta.SetStatusCondition(&identity.Status.Conditions, metav1.Condition{
-		Type: conditionType, Status: status, Reason: reason, Message: message, ObservedGeneration: identity.Generation,
-	})
-}
-
-// requeue returns an error of the Kubernetes API. A conflict is no error: the object has changed, and is reconciled as
-// it is now.
-func requeue(err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: time.Second}, nil
-	}
-	return reconcile.Result{}, err
+	condition.Set(&identity.Status.Conditions, identity.Generation, conditionType, status, reason, message)
 }
 
 var _ reconcile.ObjectReconciler[*v1alpha1.AWSIdentity] = (*Reconciler)(nil)

@@ -109,12 +109,19 @@ func TestPriority(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
 	now := metav1.Now()
-	identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "default", DeletionTimestamp: &now, Finalizers: []string{v1alpha1.Finalizer}}}
+	identity := &v1alpha1.AWSIdentity{
+		ObjectMeta: metav1.ObjectMeta{Name: "default", DeletionTimestamp: &now, Finalizers: []string{v1alpha1.Finalizer}},
+	}
 	user := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "audit"}}
 	scheme := runtime.NewScheme()
 	g.Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(identity, user).WithStatusSubresource(identity).Build()
-	r, err := New(Options{Client: c, Trails: c, Recorder: events.NewFakeRecorder(10), Sessions: cloudtrail.NewSessions(cloudtrail.Options{})})
+	r, err := New(Options{
+		Client:   c,
+		Trails:   c,
+		Recorder: events.NewFakeRecorder(10),
+		Sessions: cloudtrail.NewSessions(cloudtrail.Options{}),
+	})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(c.Get(t.Context(), client.ObjectKeyFromObject(identity), identity)).To(Succeed())
 	result, err := r.Reconcile(t.Context(), identity)
@@ -133,11 +140,13 @@ func TestIdentityLeft(t *testing.T) {
 	g.Expect(identityLeft.Create(event.CreateEvent{Object: naming("one")})).To(BeFalse())
 	g.Expect(identityLeft.Update(event.UpdateEvent{ObjectOld: naming("one"), ObjectNew: naming("one")})).To(BeFalse())
 	g.Expect(identityLeft.Update(event.UpdateEvent{ObjectOld: naming("one"), ObjectNew: naming("other")})).To(BeTrue())
-	g.Expect(identityLeft.Update(event.UpdateEvent{ObjectOld: naming("one"), ObjectNew: &v1alpha1.Trail{}})).To(BeTrue(), "it is the default's now")
+	g.Expect(identityLeft.Update(event.UpdateEvent{ObjectOld: naming("one"), ObjectNew: &v1alpha1.Trail{}})).
+		To(BeTrue(), "it is the default's now")
 	g.Expect(identityLeft.Delete(event.DeleteEvent{Object: naming("one")})).To(BeTrue())
 }
 
-// TestSameStatusIsNotWritten holds that a check which finds what was found before writes nothing: this one has nothing to write with.
+// TestSameStatusIsNotWritten holds that a check which finds what was found before writes nothing: this one has nothing
+// to write with.
 func TestSameStatusIsNotWritten(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)

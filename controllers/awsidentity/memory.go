@@ -23,8 +23,8 @@ type record struct {
 	handled string
 }
 
-// of returns the record of an identity. One that is new to this process has no old session here; its status is as good as
-// any memory. wake is called when a call to AWS can go on.
+// of returns the record of an identity. One that is new to this process has no old session here; its status is as good
+// as any memory. wake is called when a call to AWS can go on.
 func (m *memory) of(identity *v1alpha1.AWSIdentity, wake func(types.NamespacedName)) *record {
 	m.mu.Lock()
 	defer m.mu.Unlock()

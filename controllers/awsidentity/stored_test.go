@@ -55,6 +55,6 @@ var _ = Describe("An AWSIdentity whose spec the operator does not understand", f
 			HaveField("Message", ContainSubstring("spec.sessionTags: json: cannot unmarshal string")),
 		)))
 		_, err = awsidentity.Access(ctx, w.client, w.name, w.name)
-		Expect(err).To(BeAssignableToTypeOf(&awsidentity.Refusal{}))
+		Expect(err).To(BeAssignableToTypeOf(&awsidentity.AccessError{}))
 	})
 })

@@ -32,8 +32,8 @@ func Partition(region string) string {
 	return "aws"
 }
 
-// InPartition tells whether the partition of an ARN may have a region. No region of another partition can be called with the
-// credentials of an account.
+// InPartition tells whether the partition of an ARN may have a region. No region of another partition can be called
+// with the credentials of an account.
 func InPartition(callerARN, region string) bool {
 	parsed, err := arn.Parse(callerARN)
 	if err != nil {
@@ -49,7 +49,13 @@ func InPartition(callerARN, region string) bool {
 
 // TrailARN returns the ARN that a trail of this name has.
 func TrailARN(region, accountID, name string) string {
-	return arn.ARN{Partition: Partition(region), Service: "cloudtrail", Region: region, AccountID: accountID, Resource: "trail/" + name}.String()
+	return arn.ARN{
+		Partition: Partition(region),
+		Service:   "cloudtrail",
+		Region:    region,
+		AccountID: accountID,
+		Resource:  "trail/" + name,
+	}.String()
 }
 
 // TopicARN returns the ARN of the SNS topic that a spec names by name or by ARN; "" stays "".
@@ -57,7 +63,13 @@ func TopicARN(region, accountID, nameOrARN string) string {
 	if nameOrARN == "" || arn.IsARN(nameOrARN) {
 		return nameOrARN
 	}
-	return arn.ARN{Partition: Partition(region), Service: "sns", Region: region, AccountID: accountID, Resource: nameOrARN}.String()
+	return arn.ARN{
+		Partition: Partition(region),
+		Service:   "sns",
+		Region:    region,
+		AccountID: accountID,
+		Resource:  nameOrARN,
+	}.String()
 }
 
 // ownerAccount returns the account in an ARN, "" when it is none.

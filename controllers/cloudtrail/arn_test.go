@@ -29,13 +29,14 @@ func TestPartition(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
 			g.Expect(Partition(region)).To(Equal(partition))
-			g.Expect(TrailARN(region, testAccount, "audit")).To(Equal("arn:" + partition + ":cloudtrail:" + region + ":" + testAccount + ":trail/audit"))
+			g.Expect(TrailARN(region, testAccount, "audit")).
+				To(Equal("arn:" + partition + ":cloudtrail:" + region + ":" + testAccount + ":trail/audit"))
 		})
 	}
 }
 
-// TestPartitionsOfTheSDK compares what we know of partitions with what the SDK knows, which it shows nobody. An update of the SDK that
-// adds one fails here until it is in our table.
+// TestPartitionsOfTheSDK compares what we know of partitions with what the SDK knows, which it shows nobody. An update
+// of the SDK that adds one fails here until it is in our table.
 func TestPartitionsOfTheSDK(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
@@ -99,12 +100,13 @@ func TestInPartition(t *testing.T) {
 
 func TestTopicARN(t *testing.T) {
 	t.Parallel()
+	const own, others = "arn:aws:sns:eu-central-1:111122223333:trail-topic", "arn:aws:sns:us-east-1:444455556666:other"
 	for name, c := range map[string]struct{ region, topic, arn string }{
 		"none":                     {"eu-central-1", "", ""},
-		"a name":                   {"eu-central-1", "trail-topic", "arn:aws:sns:eu-central-1:111122223333:trail-topic"},
+		"a name":                   {"eu-central-1", "trail-topic", own},
 		"a name in China":          {"cn-north-1", "trail-topic", "arn:aws-cn:sns:cn-north-1:111122223333:trail-topic"},
-		"an ARN":                   {"eu-central-1", "arn:aws:sns:eu-central-1:111122223333:trail-topic", "arn:aws:sns:eu-central-1:111122223333:trail-topic"},
-		"an ARN of another region": {"eu-central-1", "arn:aws:sns:us-east-1:444455556666:other", "arn:aws:sns:us-east-1:444455556666:other"},
+		"an ARN":                   {"eu-central-1", own, own},
+		"an ARN of another region": {"eu-central-1", others, others},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

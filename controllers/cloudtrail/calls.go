@@ -13,8 +13,9 @@ import (
 //
 // A worker does not wait for AWS. A call that is not answered within a moment, or that CloudTrail's rate limit does not
 // allow yet, ends the reconcile with a *Pending. The call goes on by itself, or keeps its place in the queue. Then the
-// reconcile is run again from its beginning, and a call that was answered gives the same answer without being made again.
-// So a reconcile is written as if every call returned at once, and it makes progress however often it has to wait.
+// reconcile is run again from its beginning, and a call that was answered gives the same answer without being made
+// again. So a reconcile is written as if every call returned at once, and it makes progress however often it has to
+// wait.
 //
 // One reconcile uses them at a time.
 type Calls struct {
@@ -133,17 +134,24 @@ func tenantOf(ctx context.Context) string {
 }
 
 const (
-	// outlives is how long what was read for a reconcile that waits for its first write is believed at least: an endpoint that does
-	// not answer keeps a reconcile for as long as all of its calls take to fail, one after the other, and has to be told of then.
+	// outlives is how long what was read for a reconcile that waits for its first write is believed at least: an endpoint
+	// that does not answer keeps a reconcile for as long as all of its calls take to fail, one after the other, and has to
+	// be told of then.
 	outlives = 10 * sharedReadTimeout
 	// wroteOutlives is the same after a write.
 	wroteOutlives = 10 * time.Minute
 )
 
-// Begin begins a run of a reconcile, and returns the context for it. What an earlier run for the same thing was answered is
-// kept; anything comparable can stand for the thing, such as the object's generation. resync is how often the object is
-// reconciled. It fails with a *Pending while a write for another thing is under way.
-func (c *Calls) Begin(ctx context.Context, of any, reason Reason, resync time.Duration, now time.Time) (context.Context, error) {
+// Begin begins a run of a reconcile, and returns the context for it. What an earlier run for the same thing was
+// answered is kept; anything comparable can stand for the thing, such as the object's generation. resync is how often
+// the object is reconciled. It fails with a *Pending while a write for another thing is under way.
+func (c *Calls) Begin(
+	ctx context.Context,
+	of any,
+	reason Reason,
+	resync time.Duration,
+	now time.Time,
+) (context.Context, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
@@ -166,8 +174,8 @@ func (c *Calls) Begin(ctx context.Context, of any, reason Reason, resync time.Du
 	return context.WithValue(ctx, callsKey{}, c), nil
 }
 
-// outlived tells whether what was read is too old to go on with. The places in the queues are kept, and a call that is under way is
-// waited for.
+// outlived tells whether what was read is too old to go on with. The places in the queues are kept, and a call that is
+// under way is waited for.
 func (c *Calls) outlived(resync time.Duration, now time.Time) bool {
 	oldest := now
 	for _, a := range c.answers {
@@ -187,7 +195,8 @@ func (c *Calls) outlived(resync time.Duration, now time.Time) bool {
 	return now.Sub(oldest) > max(resync, outlives)
 }
 
-// Retry forgets the calls that failed, or all calls, so that the next run makes them again. What else was answered is kept.
+// Retry forgets the calls that failed, or all calls, so that the next run makes them again. What else was answered is
+// kept.
 func (c *Calls) Retry(all bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -273,11 +282,12 @@ func ask[T any](ctx context.Context, r *Region, q question, call func(context.Co
 		return none, err
 	}
 	if a == nil {
-		if a, err = c.send(ctx, r, q, key, func(ctx context.Context) (any, error) { return invoke(ctx, r, call) }); err != nil {
+		invocation := func(ctx context.Context) (any, error) { return invoke(ctx, r, call) }
+		if a, err = c.send(ctx, r, q, key, invocation); err != nil {
 			return none, err
 		}
 	}
-	if err := a.wait(ctx, r.patience()); err != nil {
+	if err := a.wait(ctx, r.longestWait()); err != nil {
 		return none, err
 	}
 	if a.err != nil {
@@ -295,7 +305,8 @@ func (q *question) check(ctx context.Context) error {
 	return q.guard(ctx)
 }
 
-// ended is the error of what is asked after End: the object has gone in the middle of a run, of which nothing may be left behind.
+// ended is the error of what is asked after End: the object has gone in the middle of a run, of which nothing may be
+// left behind.
 func ended(operation string) error { return &Pending{Operation: operation, After: shortestWait} }
 
 // find returns the key of a question in this run, and the answer to it or nil.
@@ -316,7 +327,13 @@ func (c *Calls) find(q question, now time.Time) (string, *answer, error) {
 }
 
 // send sends a call when its time has come. It is answered in the background.
-func (c *Calls) send(ctx context.Context, r *Region, q question, key string, call func(context.Context) (any, error)) (*answer, error) {
+func (c *Calls) send(
+	ctx context.Context,
+	r *Region,
+	q question,
+	key string,
+	call func(context.Context) (any, error),
+) (*answer, error) {
 	limited := limitKey{regionKey{r.accountID, r.name}, classOfOperation(q.operation)}
 	reserved, err := c.reserve(r, q, limited)
 	if err != nil {
@@ -367,11 +384,13 @@ func (c *Calls) send(ctx context.Context, r *Region, q question, key string, cal
 	return a, nil
 }
 
-// reserve returns the reservation for a call when it is granted, and else a *Pending. Where no limit holds it returns nil.
+// reserve returns the reservation for a call when it is granted, and else a *Pending. Where no limit holds it returns
+// nil.
 func (c *Calls) reserve(r *Region, q question, key limitKey) (*reservation, error) {
 	if q.unlimited {
 		return nil, nil
 	}
+
 	c.mu.Lock()
 	reserved, ok := c.reserved[key]
 	how := c.urgency
@@ -379,6 +398,7 @@ func (c *Calls) reserve(r *Region, q question, key limitKey) (*reservation, erro
 	if q.urgent {
 		how = urgent
 	}
+
 	if !ok || r.limits.lost(reserved) {
 		reserved = r.limits.reserve(key, c.namespace, how, c.wake)
 		if !c.hold(key, reserved) {
@@ -418,17 +438,17 @@ func (c *Calls) giveUp(r *Region, key limitKey) {
 }
 
 // wait waits for an answer for a moment.
-func (a *answer) wait(ctx context.Context, patience time.Duration) error {
+func (a *answer) wait(ctx context.Context, maxWait time.Duration) error {
 	if a.isDone() {
 		return nil
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(maxWait)
 	defer timer.Stop()
 	select {
 	case <-a.done:
 		return nil
 	case <-ctx.Done():
-		return meaning(a.operation, ctx.Err())
+		return classify(a.operation, ctx.Err())
 	case <-timer.C:
 	}
 	if !a.await() {
@@ -465,7 +485,12 @@ func invoke[T any](ctx context.Context, r *Region, call func(context.Context) (T
 }
 
 // once returns what was found out at the first run of a reconcile at all its later runs, too.
-func once[T any](ctx context.Context, operation, subject string, now time.Time, find func(*Calls) (T, error)) (T, error) {
+func once[T any](
+	ctx context.Context,
+	operation, subject string,
+	now time.Time,
+	find func(*Calls) (T, error),
+) (T, error) {
 	c := callsOf(ctx)
 	if c == nil {
 		return find(nil)

@@ -15,12 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	. "github.com/onsi/gomega"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// driver reconciles one object as a controller does: it runs a reconcile again when it is woken, or when the *Pending says so.
+// driver reconciles one object as a controller does: it runs a reconcile again when it is woken, or when the *Pending
+// says so.
 type driver struct {
 	t        *testing.T
 	sessions *Sessions
@@ -130,7 +128,8 @@ func inBubble(t *testing.T, server *fakeAWS, edit func(*Options), test func(Gome
 	})
 }
 
-// TestStartComesFirst holds that of two objects of a namespace the one whose trail is stopped writes first, although it came later.
+// TestStartComesFirst holds that of two objects of a namespace the one whose trail is stopped writes first, although it
+// came later.
 func TestStartComesFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -206,7 +205,8 @@ func TestReplay(t *testing.T) {
 	})
 }
 
-// TestQuickAnswersNeedNoOtherRun holds that a reconcile whose calls are answered within a moment is run once, and that nobody is woken.
+// TestQuickAnswersNeedNoOtherRun holds that a reconcile whose calls are answered within a moment is run once, and that
+// nobody is woken.
 func TestQuickAnswersNeedNoOtherRun(t *testing.T) {
 	t.Parallel()
 	server := &fakeAWS{answer: slowly(maxWait-1, nil)}
@@ -286,8 +286,8 @@ func TestOutlivedAfterAWrite(t *testing.T) {
 	})
 }
 
-// TestSilenceIsToldOf holds that a reconcile comes to its end, and can tell of it, although none of its calls is answered: however
-// often objects are reconciled, and however many of them wait.
+// TestSilenceIsToldOf holds that a reconcile comes to its end, and can tell of it, although none of its calls is
+// answered: however often objects are reconciled, and however many of them wait.
 func TestSilenceIsToldOf(t *testing.T) {
 	t.Parallel()
 	for _, resync := range []time.Duration{10 * time.Second, time.Minute, 5 * time.Minute} {
@@ -375,7 +375,8 @@ func TestRetryOfASession(t *testing.T) {
 		g := NewWithT(t)
 		server := newMemorySTS()
 		server.code = "ServiceUnavailable"
-		sessions := memorySessions(server, func(o *Options) { o.Config.Retryer = func() aws.Retryer { return aws.NopRetryer{} } })
+		sessions := memorySessions(server,
+			func(o *Options) { o.Config.Retryer = func() aws.Retryer { return aws.NopRetryer{} } })
 		d := newDriver(t, sessions, "team", "audit")
 		open := func(ctx context.Context) error {
 			_, err := sessions.Open(ctx, testIdentity(nil))
@@ -438,7 +439,8 @@ func TestEndGivesUp(t *testing.T) {
 	})
 }
 
-// TestEndDuringARun holds that a run whose object is gone in the middle makes no calls any more, and leaves nothing behind.
+// TestEndDuringARun holds that a run whose object is gone in the middle makes no calls any more, and leaves nothing
+// behind.
 func TestEndDuringARun(t *testing.T) {
 	t.Parallel()
 	for name, ends := range map[string]func(*driver, context.Context, *Region) error{
@@ -467,7 +469,8 @@ func TestEndDuringARun(t *testing.T) {
 				g.Expect(server.made()).To(BeEmpty())
 				g.Expect(d.calls.reserved).To(BeEmpty())
 				g.Expect(d.calls.answers).To(BeNil())
-				g.Expect(took(func() { spend(d.t, region.limits, limitKey{testKey, writeClass}) })).To(BeNumerically("<", grantLost), "its place in the queue is free")
+				g.Expect(took(func() { spend(d.t, region.limits, limitKey{testKey, writeClass}) })).
+					To(BeNumerically("<", grantLost), "its place in the queue is free")
 				g.Expect(d.woken()).To(BeZero())
 			})
 		})
@@ -787,7 +790,8 @@ func TestGuards(t *testing.T) {
 		t.Parallel()
 		g := NewWithT(t)
 		server := &fakeAWS{}
-		err := memoryRegion(RateLimitOff, "http://emulator", nil, server).StopLogging(t.Context(), trail(), func(context.Context) error { return errGuard })
+		region := memoryRegion(RateLimitOff, "http://emulator", nil, server)
+		err := region.StopLogging(t.Context(), trail(), func(context.Context) error { return errGuard })
 		g.Expect(err).To(MatchError(errGuard))
 		g.Expect(server.made()).To(BeEmpty())
 	})
@@ -819,7 +823,8 @@ func TestHeldUpWrites(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := &fakeAWS{}
-			inBubble(t, server, func(o *Options) { o.Config.Credentials = slowCredentials{c.credentials} }, func(g Gomega, d *driver, region *Region) {
+			slow := func(o *Options) { o.Config.Credentials = slowCredentials{c.credentials} }
+			inBubble(t, server, slow, func(g Gomega, d *driver, region *Region) {
 				err := d.reconcile(func(ctx context.Context) error {
 					return region.StopLogging(ctx, &Trail{ARN: "arn"}, func(context.Context) error {
 						pass(c.guard)
@@ -841,7 +846,8 @@ func TestHeldUpWrites(t *testing.T) {
 	}
 }
 
-// ahead returns a time whose monotonic clock is ahead of its wall clock, as those of two machines may be, or of one that was suspended.
+// ahead returns a time whose monotonic clock is ahead of its wall clock, as those of two machines may be, or of one
+// that was suspended.
 func ahead(t time.Time, by time.Duration) time.Time {
 	parts := (*struct {
 		wall uint64
@@ -910,7 +916,7 @@ func TestMayWrite(t *testing.T) {
 
 		for name, write := range map[string]func(context.Context) error{
 			"Create": func(ctx context.Context) error {
-				_, err := region.Create(ctx, &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}}, nil, nil)
+				_, err := region.Create(ctx, "audit", Change{S3BucketName: aws.String("logs")}, nil, nil)
 				return err
 			},
 			"Update":  update,
@@ -930,7 +936,8 @@ func TestMayWrite(t *testing.T) {
 	})
 }
 
-// TestClaimed holds that a claim is read again only when another one at the same time would show, and that no worker waits for that.
+// TestClaimed holds that a claim is read again only when another one at the same time would show, and that no worker
+// waits for that.
 func TestClaimed(t *testing.T) {
 	t.Parallel()
 	server := &fakeAWS{answer: func(fakeCall) (int, string) {
@@ -951,9 +958,9 @@ func TestClaimed(t *testing.T) {
 	})
 }
 
-// TestManyReconciles is a property test for the race detector too: many objects of many namespaces, with answers that are quick, slow,
-// refused and throttled, changes in the middle and objects that go. All that stay are served, none of their calls is made twice for one
-// reconcile, no worker waits for long, and nothing is left behind.
+// TestManyReconciles is a property test for the race detector too: many objects of many namespaces, with answers that
+// are quick, slow, refused and throttled, changes in the middle and objects that go. All that stay are served, none of
+// their calls is made twice for one reconcile, no worker waits for long, and nothing is left behind.
 func TestManyReconciles(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(6) {

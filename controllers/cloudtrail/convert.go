@@ -2,6 +2,7 @@ package cloudtrail
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -15,81 +16,64 @@ import (
 
 func fromTrail(t types.Trail) Trail {
 	return Trail{
-		ARN:        aws.ToString(t.TrailARN),
-		Name:       aws.ToString(t.Name),
-		HomeRegion: aws.ToString(t.HomeRegion),
-		Settings: Settings{
-			S3BucketName:               aws.ToString(t.S3BucketName),
-			S3KeyPrefix:                aws.ToString(t.S3KeyPrefix),
-			SNSTopicARN:                aws.ToString(t.SnsTopicARN),
-			KMSKeyARN:                  aws.ToString(t.KmsKeyId),
-			CloudWatchLogsLogGroupARN:  aws.ToString(t.CloudWatchLogsLogGroupArn),
-			CloudWatchLogsRoleARN:      aws.ToString(t.CloudWatchLogsRoleArn),
-			IncludeGlobalServiceEvents: aws.ToBool(t.IncludeGlobalServiceEvents),
-			IsMultiRegionTrail:         aws.ToBool(t.IsMultiRegionTrail),
-			EnableLogFileValidation:    aws.ToBool(t.LogFileValidationEnabled),
-			IsOrganizationTrail:        aws.ToBool(t.IsOrganizationTrail),
-		},
+		ARN:                 aws.ToString(t.TrailARN),
+		Name:                aws.ToString(t.Name),
+		HomeRegion:          aws.ToString(t.HomeRegion),
+		Settings:            fromSettings(t),
 		HasEventSelectors:   t.HasCustomEventSelectors,
 		HasInsightSelectors: t.HasInsightSelectors,
 	}
 }
 
 func fromCreate(out *cloudtrail.CreateTrailOutput, homeRegion string, tags map[string]string) Trail {
-	return Trail{
-		ARN:        aws.ToString(out.TrailARN),
-		Name:       aws.ToString(out.Name),
-		HomeRegion: homeRegion,
-		Settings: Settings{
-			S3BucketName:               aws.ToString(out.S3BucketName),
-			S3KeyPrefix:                aws.ToString(out.S3KeyPrefix),
-			SNSTopicARN:                aws.ToString(out.SnsTopicARN),
-			KMSKeyARN:                  aws.ToString(out.KmsKeyId),
-			CloudWatchLogsLogGroupARN:  aws.ToString(out.CloudWatchLogsLogGroupArn),
-			CloudWatchLogsRoleARN:      aws.ToString(out.CloudWatchLogsRoleArn),
-			IncludeGlobalServiceEvents: aws.ToBool(out.IncludeGlobalServiceEvents),
-			IsMultiRegionTrail:         aws.ToBool(out.IsMultiRegionTrail),
-			EnableLogFileValidation:    aws.ToBool(out.LogFileValidationEnabled),
-			IsOrganizationTrail:        aws.ToBool(out.IsOrganizationTrail),
-		},
-		HasEventSelectors:   aws.Bool(false),
-		HasInsightSelectors: aws.Bool(false),
-		Tags:                maps.Clone(tags),
-	}
+	trail := fromTrail(alike[types.Trail](*out))
+	trail.HomeRegion, trail.Tags = homeRegion, maps.Clone(tags)
+	trail.HasEventSelectors, trail.HasInsightSelectors = aws.Bool(false), aws.Bool(false)
+	return trail
 }
 
-func settingsFromUpdate(out *cloudtrail.UpdateTrailOutput) Settings {
+func fromUpdate(out *cloudtrail.UpdateTrailOutput) Settings {
+	return fromSettings(alike[types.Trail](*out))
+}
+
+func fromSettings(t types.Trail) Settings {
 	return Settings{
-		S3BucketName:               aws.ToString(out.S3BucketName),
-		S3KeyPrefix:                aws.ToString(out.S3KeyPrefix),
-		SNSTopicARN:                aws.ToString(out.SnsTopicARN),
-		KMSKeyARN:                  aws.ToString(out.KmsKeyId),
-		CloudWatchLogsLogGroupARN:  aws.ToString(out.CloudWatchLogsLogGroupArn),
-		CloudWatchLogsRoleARN:      aws.ToString(out.CloudWatchLogsRoleArn),
-		IncludeGlobalServiceEvents: aws.ToBool(out.IncludeGlobalServiceEvents),
-		IsMultiRegionTrail:         aws.ToBool(out.IsMultiRegionTrail),
-		EnableLogFileValidation:    aws.ToBool(out.LogFileValidationEnabled),
-		IsOrganizationTrail:        aws.ToBool(out.IsOrganizationTrail),
+		S3BucketName:               aws.ToString(t.S3BucketName),
+		S3KeyPrefix:                aws.ToString(t.S3KeyPrefix),
+		SNSTopicARN:                aws.ToString(t.SnsTopicARN),
+		KMSKeyARN:                  aws.ToString(t.KmsKeyId),
+		CloudWatchLogsLogGroupARN:  aws.ToString(t.CloudWatchLogsLogGroupArn),
+		CloudWatchLogsRoleARN:      aws.ToString(t.CloudWatchLogsRoleArn),
+		IncludeGlobalServiceEvents: aws.ToBool(t.IncludeGlobalServiceEvents),
+		IsMultiRegionTrail:         aws.ToBool(t.IsMultiRegionTrail),
+		EnableLogFileValidation:    aws.ToBool(t.LogFileValidationEnabled),
+		IsOrganizationTrail:        aws.ToBool(t.IsOrganizationTrail),
 	}
 }
 
-// toCreate leaves out what is "" in the spec: CreateTrail knows no clearing.
-func toCreate(trail *v1alpha1.Trail, tags map[string]string) *cloudtrail.CreateTrailInput {
-	spec := &trail.Spec
-	return &cloudtrail.CreateTrailInput{
-		Name:                       aws.String(trail.TrailName()),
-		S3BucketName:               aws.String(spec.S3BucketName),
-		S3KeyPrefix:                stringOrNil(spec.S3KeyPrefix),
-		SnsTopicName:               stringOrNil(spec.SNSTopicName),
-		KmsKeyId:                   stringOrNil(spec.KMSKeyID),
-		CloudWatchLogsLogGroupArn:  stringOrNil(spec.CloudWatchLogsLogGroupARN),
-		CloudWatchLogsRoleArn:      stringOrNil(spec.CloudWatchLogsRoleARN),
-		IncludeGlobalServiceEvents: aws.Bool(spec.GlobalServiceEventsDesired()),
-		IsMultiRegionTrail:         aws.Bool(spec.MultiRegionDesired()),
-		EnableLogFileValidation:    aws.Bool(spec.LogFileValidationDesired()),
-		IsOrganizationTrail:        aws.Bool(spec.OrganizationDesired()),
-		TagsList:                   toTags(tags),
+// alike returns the fields of one of the SDK's structures as another one that has fields of the same names and types:
+// what CreateTrail and UpdateTrail take, and what these and DescribeTrails answer.
+func alike[T any](from any) T {
+	var to T
+	source, fields := reflect.ValueOf(from), reflect.ValueOf(&to).Elem()
+	for field, target := range fields.Fields() {
+		if value := source.FieldByName(field.Name); field.IsExported() && value.IsValid() {
+			target.Set(value)
+		}
 	}
+	return to
+}
+
+// toCreate leaves out what is "": CreateTrail knows no clearing.
+func toCreate(name string, settings Change, tags map[string]string) *cloudtrail.CreateTrailInput {
+	for _, setting := range reflect.ValueOf(&settings).Elem().Fields() {
+		if text, ok := reflect.TypeAssert[*string](setting); ok && aws.ToString(text) == "" {
+			setting.SetZero()
+		}
+	}
+	in := alike[cloudtrail.CreateTrailInput](*toUpdate(name, settings))
+	in.TagsList = toTags(tags)
+	return &in
 }
 
 func toUpdate(arn string, c Change) *cloudtrail.UpdateTrailInput {
@@ -159,7 +143,8 @@ func toBasic(selectors []v1alpha1.EventSelector) []types.EventSelector {
 			selector.ReadWriteType = types.ReadWriteType(s.ReadWriteType)
 		}
 		for _, d := range s.DataResources {
-			selector.DataResources = append(selector.DataResources, types.DataResource{Type: aws.String(d.Type), Values: d.Values})
+			selector.DataResources = append(selector.DataResources,
+				types.DataResource{Type: aws.String(d.Type), Values: d.Values})
 		}
 		list = append(list, selector)
 	}
@@ -195,10 +180,12 @@ func fromSelectors(basic []types.EventSelector, advanced []types.AdvancedEventSe
 			ExcludeManagementEventSources: b.ExcludeManagementEventSources,
 		}
 		for _, d := range b.DataResources {
-			selector.DataResources = append(selector.DataResources, v1alpha1.DataResource{Type: aws.ToString(d.Type), Values: d.Values})
+			selector.DataResources = append(selector.DataResources,
+				v1alpha1.DataResource{Type: aws.ToString(d.Type), Values: d.Values})
 		}
 		s.Basic = append(s.Basic, selector)
 	}
+
 	for _, a := range advanced {
 		selector := v1alpha1.AdvancedEventSelector{Name: aws.ToString(a.Name)}
 		for _, f := range a.FieldSelectors {
@@ -284,7 +271,8 @@ func fromStatus(out *cloudtrail.GetTrailStatusOutput) Status {
 // maxShown bounds the texts of AWS's that people read, in bytes.
 const maxShown = 2048
 
-// shown returns a text of AWS's for people to read: of one line, without what a terminal would act on, and not too long.
+// shown returns a text of AWS's for people to read: of one line, without what a terminal would act on, and not too
+// long.
 func shown(s string) string { return text.Cut(text.Escape(s), maxShown) }
 
 // fromTime returns a time of AWS's; zero for none, and for one that no call to CloudTrail was made at, which the API

@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	. "github.com/onsi/gomega"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
@@ -35,7 +34,13 @@ var everySelector = []v1alpha1.AdvancedEventSelector{{
 	FieldSelectors: []v1alpha1.AdvancedFieldSelector{
 		{Field: "eventCategory", Equals: []string{"Data"}},
 		{Field: "resources.type", Equals: []string{"AWS::S3::Object"}},
-		{Field: "resources.ARN", StartsWith: []string{"arn:aws:s3:::a/"}, NotStartsWith: []string{"arn:aws:s3:::a/tmp/"}, EndsWith: []string{".log"}, NotEndsWith: []string{".tmp"}},
+		{
+			Field:         "resources.ARN",
+			StartsWith:    []string{"arn:aws:s3:::a/"},
+			NotStartsWith: []string{"arn:aws:s3:::a/tmp/"},
+			EndsWith:      []string{".log"},
+			NotEndsWith:   []string{".tmp"},
+		},
 		{Field: "eventName", NotEquals: []string{"GetObject"}},
 	},
 }}
@@ -43,21 +48,21 @@ var everySelector = []v1alpha1.AdvancedEventSelector{{
 const everySelectorOnTheWire = `[{"Name": "writes", "FieldSelectors": [
 	{"Field": "eventCategory", "Equals": ["Data"]},
 	{"Field": "resources.type", "Equals": ["AWS::S3::Object"]},
-	{"Field": "resources.ARN", "StartsWith": ["arn:aws:s3:::a/"], "NotStartsWith": ["arn:aws:s3:::a/tmp/"], "EndsWith": [".log"], "NotEndsWith": [".tmp"]},
+	{"Field": "resources.ARN", "StartsWith": ["arn:aws:s3:::a/"], "NotStartsWith": ["arn:aws:s3:::a/tmp/"],
+		"EndsWith": [".log"], "NotEndsWith": [".tmp"]},
 	{"Field": "eventName", "NotEquals": ["GetObject"]}]}]`
 
 // TestCallsOnTheWire holds what AWS is sent, down to what is left out and what is sent empty.
 func TestCallsOnTheWire(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit"
-	create := func(edit func(*v1alpha1.Trail)) func(context.Context, *Region) error {
+	create := func(settings Change) func(context.Context, *Region) error {
 		return func(ctx context.Context, r *Region) error {
-			trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}, Spec: v1alpha1.TrailSpec{S3BucketName: "logs"}}
-			edit(trail)
-			_, err := r.Create(ctx, trail, map[string]string{"team": "security", "owner": "me"}, nil)
+			_, err := r.Create(ctx, "audit", settings, map[string]string{"team": "security", "owner": "me"}, nil)
 			return err
 		}
 	}
+	none, on, off := aws.String(""), aws.Bool(true), aws.Bool(false)
 	write := func(f func(context.Context, *Region, *Trail) error) func(context.Context, *Region) error {
 		return func(ctx context.Context, r *Region) error {
 			return f(ctx, r, &Trail{ARN: arn, Tags: map[string]string{"old": "1"}})
@@ -68,18 +73,21 @@ func TestCallsOnTheWire(t *testing.T) {
 		operation string
 		body      string
 	}{
-		"CreateTrail with what it needs": {create(func(*v1alpha1.Trail) {}), "CreateTrail", `{
+		"CreateTrail leaves out what is empty": {create(Change{
+			S3BucketName: aws.String("logs"), S3KeyPrefix: none, SNSTopicName: none, KMSKeyID: none,
+			CloudWatchLogsLogGroupARN: none, CloudWatchLogsRoleARN: none, IncludeGlobalServiceEvents: on,
+			IsMultiRegionTrail: off, EnableLogFileValidation: off, IsOrganizationTrail: off,
+		}), "CreateTrail", `{
 			"Name": "audit", "S3BucketName": "logs", "IncludeGlobalServiceEvents": true, "IsMultiRegionTrail": false,
 			"EnableLogFileValidation": false, "IsOrganizationTrail": false,
 			"TagsList": [{"Key": "owner", "Value": "me"}, {"Key": "team", "Value": "security"}]}`},
-		"CreateTrail with everything": {create(func(trail *v1alpha1.Trail) {
-			trail.Spec = v1alpha1.TrailSpec{
-				Name: "company", S3BucketName: "logs", S3KeyPrefix: "prefix", SNSTopicName: "topic", KMSKeyID: "alias/key",
-				CloudWatchLogsLogGroupARN: "group", CloudWatchLogsRoleARN: "role", IncludeGlobalServiceEvents: aws.Bool(false),
-				IsMultiRegionTrail: aws.Bool(true), EnableLogFileValidation: aws.Bool(true), IsOrganizationTrail: aws.Bool(true),
-			}
+		"CreateTrail with everything": {create(Change{
+			S3BucketName: aws.String("logs"), S3KeyPrefix: aws.String("prefix"), SNSTopicName: aws.String("topic"),
+			KMSKeyID: aws.String("alias/key"), CloudWatchLogsLogGroupARN: aws.String("group"),
+			CloudWatchLogsRoleARN: aws.String("role"), IncludeGlobalServiceEvents: off,
+			IsMultiRegionTrail: on, EnableLogFileValidation: on, IsOrganizationTrail: on,
 		}), "CreateTrail", `{
-			"Name": "company", "S3BucketName": "logs", "S3KeyPrefix": "prefix", "SnsTopicName": "topic", "KmsKeyId": "alias/key",
+			"Name": "audit", "S3BucketName": "logs", "S3KeyPrefix": "prefix", "SnsTopicName": "topic", "KmsKeyId": "alias/key",
 			"CloudWatchLogsLogGroupArn": "group", "CloudWatchLogsRoleArn": "role", "IncludeGlobalServiceEvents": false,
 			"IsMultiRegionTrail": true, "EnableLogFileValidation": true, "IsOrganizationTrail": true,
 			"TagsList": [{"Key": "owner", "Value": "me"}, {"Key": "team", "Value": "security"}]}`},
@@ -87,50 +95,79 @@ func TestCallsOnTheWire(t *testing.T) {
 			return r.Update(ctx, t, Change{S3BucketName: aws.String("other")}, nil)
 		}), "UpdateTrail", `{"Name": "` + arn + `", "S3BucketName": "other"}`},
 		"UpdateTrail clears with nothing": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			none := aws.String("")
-			return r.Update(ctx, t, Change{S3KeyPrefix: none, SNSTopicName: none, KMSKeyID: none, CloudWatchLogsLogGroupARN: none, CloudWatchLogsRoleARN: none}, nil)
-		}), "UpdateTrail", `{"Name": "` + arn + `", "S3KeyPrefix": "", "SnsTopicName": "", "KmsKeyId": "", "CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": ""}`},
+			return r.Update(ctx, t, Change{
+				S3KeyPrefix: none, SNSTopicName: none, KMSKeyID: none,
+				CloudWatchLogsLogGroupARN: none, CloudWatchLogsRoleARN: none,
+			}, nil)
+		}), "UpdateTrail", `{"Name": "` + arn + `", "S3KeyPrefix": "", "SnsTopicName": "", "KmsKeyId": "",
+			"CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": ""}`},
 		"UpdateTrail turns off": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			off := aws.Bool(false)
-			return r.Update(ctx, t, Change{IncludeGlobalServiceEvents: off, IsMultiRegionTrail: off, EnableLogFileValidation: off, IsOrganizationTrail: off}, nil)
-		}), "UpdateTrail", `{"Name": "` + arn + `", "IncludeGlobalServiceEvents": false, "IsMultiRegionTrail": false, "EnableLogFileValidation": false, "IsOrganizationTrail": false}`},
-		"DeleteTrail":  {func(ctx context.Context, r *Region) error { return r.Delete(ctx, arn, nil) }, "DeleteTrail", `{"Name": "` + arn + `"}`},
-		"StartLogging": {write(func(ctx context.Context, r *Region, t *Trail) error { return r.StartLogging(ctx, t, nil) }), "StartLogging", `{"Name": "` + arn + `"}`},
-		"StopLogging":  {write(func(ctx context.Context, r *Region, t *Trail) error { return r.StopLogging(ctx, t, nil) }), "StopLogging", `{"Name": "` + arn + `"}`},
+			return r.Update(ctx, t, Change{
+				IncludeGlobalServiceEvents: off, IsMultiRegionTrail: off,
+				EnableLogFileValidation: off, IsOrganizationTrail: off,
+			}, nil)
+		}), "UpdateTrail", `{"Name": "` + arn + `", "IncludeGlobalServiceEvents": false, "IsMultiRegionTrail": false,
+			"EnableLogFileValidation": false, "IsOrganizationTrail": false}`},
+		"DeleteTrail": {func(ctx context.Context, r *Region) error {
+			return r.Delete(ctx, arn, nil)
+		}, "DeleteTrail", `{"Name": "` + arn + `"}`},
+		"StartLogging": {write(func(ctx context.Context, r *Region, t *Trail) error {
+			return r.StartLogging(ctx, t, nil)
+		}), "StartLogging", `{"Name": "` + arn + `"}`},
+		"StopLogging": {write(func(ctx context.Context, r *Region, t *Trail) error {
+			return r.StopLogging(ctx, t, nil)
+		}), "StopLogging", `{"Name": "` + arn + `"}`},
 		"no selectors are the default one": {write(func(ctx context.Context, r *Region, t *Trail) error {
 			_, err := r.PutSelectors(ctx, t, Selectors{}, nil)
 			return err
-		}), "PutEventSelectors", `{"TrailName": "` + arn + `", "EventSelectors": [{"ReadWriteType": "All", "IncludeManagementEvents": true}]}`},
+		}), "PutEventSelectors", `{"TrailName": "` + arn + `", "EventSelectors": [
+			{"ReadWriteType": "All", "IncludeManagementEvents": true}]}`},
 		"basic selectors": {write(func(ctx context.Context, r *Region, t *Trail) error {
 			_, err := r.PutSelectors(ctx, t, Selectors{Basic: []v1alpha1.EventSelector{
 				{},
 				{
-					ReadWriteType: v1alpha1.WriteOnly, IncludeManagementEvents: aws.Bool(false), ExcludeManagementEventSources: []string{"kms.amazonaws.com"},
-					DataResources: []v1alpha1.DataResource{{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3:::a/"}}},
+					ReadWriteType:                 v1alpha1.WriteOnly,
+					IncludeManagementEvents:       aws.Bool(false),
+					ExcludeManagementEventSources: []string{"kms.amazonaws.com"},
+					DataResources: []v1alpha1.DataResource{
+						{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3:::a/"}},
+					},
 				},
 			}}, nil)
 			return err
 		}), "PutEventSelectors", `{"TrailName": "` + arn + `", "EventSelectors": [
 			{"ReadWriteType": "All", "IncludeManagementEvents": true},
-			{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": false, "ExcludeManagementEventSources": ["kms.amazonaws.com"],
+			{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": false,
+				"ExcludeManagementEventSources": ["kms.amazonaws.com"],
 				"DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::a/"]}]}]}`},
 		"advanced selectors": {write(func(ctx context.Context, r *Region, t *Trail) error {
 			_, err := r.PutSelectors(ctx, t, Selectors{Advanced: everySelector}, nil)
 			return err
 		}), "PutEventSelectors", `{"TrailName": "` + arn + `", "AdvancedEventSelectors": ` + everySelectorOnTheWire + `}`},
 		"insights": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			_, err := r.PutInsights(ctx, t, []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}, {InsightType: "ApiErrorRateInsight", EventCategories: []v1alpha1.InsightEventCategory{"Management", "Data"}}}, nil)
+			_, err := r.PutInsights(ctx, t, []v1alpha1.InsightSelector{
+				{InsightType: "ApiCallRateInsight"},
+				{
+					InsightType:     "ApiErrorRateInsight",
+					EventCategories: []v1alpha1.InsightEventCategory{"Management", "Data"},
+				},
+			}, nil)
 			return err
 		}), "PutInsightSelectors", `{"TrailName": "` + arn + `", "InsightSelectors": [
-			{"InsightType": "ApiCallRateInsight"}, {"InsightType": "ApiErrorRateInsight", "EventCategories": ["Management", "Data"]}]}`},
+			{"InsightType": "ApiCallRateInsight"},
+			{"InsightType": "ApiErrorRateInsight", "EventCategories": ["Management", "Data"]}]}`},
 		"no insights are an empty list": {write(func(ctx context.Context, r *Region, t *Trail) error {
 			_, err := r.PutInsights(ctx, t, nil, nil)
 			return err
 		}), "PutInsightSelectors", `{"TrailName": "` + arn + `", "InsightSelectors": []}`},
 		"aggregation": {write(func(ctx context.Context, r *Region, t *Trail) error {
-			_, err := r.PutAggregations(ctx, t, []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY", "USER_ACTIONS"}}}, nil)
+			_, err := r.PutAggregations(ctx, t, []v1alpha1.AggregationConfiguration{{
+				EventCategory: "Data",
+				Templates:     []v1alpha1.AggregationTemplate{"API_ACTIVITY", "USER_ACTIONS"},
+			}}, nil)
 			return err
-		}), "PutEventConfiguration", `{"TrailName": "` + arn + `", "AggregationConfigurations": [{"EventCategory": "Data", "Templates": ["API_ACTIVITY", "USER_ACTIONS"]}]}`},
+		}), "PutEventConfiguration", `{"TrailName": "` + arn + `", "AggregationConfigurations": [
+			{"EventCategory": "Data", "Templates": ["API_ACTIVITY", "USER_ACTIONS"]}]}`},
 		"no aggregation is an empty list": {write(func(ctx context.Context, r *Region, t *Trail) error {
 			_, err := r.PutAggregations(ctx, t, nil, nil)
 			return err
@@ -158,8 +195,9 @@ func TestCallsOnTheWire(t *testing.T) {
 // TestAnswersFromTheWire holds what becomes of AWS's answers.
 func TestAnswersFromTheWire(t *testing.T) {
 	t.Parallel()
-	const settings = `"Name": "audit", "S3BucketName": "logs", "S3KeyPrefix": "prefix", "SnsTopicName": "topic", "SnsTopicARN": "arn:topic", "KmsKeyId": "arn:key",
-		"CloudWatchLogsLogGroupArn": "arn:group:*", "CloudWatchLogsRoleArn": "arn:role", "IncludeGlobalServiceEvents": true, "IsMultiRegionTrail": true,
+	const settings = `"Name": "audit", "S3BucketName": "logs", "S3KeyPrefix": "prefix", "SnsTopicName": "topic",
+		"SnsTopicARN": "arn:topic", "KmsKeyId": "arn:key", "CloudWatchLogsLogGroupArn": "arn:group:*",
+		"CloudWatchLogsRoleArn": "arn:role", "IncludeGlobalServiceEvents": true, "IsMultiRegionTrail": true,
 		"LogFileValidationEnabled": true, "IsOrganizationTrail": true, "TrailARN": "arn:trail"`
 	all := Settings{
 		S3BucketName: "logs", S3KeyPrefix: "prefix", SNSTopicARN: "arn:topic", KMSKeyARN: "arn:key",
@@ -174,9 +212,13 @@ func TestAnswersFromTheWire(t *testing.T) {
 		want   any
 	}{
 		"a trail": {
-			200, `{"trailList": [{` + settings + `, "HomeRegion": "us-east-1", "HasCustomEventSelectors": true, "HasInsightSelectors": false}]}`,
+			200, `{"trailList": [{` + settings + `, "HomeRegion": "us-east-1",
+				"HasCustomEventSelectors": true, "HasInsightSelectors": false}]}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.describe(ctx)) },
-			[]*Trail{{ARN: "arn:trail", Name: "audit", HomeRegion: "us-east-1", Settings: all, HasEventSelectors: aws.Bool(true), HasInsightSelectors: aws.Bool(false)}},
+			[]*Trail{{
+				ARN: "arn:trail", Name: "audit", HomeRegion: "us-east-1", Settings: all,
+				HasEventSelectors: aws.Bool(true), HasInsightSelectors: aws.Bool(false),
+			}},
 		},
 		"a trail that AWS says little of": {
 			200, `{"trailList": [{"TrailARN": "arn:trail"}]}`,
@@ -186,9 +228,12 @@ func TestAnswersFromTheWire(t *testing.T) {
 		"a new trail": {
 			200, `{` + settings + `}`,
 			func(ctx context.Context, r *Region) (any, error) {
-				return read(r.Create(ctx, &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}}, map[string]string{"a": "1"}, nil))
+				return read(r.Create(ctx, "audit", Change{S3BucketName: aws.String("logs")}, map[string]string{"a": "1"}, nil))
 			},
-			&Trail{ARN: "arn:trail", Name: "audit", HomeRegion: testRegion, Settings: all, HasEventSelectors: aws.Bool(false), HasInsightSelectors: aws.Bool(false), Tags: map[string]string{"a": "1"}},
+			&Trail{
+				ARN: "arn:trail", Name: "audit", HomeRegion: testRegion, Settings: all, Tags: map[string]string{"a": "1"},
+				HasEventSelectors: aws.Bool(false), HasInsightSelectors: aws.Bool(false),
+			},
 		},
 		"a changed trail": {
 			200, `{` + settings + `}`,
@@ -200,12 +245,17 @@ func TestAnswersFromTheWire(t *testing.T) {
 			&Trail{ARN: "arn:trail", Settings: all, Tags: map[string]string{"a": "1"}},
 		},
 		"basic selectors": {
-			200, `{"EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": false, "ExcludeManagementEventSources": ["kms.amazonaws.com"],
+			200, `{"EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": false,
+				"ExcludeManagementEventSources": ["kms.amazonaws.com"],
 				"DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3:::a/"]}]}]}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.Selectors(ctx, "arn")) },
 			Selectors{Basic: []v1alpha1.EventSelector{{
-				ReadWriteType: v1alpha1.ReadOnly, IncludeManagementEvents: aws.Bool(false), ExcludeManagementEventSources: []string{"kms.amazonaws.com"},
-				DataResources: []v1alpha1.DataResource{{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3:::a/"}}},
+				ReadWriteType:                 v1alpha1.ReadOnly,
+				IncludeManagementEvents:       aws.Bool(false),
+				ExcludeManagementEventSources: []string{"kms.amazonaws.com"},
+				DataResources: []v1alpha1.DataResource{
+					{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3:::a/"}},
+				},
 			}}},
 		},
 		"advanced selectors": {
@@ -214,21 +264,30 @@ func TestAnswersFromTheWire(t *testing.T) {
 			Selectors{Advanced: everySelector},
 		},
 		"insights": {
-			200, `{"InsightSelectors": [{"InsightType": "ApiCallRateInsight", "EventCategories": ["Data"]}, {"InsightType": "ApiErrorRateInsight"}]}`,
+			200, `{"InsightSelectors": [
+				{"InsightType": "ApiCallRateInsight", "EventCategories": ["Data"]}, {"InsightType": "ApiErrorRateInsight"}]}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.Insights(ctx, "arn")) },
-			[]v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight", EventCategories: []v1alpha1.InsightEventCategory{"Data"}}, {InsightType: "ApiErrorRateInsight"}},
+			[]v1alpha1.InsightSelector{
+				{InsightType: "ApiCallRateInsight", EventCategories: []v1alpha1.InsightEventCategory{"Data"}},
+				{InsightType: "ApiErrorRateInsight"},
+			},
 		},
 		"no insights": {
 			400, refusal("InsightNotEnabledException", "no"),
-			func(ctx context.Context, r *Region) (any, error) { return read(r.Insights(ctx, "arn")) }, []v1alpha1.InsightSelector(nil),
+			func(ctx context.Context, r *Region) (any, error) { return read(r.Insights(ctx, "arn")) },
+			[]v1alpha1.InsightSelector(nil),
 		},
 		"aggregation": {
 			200, `{"AggregationConfigurations": [{"EventCategory": "Data", "Templates": ["RESOURCE_ACCESS"]}]}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.Aggregations(ctx, "arn")) },
-			[]v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"RESOURCE_ACCESS"}}},
+			[]v1alpha1.AggregationConfiguration{
+				{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"RESOURCE_ACCESS"}},
+			},
 		},
 		"tags": {
-			200, `{"ResourceTagList": [{"ResourceId": "arn", "TagsList": [{"Key": "a", "Value": "1"}, {"Key": "b"}]}, {"ResourceId": "other", "TagsList": [{"Key": "c"}]}]}`,
+			200, `{"ResourceTagList": [
+				{"ResourceId": "arn", "TagsList": [{"Key": "a", "Value": "1"}, {"Key": "b"}]},
+				{"ResourceId": "other", "TagsList": [{"Key": "c"}]}]}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.Tags(ctx, "arn")) },
 			map[string]string{"a": "1", "b": ""},
 		},
@@ -238,12 +297,16 @@ func TestAnswersFromTheWire(t *testing.T) {
 			map[string]string{},
 		},
 		"status": {
-			200, `{"IsLogging": true, "StartLoggingTime": 1000, "StopLoggingTime": 1001, "LatestDeliveryTime": 1002, "LatestDeliveryError": "a", "LatestNotificationTime": 1003,
-				"LatestNotificationError": "b", "LatestDigestDeliveryTime": 1004, "LatestDigestDeliveryError": "c", "LatestCloudWatchLogsDeliveryTime": 1005.5, "LatestCloudWatchLogsDeliveryError": "d"}`,
+			200, `{"IsLogging": true, "StartLoggingTime": 1000, "StopLoggingTime": 1001,
+				"LatestDeliveryTime": 1002, "LatestDeliveryError": "a",
+				"LatestNotificationTime": 1003, "LatestNotificationError": "b",
+				"LatestDigestDeliveryTime": 1004, "LatestDigestDeliveryError": "c",
+				"LatestCloudWatchLogsDeliveryTime": 1005.5, "LatestCloudWatchLogsDeliveryError": "d"}`,
 			func(ctx context.Context, r *Region) (any, error) { return read(r.Status(ctx, "arn")) },
 			Status{
 				IsLogging: true, StartLoggingTime: time.Unix(1000, 0).UTC(), StopLoggingTime: time.Unix(1001, 0).UTC(),
-				LatestDeliveryTime: time.Unix(1002, 0).UTC(), LatestDeliveryError: "a", LatestNotificationTime: time.Unix(1003, 0).UTC(), LatestNotificationError: "b",
+				LatestDeliveryTime: time.Unix(1002, 0).UTC(), LatestDeliveryError: "a",
+				LatestNotificationTime: time.Unix(1003, 0).UTC(), LatestNotificationError: "b",
 				LatestDigestDeliveryTime: time.Unix(1004, 0).UTC(), LatestDigestDeliveryError: "c",
 				LatestCloudWatchLogsDeliveryTime: time.UnixMilli(1005500).UTC(), LatestCloudWatchLogsDeliveryError: "d",
 			},
@@ -257,7 +320,8 @@ func TestAnswersFromTheWire(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
-			got, err := c.call(t.Context(), testRegionAt(&fakeAWS{answer: func(fakeCall) (int, string) { return c.status, c.answer }}))
+			server := &fakeAWS{answer: func(fakeCall) (int, string) { return c.status, c.answer }}
+			got, err := c.call(t.Context(), testRegionAt(server))
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(got).To(Equal(c.want))
 		})
@@ -281,7 +345,8 @@ func TestTagsOnATrail(t *testing.T) {
 	g.Expect(before).To(Equal(map[string]string{"kept": "1", "dropped": "2"}))
 }
 
-// TestTrailThatExistsAlready holds that what was known of a region's trails is not believed any more when AWS knows of one more.
+// TestTrailThatExistsAlready holds that what was known of a region's trails is not believed any more when AWS knows of
+// one more.
 func TestTrailThatExistsAlready(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
@@ -297,7 +362,7 @@ func TestTrailThatExistsAlready(t *testing.T) {
 	}}
 	region := testRegionAt(server)
 	g.Expect(region.Find(begun(t, "team", "audit", ForResync), "", "audit")).To(BeNil())
-	_, err := region.Create(t.Context(), &v1alpha1.Trail{}, nil, nil)
+	_, err := region.Create(t.Context(), "audit", Change{S3BucketName: aws.String("logs")}, nil, nil)
 	g.Expect(Is(err, AlreadyExists)).To(BeTrue(), "%v", err)
 	g.Expect(region.Find(begun(t, "team", "audit", ForResync), "", "audit")).To(BeNil())
 	g.Expect(server.count("DescribeTrails")).To(Equal(2))
@@ -316,12 +381,16 @@ func TestTagsOfABatch(t *testing.T) {
 		switch list := fmt.Sprint(call.body["ResourceIdList"]); {
 		case call.operation == "DescribeTrails":
 			return http.StatusOK, `{"trailList": [` + strings.Join([]string{
-				describe(mine, testRegion), describe(gone, testRegion), describe(shadow, "us-east-1"), describe(foreign, testRegion),
+				describe(mine, testRegion),
+				describe(gone, testRegion),
+				describe(shadow, "us-east-1"),
+				describe(foreign, testRegion),
 			}, ",") + `]}`
 		case strings.Contains(list, gone), strings.Contains(list, foreign):
 			return http.StatusBadRequest, refusal("CloudTrailARNInvalidException", "no such trail")
 		default:
-			return http.StatusOK, fmt.Sprintf(`{"ResourceTagList": [{"ResourceId": %q, "TagsList": [{"Key": "team", "Value": "security"}]}]}`, mine)
+			return http.StatusOK, fmt.Sprintf(
+				`{"ResourceTagList": [{"ResourceId": %q, "TagsList": [{"Key": "team", "Value": "security"}]}]}`, mine)
 		}
 	}}
 	trails, err := testRegionAt(server).Trails(t.Context())
@@ -341,7 +410,8 @@ func TestTagsOfABatch(t *testing.T) {
 	}
 	for _, call := range server.made() {
 		if call.operation == "ListTags" {
-			g.Expect(fmt.Sprint(call.body["ResourceIdList"])).NotTo(Or(ContainSubstring("shadow"), ContainSubstring("organization")))
+			g.Expect(fmt.Sprint(call.body["ResourceIdList"])).
+				NotTo(Or(ContainSubstring("shadow"), ContainSubstring("organization")))
 		}
 	}
 }
@@ -361,7 +431,8 @@ func TestWritesToATrailThatIsGone(t *testing.T) {
 	region.snapshot.put(trail.ARN, trail)
 	ctx := begun(t, "team", "audit", ForResync)
 	g.Expect(region.Find(ctx, trail.ARN, "audit")).NotTo(BeNil())
-	g.Expect(region.Delete(t.Context(), TrailARN(testRegion, testAccount, "other"), nil)).To(Succeed(), "to delete what is gone is no error")
+	g.Expect(region.Delete(t.Context(), TrailARN(testRegion, testAccount, "other"), nil)).
+		To(Succeed(), "to delete what is gone is no error")
 	g.Expect(region.Find(ctx, trail.ARN, "audit")).NotTo(BeNil())
 	g.Expect(reads).To(Equal(1))
 	g.Expect(Is(region.StartLogging(t.Context(), trail, nil), NotFound)).To(BeTrue())

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// sessionCredentials are the credentials of a Session. What AWS rejects is got anew; what cannot be got is asked for once for
-// all calls that need it; and credentials that lead to another account than the session's are not used.
+// sessionCredentials are the credentials of a Session. What AWS rejects is got anew; what cannot be got is asked for
+// once for all calls that need it; and credentials that lead to another account than the session's are not used.
 type sessionCredentials struct {
 	now      func() time.Time
 	mu       sync.Mutex
@@ -29,7 +29,8 @@ type sessionCredentials struct {
 	// failure is why there are no credentials, until it is worth trying anew.
 	failure error
 	reopen  backoff
-	// renewal is the pace at which credentials that AWS rejects are got anew, and renewing says that new ones are on their way.
+	// renewal is the pace at which credentials that AWS rejects are got anew, and renewing says that new ones are on their
+	// way.
 	renewal  backoff
 	renewing bool
 }
@@ -123,7 +124,11 @@ func (c *sessionCredentials) arn() string {
 }
 
 // verify makes sure from now on that new credentials lead to the account.
-func (c *sessionCredentials) verify(accountID string, callerOf func(context.Context, aws.Credentials) (*sts.GetCallerIdentityOutput, error), moved func()) {
+func (c *sessionCredentials) verify(
+	accountID string,
+	callerOf func(context.Context, aws.Credentials) (*sts.GetCallerIdentityOutput, error),
+	moved func(),
+) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.accountID, c.callerOf, c.moved = accountID, callerOf, moved
@@ -169,13 +174,14 @@ func (c *sessionCredentials) current() string {
 	return c.used
 }
 
-// rejected is told how a call ended that was signed with an access key. It returns true when the call is worth another try,
-// with new credentials. AWS rejects those of a role that was created anew, and of sessions that were revoked, long before they
-// expire by our clock.
+// rejected is told how a call ended that was signed with an access key. It returns true when the call is worth another
+// try, with new credentials. AWS rejects those of a role that was created anew, and of sessions that were revoked, long
+// before they expire by our clock.
 func (c *sessionCredentials) rejected(used string, err error) bool {
 	if _, unsent := errors.AsType[*credentialsError](err); unsent || !rejectsCredentials(errorCode(err)) {
 		return false
 	}
+
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -191,6 +197,7 @@ func (c *sessionCredentials) rejected(used string, err error) bool {
 	case !c.renewal.passed(now), now.Sub(c.since) < firstRenewal:
 		return false
 	}
+
 	c.renewal.begin(now)
 	c.renewing = true
 	cache.Invalidate()
@@ -204,19 +211,20 @@ func (c *sessionCredentials) accepted() {
 	c.renewal.wait = 0
 }
 
-// rejectsCredentials tells whether an error code may mean that credentials are not good any more. That something is not allowed
-// may mean it, too: it is what a revoked session is told.
+// rejectsCredentials tells whether an error code may mean that credentials are not good any more. That something is not
+// allowed may mean it, too: it is what a revoked session is told.
 func rejectsCredentials(code string) bool {
 	switch code {
-	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "AccessDenied", "AccessDeniedException":
+	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
+		"AccessDenied", "AccessDeniedException":
 		return true
 	default:
 		return false
 	}
 }
 
-// credentialsError marks the errors of a credentials provider, so that a call that failed before it was sent can be told
-// from one that AWS did not answer.
+// credentialsError marks the errors of a credentials provider, so that a call that failed before it was sent can be
+// told from one that AWS did not answer.
 type credentialsError struct{ error }
 
 // Unwrap returns the provider's error.
@@ -230,8 +238,8 @@ func (e *movedError) Error() string {
 	return "the credentials lead to account " + e.to + ", and no longer to " + e.from
 }
 
-// ownCredentials are the operator's own. When no new ones are to be had, those that it has are used for as long as they last: where
-// they come from may be out of reach for a while.
+// ownCredentials are the operator's own. When no new ones are to be had, those that it has are used for as long as they
+// last: where they come from may be out of reach for a while.
 type ownCredentials struct {
 	source invalidatable
 	now    func() time.Time
@@ -248,8 +256,8 @@ type invalidatable interface {
 	Invalidate()
 }
 
-// ownCredentialsOf returns the credentials of the SDK's configuration as the operator's own. Those that cannot be got anew stay as
-// they are.
+// ownCredentialsOf returns the credentials of the SDK's configuration as the operator's own. Those that cannot be got
+// anew stay as they are.
 func ownCredentialsOf(configured aws.CredentialsProvider, now func() time.Time) aws.CredentialsProvider {
 	if source, ok := configured.(invalidatable); ok {
 		return &ownCredentials{source: source, now: now, retry: backoff{first: firstReopen, last: lastReopen}}

@@ -28,7 +28,12 @@ func (c *changingCredentials) Retrieve(context.Context) (aws.Credentials, error)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++
-	return aws.Credentials{AccessKeyID: c.key, SecretAccessKey: "secret", CanExpire: true, Expires: time.Now().Add(10 * time.Minute)}, c.err
+	return aws.Credentials{
+		AccessKeyID:     c.key,
+		SecretAccessKey: "secret",
+		CanExpire:       true,
+		Expires:         time.Now().Add(10 * time.Minute),
+	}, c.err
 }
 
 func (c *changingCredentials) set(key string, err error) {
@@ -44,7 +49,9 @@ func ownCache(source aws.CredentialsProvider) func(*Options) {
 
 // roleIdentity is an identity with a role.
 func roleIdentity() *v1alpha1.AWSIdentity {
-	return testIdentity(func(identity *v1alpha1.AWSIdentity) { identity.Spec.RoleARN = "arn:aws:iam::111122223333:role/r" })
+	return testIdentity(func(identity *v1alpha1.AWSIdentity) {
+		identity.Spec.RoleARN = "arn:aws:iam::111122223333:role/r"
+	})
 }
 
 // statusOf makes a call by an identity.
@@ -69,7 +76,8 @@ func together(n int, do func() error) []error {
 	return errs
 }
 
-// TestOneOpenForMany holds that objects that share an identity wait for one call, and none of their workers for longer than a moment.
+// TestOneOpenForMany holds that objects that share an identity wait for one call, and none of their workers for longer
+// than a moment.
 func TestOneOpenForMany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -174,7 +182,10 @@ func TestLostRolesAreAskedForOnce(t *testing.T) {
 // TestRejectedCredentials holds that credentials that AWS rejects before their time are renewed, once for all calls.
 func TestRejectedCredentials(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "AccessDenied", "AccessDeniedException"} {
+	for _, code := range []string{
+		"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
+		"AccessDenied", "AccessDeniedException",
+	} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -235,7 +246,8 @@ func TestRenewalTakesItsTime(t *testing.T) {
 	})
 }
 
-// TestRenewalsThatDoNotHelp holds that a missing permission, which looks like a role that was created anew, costs little.
+// TestRenewalsThatDoNotHelp holds that a missing permission, which looks like a role that was created anew, costs
+// little.
 func TestRenewalsThatDoNotHelp(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -269,7 +281,8 @@ func TestRenewalsThatDoNotHelp(t *testing.T) {
 					g.Expect(Is(callBy(t, sessions, c.identity), Permission)).To(BeTrue())
 					pass(time.Second)
 				}
-				g.Expect(c.renewals(server)).To(And(BeNumerically(">=", 5), BeNumerically("<=", 12)), "10 s, 20 s, and so on up to 10 minutes")
+				g.Expect(c.renewals(server)).
+					To(And(BeNumerically(">=", 5), BeNumerically("<=", 12)), "10 s, 20 s, and so on up to 10 minutes")
 
 				server.set(func() { server.reject = nil })
 				g.Expect(callBy(t, sessions, c.identity)).To(Succeed())
@@ -316,7 +329,8 @@ func TestCredentialsThatNobodyRenews(t *testing.T) {
 	})
 }
 
-// TestOwnCredentialsThatChange holds that the operator's own credentials are used for no other account than the one that they led to.
+// TestOwnCredentialsThatChange holds that the operator's own credentials are used for no other account than the one
+// that they led to.
 func TestOwnCredentialsThatChange(t *testing.T) {
 	t.Parallel()
 	const other = "444455556666"
@@ -390,7 +404,8 @@ func TestConfirmAccount(t *testing.T) {
 		server.set(func() { server.account = "444455556666" })
 		err = region.ConfirmAccount(t.Context())
 		g.Expect(Is(err, Transient)).To(BeTrue())
-		g.Expect(err).To(MatchError("GetCallerIdentity: AccountChanged: the credentials lead to account 444455556666, and no longer to 111122223333"))
+		g.Expect(err).To(MatchError("GetCallerIdentity: AccountChanged: " +
+			"the credentials lead to account 444455556666, and no longer to 111122223333"))
 		next, err := sessions.Open(t.Context(), testIdentity(nil))
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(next.AccountID).To(Equal("444455556666"), "the session is dropped")
@@ -483,8 +498,8 @@ func TestOwnCredentialsEnd(t *testing.T) {
 	})
 }
 
-// TestOwnCredentialsEndBeforeTheNextTry holds that credentials that have expired are not used either while it is not worth asking for
-// others.
+// TestOwnCredentialsEndBeforeTheNextTry holds that credentials that have expired are not used either while it is not
+// worth asking for others.
 func TestOwnCredentialsEndBeforeTheNextTry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -564,7 +579,8 @@ func TestSweep(t *testing.T) {
 		g.Expect(sessions.clients).To(HaveLen(1))
 		sessions.mu.Unlock()
 		meter.mu.Lock()
-		g.Expect(meter.used).To(Equal(map[string]bool{"us-east-1": true, testRegion: true}), "STS is called in the operator's own")
+		g.Expect(meter.used).
+			To(Equal(map[string]bool{"us-east-1": true, testRegion: true}), "STS is called in the operator's own")
 		meter.mu.Unlock()
 
 		pass(clientUnused + 2*sweepEvery)

@@ -146,8 +146,8 @@ type Error struct {
 	// Class is what can be done about it.
 	Class Class
 	// Code is AWS's error code, such as S3BucketDoesNotExistException, or ours: for what never reached AWS AccountChanged,
-	// Canceled, NetworkError, NoCredentials, NotSent, RequestFailed or RequestTimeout, for an answer without a code HTTP502
-	// and the like.
+	// Canceled, NetworkError, NoCredentials, NotSent, RequestFailed or RequestTimeout, for an answer without a code
+	// HTTP502 and the like.
 	Code string
 	// Message is AWS's message, without request ids: the same at every try. It is printable, and short enough for a
 	// condition.
@@ -182,8 +182,8 @@ func Is(err error, class Class) bool {
 	return errors.As(err, &e) && e.Class == class
 }
 
-// meaning turns an error of the SDK into an *Error; nil stays nil.
-func meaning(operation string, err error) error {
+// classify turns an error of the SDK into an *Error; nil stays nil.
+func classify(operation string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -191,7 +191,7 @@ func meaning(operation string, err error) error {
 		return err
 	}
 	e := &Error{Operation: operation, err: err}
-	e.Class, e.Code, e.Message = classify(err)
+	e.Class, e.Code, e.Message = inspect(err)
 	e.Code = text.Cut(text.Printable(e.Code), maxCode)
 	e.Message = text.Cut(text.Printable(e.Message), maxMessage)
 	return e
@@ -204,16 +204,16 @@ const maxCode, maxMessage = 128, 4096
 // unknownError is what the SDK takes for code and message when an answer has none.
 const unknownError = "UnknownError"
 
-// classify returns class, code and message of an error of the SDK.
-func classify(err error) (Class, string, string) {
+// inspect returns class, code and message of an error of the SDK.
+func inspect(err error) (Class, string, string) {
 	api, ok := errors.AsType[smithy.APIError](err)
 	switch {
 	case !ok:
-		return unanswered(err)
+		return classifyTransport(err)
 	case api.ErrorCode() == unknownError && statusOf(err) != 0:
 		return unexplained(statusOf(err), api.ErrorMessage())
 	default:
-		return classOf(api.ErrorCode(), err), api.ErrorCode(), quiet(api.ErrorMessage())
+		return classOf(api.ErrorCode(), err), api.ErrorCode(), stripVolatile(api.ErrorMessage())
 	}
 }
 
@@ -226,11 +226,11 @@ func statusOf(err error) int {
 	return response.HTTPStatusCode()
 }
 
-// unexplained gives meaning to an answer without an error code: that of a load balancer, a proxy, or a service in
+// unexplained classifies an answer without an error code: that of a load balancer, a proxy, or a service in
 // trouble.
 func unexplained(status int, message string) (Class, string, string) {
 	answered := strings.TrimSpace(fmt.Sprintf("AWS answered HTTP %d %s", status, http.StatusText(status)))
-	if message = quiet(message); message == "" || message == unknownError {
+	if message = stripVolatile(message); message == "" || message == unknownError {
 		answered += " without an explanation"
 	} else {
 		answered += ": " + message
@@ -248,8 +248,9 @@ var noise = regexp.MustCompile(`(?is)\s*\((?:Service|SDK Attempt Count): [^()]*\
 // times are the timestamps of messages about signatures.
 var times = regexp.MustCompile(`\b[0-9]{8}T[0-9]{6}Z\b`)
 
-// quiet returns a message without what differs from try to try: a status that changes at every try is a write at every try.
-func quiet(message string) string {
+// stripVolatile returns a message without what differs from try to try: a status that changes at every try is a write
+// at every try.
+func stripVolatile(message string) string {
 	return strings.TrimSpace(times.ReplaceAllString(noise.ReplaceAllString(message, ""), "…"))
 }
 
@@ -277,9 +278,9 @@ func classOfStatus(status int) Class {
 	}
 }
 
-// unanswered gives meaning to an error without an answer of AWS. Its texts leave out what differs from try to try, such as
-// port numbers.
-func unanswered(err error) (Class, string, string) {
+// classifyTransport classifies an error without an answer of AWS. Its texts leave out what differs from try to try,
+// such as port numbers.
+func classifyTransport(err error) (Class, string, string) {
 	var netError net.Error
 	var moved *movedError
 	switch {
@@ -290,7 +291,8 @@ func unanswered(err error) (Class, string, string) {
 	case errors.Is(err, errLate), errors.Is(err, ErrNotLeading):
 		return Transient, "NotSent", "the call was not sent, as it was not certain any more that it should be"
 	case isNoCredentials(err):
-		return Permission, noCredentials, "no AWS credentials: give the operator's ServiceAccount an IAM role (IRSA or EKS Pod Identity), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+		return Permission, noCredentials, "no AWS credentials: give the operator's ServiceAccount an IAM role " +
+			"(IRSA or EKS Pod Identity), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netError) && netError.Timeout():
 		return Transient, "RequestTimeout", "AWS did not answer in time"
 	default:
@@ -298,18 +300,20 @@ func unanswered(err error) (Class, string, string) {
 	}
 }
 
-// unreached gives meaning to an error of the network.
+// unreached classifies an error of the network.
 func unreached(err error) (Class, string, string) {
 	var urlError *url.Error
 	var opError *net.OpError
 	var dnsError *net.DNSError
 	var untrusted x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
+
 	switch {
 	case errors.As(err, &dnsError):
 		return Transient, "NetworkError", "no address found for " + dnsError.Name
 	case errors.As(err, &untrusted):
-		return Transient, "NetworkError", "the endpoint's certificate is signed by an unknown authority: set AWS_CA_BUNDLE to a file with the authority's certificate"
+		return Transient, "NetworkError", "the endpoint's certificate is signed by an unknown authority: " +
+			"set AWS_CA_BUNDLE to a file with the authority's certificate"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return Transient, "NetworkError", "the endpoint's certificate has expired or is not yet valid"
 	case errors.As(err, &opError):
@@ -325,7 +329,7 @@ func unreached(err error) (Class, string, string) {
 	}
 }
 
-// unreadable gives meaning to an answer that the SDK could not read, such as a page of HTML, or to none.
+// unreadable classifies an answer that the SDK could not read, such as a page of HTML, or to none.
 func unreadable(status int) (Class, string, string) {
 	switch {
 	case status == 0:
@@ -338,8 +342,8 @@ func unreadable(status int) (Class, string, string) {
 	}
 }
 
-// isNoCredentials tells whether a call was not made for want of credentials: none of the SDK's sources has any. A source that
-// is there and could not be reached, such as STS, is another matter.
+// isNoCredentials tells whether a call was not made for want of credentials: none of the SDK's sources has any. A
+// source that is there and could not be reached, such as STS, is another matter.
 func isNoCredentials(err error) bool {
 	var innermost *credentialsError
 	for credentials := innermost; errors.As(err, &credentials); err = credentials.error {

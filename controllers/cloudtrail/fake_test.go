@@ -139,10 +139,15 @@ func testClient(endpoint string) *cloudtrail.Client {
 	return cloudtrail.NewFromConfig(testConfig(endpoint))
 }
 
-// memorySessions returns Sessions of the SDK's real clients, with their retries, in front of an AWS that takes no time and no
-// network, so that they work in a synctest bubble.
+// memorySessions returns Sessions of the SDK's real clients, with their retries, in front of an AWS that takes no time
+// and no network, so that they work in a synctest bubble.
 func memorySessions(transport http.RoundTripper, edit func(*Options)) *Sessions {
-	options := Options{Config: testConfig("http://emulator"), RateLimits: RateLimitOff, ClusterID: "cluster/1", Version: "v1.2.3"}
+	options := Options{
+		Config:     testConfig("http://emulator"),
+		RateLimits: RateLimitOff,
+		ClusterID:  "cluster/1",
+		Version:    "v1.2.3",
+	}
 	options.Config.Retryer = func() aws.Retryer { return newRetryer("", 0) }
 	options.Config.HTTPClient = &http.Client{Transport: transport}
 	if edit != nil {
@@ -154,8 +159,11 @@ func memorySessions(transport http.RoundTripper, edit func(*Options)) *Sessions 
 // memorySession returns a session with the operator's own credentials, which was opened without a call.
 func memorySession(sessions *Sessions) *Session {
 	return &Session{
-		AccountID: testAccount, sessions: sessions, credentials: newSessionCredentials(sessions.options.Config.Credentials, sessions.options.Now),
-		stsRegion: testRegion, regions: map[string]*usedRegion{},
+		AccountID:   testAccount,
+		sessions:    sessions,
+		credentials: newSessionCredentials(sessions.options.Config.Credentials, sessions.options.Now),
+		stsRegion:   testRegion,
+		regions:     map[string]*usedRegion{},
 	}
 }
 

@@ -21,8 +21,20 @@ type flight struct {
 }
 
 // fly begins work. It ends after sharedReadTimeout at the latest, and calls landed before anybody hears of it.
-func fly(ctx context.Context, operation string, now time.Time, work func(context.Context) error, landed func(*flight)) *flight {
-	f := &flight{operation: operation, began: now, start: time.Now(), done: make(chan struct{}), waiting: map[*Calls]struct{}{}}
+func fly(
+	ctx context.Context,
+	operation string,
+	now time.Time,
+	work func(context.Context) error,
+	landed func(*flight),
+) *flight {
+	f := &flight{
+		operation: operation,
+		began:     now,
+		start:     time.Now(),
+		done:      make(chan struct{}),
+		waiting:   map[*Calls]struct{}{},
+	}
 	shared, cancel := context.WithTimeout(withoutCalls(context.WithoutCancel(ctx)), sharedReadTimeout)
 	go func() {
 		defer cancel()
@@ -55,24 +67,24 @@ func (f *flight) failed() bool { return f.isOver() && f.err != nil }
 
 // wait waits for the end of the work: a reconcile for a moment, and not at all if others have waited for longer; it is
 // woken up at the end. All others wait for as long as their context lasts.
-func (f *flight) wait(ctx context.Context, patience time.Duration) error {
+func (f *flight) wait(ctx context.Context, maxWait time.Duration) error {
 	c := callsOf(ctx)
 	if c == nil {
 		select {
 		case <-f.done:
 			return nil
 		case <-ctx.Done():
-			return meaning(f.operation, ctx.Err())
+			return classify(f.operation, ctx.Err())
 		}
 	}
 
-	timer := time.NewTimer(max(0, patience-time.Since(f.start)))
+	timer := time.NewTimer(max(0, maxWait-time.Since(f.start)))
 	defer timer.Stop()
 	select {
 	case <-f.done:
 		return nil
 	case <-ctx.Done():
-		return meaning(f.operation, ctx.Err())
+		return classify(f.operation, ctx.Err())
 	case <-timer.C:
 	}
 

@@ -44,7 +44,8 @@ func TestFlight(t *testing.T) {
 		g.Expect(f.isOver()).To(BeTrue())
 		g.Expect(f.err).To(MatchError(failure))
 		g.Expect(d.woken()).To(Equal(1))
-		g.Expect(f.wait(context.WithValue(t.Context(), callsKey{}, d.calls), 0)).To(Succeed(), "who comes later does not wait")
+		g.Expect(f.wait(context.WithValue(t.Context(), callsKey{}, d.calls), 0)).
+			To(Succeed(), "who comes later does not wait")
 		pass(time.Hour)
 		g.Expect(d.woken()).To(BeZero())
 	})
@@ -64,8 +65,8 @@ func TestFlightsEnd(t *testing.T) {
 	})
 }
 
-// TestReadsOfOtherTimes holds who is served by which read: one that is newer than what somebody has found out is asked for while an
-// older one is under way.
+// TestReadsOfOtherTimes holds who is served by which read: one that is newer than what somebody has found out is asked
+// for while an older one is under way.
 func TestReadsOfOtherTimes(t *testing.T) {
 	t.Parallel()
 	server := &fakeAWS{answer: slowly(2*time.Second, nil)}
@@ -83,7 +84,8 @@ func TestReadsOfOtherTimes(t *testing.T) {
 		g.Expect(server.made()).To(HaveLen(1), "one read at a time")
 		pass(time.Second)
 		g.Expect(d.reconcile(find)).To(Succeed())
-		g.Expect(took(func() { g.Expect(newer.reconcile(find)).To(Succeed()) })).To(BeNumerically("~", 2*time.Second, maxWait))
+		g.Expect(took(func() { g.Expect(newer.reconcile(find)).To(Succeed()) })).
+			To(BeNumerically("~", 2*time.Second, maxWait))
 		g.Expect(newest.reconcile(find)).To(Succeed())
 		g.Expect(server.made()).To(HaveLen(2), "one read for both")
 		g.Expect(newer.unwoken + newest.unwoken).To(BeZero())
@@ -91,7 +93,8 @@ func TestReadsOfOtherTimes(t *testing.T) {
 	})
 }
 
-// TestFailedReadsOfRegions holds that an error of a shared read is the answer for a reconcile, and for all others at that time.
+// TestFailedReadsOfRegions holds that an error of a shared read is the answer for a reconcile, and for all others at
+// that time.
 func TestFailedReadsOfRegions(t *testing.T) {
 	t.Parallel()
 	server := &fakeAWS{answer: func(fakeCall) (int, string) { return 400, refusal("AccessDeniedException", "no") }}

@@ -33,8 +33,8 @@ type Query struct {
 	Start, End time.Time
 }
 
-// Event is an event of the event history. What CloudTrail did not tell is zero. Its texts are of one line and bounded, as whoever is
-// recorded may choose some of them.
+// Event is an event of the event history. What CloudTrail did not tell is zero. Its texts are of one line and bounded,
+// as whoever is recorded may choose some of them.
 type Event struct {
 	ID, Name, Source string
 	Time             time.Time
@@ -63,8 +63,8 @@ type Resource struct{ Type, Name string }
 // Caller says who called, as exactly as CloudTrail tells; "" when it does not.
 func (e *Event) Caller() string { return cmp.Or(e.IdentityARN, e.InvokedBy, e.Username) }
 
-// String tells the event in one line, such as "StopLogging by arn:aws:iam::111122223333:user/mallory from 198.51.100.7 at
-// 2026-01-02T03:04:05Z".
+// String tells the event in one line, such as "StopLogging by arn:aws:iam::111122223333:user/mallory from 198.51.100.7
+// at 2026-01-02T03:04:05Z".
 func (e *Event) String() string {
 	text := fmt.Sprintf("%s by %s", e.Name, cmp.Or(e.Caller(), "somebody unknown"))
 	if e.SourceIPAddress != "" {
@@ -105,9 +105,14 @@ func (r *Region) Events(ctx context.Context, query Query) iter.Seq2[Event, error
 	}
 }
 
-// Search goes through at most limit events, the latest first, and returns those that match. It is not complete when there
-// are more events than that. match must give the same answer whenever it is asked.
-func (r *Region) Search(ctx context.Context, query Query, limit int, match func(*Event) bool) (found []Event, complete bool, err error) {
+// Search goes through at most limit events, the latest first, and returns those that match. It is not complete when
+// there are more events than that. match must give the same answer whenever it is asked.
+func (r *Region) Search(
+	ctx context.Context,
+	query Query,
+	limit int,
+	match func(*Event) bool,
+) (found []Event, complete bool, err error) {
 	read := 0
 	for page, err := range r.pages(ctx, query, match) {
 		if err != nil {
@@ -121,7 +126,8 @@ func (r *Region) Search(ctx context.Context, query Query, limit int, match func(
 	return found, true, nil
 }
 
-// IsPageLost tells whether the place of the next page is not known any more, so that a lookup has to begin with the first one.
+// IsPageLost tells whether the place of the next page is not known any more, so that a lookup has to begin with the
+// first one.
 func IsPageLost(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == "InvalidNextTokenException"
@@ -141,14 +147,21 @@ func (r *Region) pages(ctx context.Context, query Query, match func(*Event) bool
 	}
 }
 
-func (r *Region) page(ctx context.Context, query Query, number int, in *cloudtrail.LookupEventsInput, match func(*Event) bool) (*eventPage, error) {
+func (r *Region) page(
+	ctx context.Context,
+	query Query,
+	number int,
+	in *cloudtrail.LookupEventsInput,
+	match func(*Event) bool,
+) (*eventPage, error) {
 	asked := *in
 	q := question{operation: "LookupEvents", subject: fmt.Sprintf("%v %d", query, number)}
 	return ask(ctx, r, q, func(ctx context.Context) (*eventPage, error) {
 		out, err := r.api.LookupEvents(ctx, &asked, r.as)
 		if err != nil {
-			return nil, meaning(q.operation, err)
+			return nil, classify(q.operation, err)
 		}
+
 		page := &eventPage{read: len(out.Events)}
 		if aws.ToString(out.NextToken) != "" {
 			page.next = out.NextToken
@@ -200,6 +213,7 @@ func fromEvent(e types.Event) Event {
 		ErrorCode:       shown(record.ErrorCode),
 		ErrorMessage:    shown(record.ErrorMessage),
 	}
+
 	if readOnly, err := strconv.ParseBool(aws.ToString(e.ReadOnly)); err == nil {
 		event.ReadOnly = &readOnly
 	}
@@ -248,8 +262,8 @@ func (r *record) trail() string {
 	return ""
 }
 
-// By tells whether the operator made the call on behalf of an object, as one of the users and roles that it acts as. Both must
-// fit: anybody can send any user agent, and a person may share the operator's role.
+// By tells whether the operator made the call on behalf of an object, as one of the users and roles that it acts as.
+// Both must fit: anybody can send any user agent, and a person may share the operator's role.
 func (e *Event) By(namespacedName string, operatorARNs []string) bool {
 	return strings.Contains(e.UserAgent, userAgentProduct+"/") && strings.Contains(e.UserAgent, "("+namespacedName+")") &&
 		slices.Contains(operatorARNs, Principal(e.IdentityARN))

@@ -16,7 +16,8 @@ import (
 
 const fullDocument = `{
 	"eventVersion": "1.11", "eventTime": "2026-03-15T12:00:00Z", "awsRegion": "eu-central-1",
-	"userIdentity": {"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/admin/mallory", "accountId": "111122223333", "accessKeyId": "ASIAMALLORY",
+	"userIdentity": {"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/admin/mallory",
+		"accountId": "111122223333", "accessKeyId": "ASIAMALLORY",
 		"sessionContext": {"sessionIssuer": {"type": "Role", "arn": "arn:aws:iam::111122223333:role/admin"}}},
 	"sourceIPAddress": "198.51.100.7", "userAgent": "aws-cli/2.15.0",
 	"requestParameters": {"name": "audit", "s3BucketName": "elsewhere"}, "responseElements": null,
@@ -26,13 +27,27 @@ func TestFromEvent(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC)
 	answer := types.Event{
-		EventId: aws.String("e-1"), EventName: aws.String("UpdateTrail"), EventSource: aws.String("cloudtrail.amazonaws.com"), EventTime: &at,
-		ReadOnly: aws.String("false"), Username: aws.String("mallory"), AccessKeyId: aws.String("ASIAMALLORY"),
-		Resources: []types.Resource{{ResourceType: aws.String("AWS::CloudTrail::Trail"), ResourceName: aws.String("audit")}, {ResourceName: aws.String("untyped")}},
+		EventId:     aws.String("e-1"),
+		EventName:   aws.String("UpdateTrail"),
+		EventSource: aws.String("cloudtrail.amazonaws.com"),
+		EventTime:   &at,
+		ReadOnly:    aws.String("false"),
+		Username:    aws.String("mallory"),
+		AccessKeyId: aws.String("ASIAMALLORY"),
+		Resources: []types.Resource{
+			{ResourceType: aws.String("AWS::CloudTrail::Trail"), ResourceName: aws.String("audit")},
+			{ResourceName: aws.String("untyped")},
+		},
 	}
 	bare := Event{
-		ID: "e-1", Name: "UpdateTrail", Source: "cloudtrail.amazonaws.com", Time: at, ReadOnly: aws.Bool(false), Username: "mallory", AccessKeyID: "ASIAMALLORY",
-		Resources: []Resource{{"AWS::CloudTrail::Trail", "audit"}, {"", "untyped"}},
+		ID:          "e-1",
+		Name:        "UpdateTrail",
+		Source:      "cloudtrail.amazonaws.com",
+		Time:        at,
+		ReadOnly:    aws.Bool(false),
+		Username:    "mallory",
+		AccessKeyID: "ASIAMALLORY",
+		Resources:   []Resource{{"AWS::CloudTrail::Trail", "audit"}, {"", "untyped"}},
 	}
 	with := func(edit func(*Event)) Event {
 		event := bare
@@ -44,29 +59,45 @@ func TestFromEvent(t *testing.T) {
 		NewWithT(t).Expect(json.Unmarshal([]byte(text), &all)).To(Succeed())
 		return all
 	}
+	const (
+		byResourceID = `{"resourceId": "arn:x", "tagsList": [{"key": "name", "value": "audit"}]}`
+		otherForm    = `{"name": {"a": 1}, "trailName": "audit"}`
+	)
 	for name, c := range map[string]struct {
 		document *string
 		want     Event
 	}{
 		"a full document": {aws.String(fullDocument), with(func(e *Event) {
-			e.IdentityARN, e.SourceIPAddress, e.UserAgent = "arn:aws:sts::111122223333:assumed-role/admin/mallory", "198.51.100.7", "aws-cli/2.15.0"
+			e.IdentityARN = "arn:aws:sts::111122223333:assumed-role/admin/mallory"
+			e.SourceIPAddress, e.UserAgent = "198.51.100.7", "aws-cli/2.15.0"
 			e.ErrorCode, e.ErrorMessage, e.Trail = "AccessDenied", "not allowed", "audit"
 			e.Parameters = parameters(`{"name": "audit", "s3BucketName": "elsewhere"}`)
 		})},
-		"a service":            {aws.String(`{"userIdentity": {"type": "AWSService", "invokedBy": "config.amazonaws.com"}}`), with(func(e *Event) { e.InvokedBy = "config.amazonaws.com" })},
-		"a trail by trailName": {aws.String(`{"requestParameters": {"trailName": "audit"}}`), with(func(e *Event) { e.Trail, e.Parameters = "audit", parameters(`{"trailName": "audit"}`) })},
-		"a trail by resourceId": {aws.String(`{"requestParameters": {"resourceId": "arn:x", "tagsList": [{"key": "name", "value": "audit"}]}}`), with(func(e *Event) {
-			e.Trail, e.Parameters = "arn:x", parameters(`{"resourceId": "arn:x", "tagsList": [{"key": "name", "value": "audit"}]}`)
-		})},
-		"no document":            {nil, bare},
-		"an empty document":      {aws.String(""), bare},
-		"no JSON":                {aws.String("<xml/>"), bare},
-		"a JSON list":            {aws.String("[1]"), bare},
-		"nulls":                  {aws.String(`{"userIdentity": null, "requestParameters": null, "userAgent": null}`), bare},
-		"a part of another form": {aws.String(`{"userIdentity": "root", "requestParameters": [1], "sourceIPAddress": 7, "userAgent": "curl"}`), with(func(e *Event) { e.UserAgent = "curl" })},
-		"a parameter of another form": {aws.String(`{"requestParameters": {"name": {"a": 1}, "trailName": "audit"}}`), with(func(e *Event) {
-			e.Trail, e.Parameters = "audit", parameters(`{"name": {"a": 1}, "trailName": "audit"}`)
-		})},
+		"a service": {
+			aws.String(`{"userIdentity": {"type": "AWSService", "invokedBy": "config.amazonaws.com"}}`),
+			with(func(e *Event) { e.InvokedBy = "config.amazonaws.com" }),
+		},
+		"a trail by trailName": {
+			aws.String(`{"requestParameters": {"trailName": "audit"}}`),
+			with(func(e *Event) { e.Trail, e.Parameters = "audit", parameters(`{"trailName": "audit"}`) }),
+		},
+		"a trail by resourceId": {
+			aws.String(`{"requestParameters": ` + byResourceID + `}`),
+			with(func(e *Event) { e.Trail, e.Parameters = "arn:x", parameters(byResourceID) }),
+		},
+		"no document":       {nil, bare},
+		"an empty document": {aws.String(""), bare},
+		"no JSON":           {aws.String("<xml/>"), bare},
+		"a JSON list":       {aws.String("[1]"), bare},
+		"nulls":             {aws.String(`{"userIdentity": null, "requestParameters": null, "userAgent": null}`), bare},
+		"a part of another form": {
+			aws.String(`{"userIdentity": "root", "requestParameters": [1], "sourceIPAddress": 7, "userAgent": "curl"}`),
+			with(func(e *Event) { e.UserAgent = "curl" }),
+		},
+		"a parameter of another form": {
+			aws.String(`{"requestParameters": ` + otherForm + `}`),
+			with(func(e *Event) { e.Trail, e.Parameters = "audit", parameters(otherForm) }),
+		},
 		"half a document": {aws.String(fullDocument[:len(fullDocument)/2]), bare},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,8 +128,14 @@ func TestFromEvent(t *testing.T) {
 func TestEventText(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
-	event := Event{Name: "StopLogging", IdentityARN: "arn:aws:iam::111122223333:user/mallory", SourceIPAddress: "198.51.100.7", Time: time.Date(2026, 3, 15, 13, 0, 0, 0, time.FixedZone("", 3600))}
-	g.Expect(event.String()).To(Equal("StopLogging by arn:aws:iam::111122223333:user/mallory from 198.51.100.7 at 2026-03-15T12:00:00Z"))
+	event := Event{
+		Name:            "StopLogging",
+		IdentityARN:     "arn:aws:iam::111122223333:user/mallory",
+		SourceIPAddress: "198.51.100.7",
+		Time:            time.Date(2026, 3, 15, 13, 0, 0, 0, time.FixedZone("", 3600)),
+	}
+	g.Expect(event.String()).
+		To(Equal("StopLogging by arn:aws:iam::111122223333:user/mallory from 198.51.100.7 at 2026-03-15T12:00:00Z"))
 	g.Expect((&Event{InvokedBy: "config.amazonaws.com", Username: "x"}).Caller()).To(Equal("config.amazonaws.com"))
 	g.Expect((&Event{Username: "x"}).Caller()).To(Equal("x"))
 }
@@ -109,8 +146,13 @@ func TestEventByOperator(t *testing.T) {
 		agent = "aws-sdk-go-v2/1.47.6 os/linux trail-operator/v1 (team/audit)"
 		role  = "arn:aws:sts::111122223333:assumed-role/operator"
 		user  = "arn:aws:iam::111122223333:user/operator"
+
+		before  = "arn:aws:sts::111122223333:assumed-role/before"
+		admin   = "arn:aws:sts::111122223333:assumed-role/admin"
+		foreign = "arn:aws:sts::444455556666:assumed-role/operator"
 	)
-	operators := []string{role, "arn:aws:sts::111122223333:assumed-role/before", user}
+	otherAgent := strings.ReplaceAll(agent, "team/audit", "team/other")
+	operators := []string{role, before, user}
 	for name, c := range map[string]struct {
 		agent, identity string
 		operators       []string
@@ -118,15 +160,15 @@ func TestEventByOperator(t *testing.T) {
 	}{
 		"our own call":                          {agent, role + "/pod-1", operators, true},
 		"our own, of another process":           {agent, role + "/pod-2", operators, true},
-		"our own, by the role of before":        {agent, "arn:aws:sts::111122223333:assumed-role/before/pod-1", operators, true},
+		"our own, by the role of before":        {agent, before + "/pod-1", operators, true},
 		"our own, as a user":                    {agent, user, operators, true},
 		"our own, as CloudTrail may bracket it": {"[" + agent + "]", role + "/pod-1", operators, true},
 		"somebody who feigns our user agent":    {agent, "arn:aws:iam::111122223333:user/mallory", operators, false},
-		"another role":                          {agent, "arn:aws:sts::111122223333:assumed-role/admin/pod-1", operators, false},
+		"another role":                          {agent, admin + "/pod-1", operators, false},
 		"a role whose name begins like ours":    {agent, role + "s/pod-1", operators, false},
-		"our role of another account":           {agent, "arn:aws:sts::444455556666:assumed-role/operator/pod-1", operators, false},
+		"our role of another account":           {agent, foreign + "/pod-1", operators, false},
 		"a person with our role":                {"aws-cli/2.15.0", role + "/pod-1", operators, false},
-		"our call for another object":           {strings.ReplaceAll(agent, "team/audit", "team/other"), role + "/pod-1", operators, false},
+		"our call for another object":           {otherAgent, role + "/pod-1", operators, false},
 		"nobody known":                          {agent, "", operators, false},
 		"an operator that knows no own role":    {agent, role + "/pod-1", nil, false},
 	} {
@@ -163,7 +205,8 @@ func TestEventsPageByPage(t *testing.T) {
 	start, end := time.Unix(1_700_000_000, 0), time.Unix(1_700_000_600, 0)
 
 	var ids []string
-	for event, err := range region.Events(t.Context(), Query{Attribute: AttributeEventName, Value: "StopLogging", Start: start, End: end}) {
+	query := Query{Attribute: AttributeEventName, Value: "StopLogging", Start: start, End: end}
+	for event, err := range region.Events(t.Context(), query) {
 		g.Expect(err).NotTo(HaveOccurred())
 		ids = append(ids, event.ID)
 	}
@@ -224,17 +267,20 @@ func idsOf(ctx context.Context, region *Region, query Query) (ids []string, err 
 	return ids, nil
 }
 
-// TestPagesAreAskedForOnce holds that a lookup goes on with the page that was not answered, and begins anew when AWS does not know the
-// place of the next page any more.
+// TestPagesAreAskedForOnce holds that a lookup goes on with the page that was not answered, and begins anew when AWS
+// does not know the place of the next page any more.
 func TestPagesAreAskedForOnce(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		code  string
 		pages []string // The tokens of the calls, "" for the first page.
 	}{
-		"after a passing error":  {"ServiceUnavailable", []string{"", "page-1", "page-2", "page-2", "page-3"}},
-		"when the place is lost": {"InvalidNextTokenException", []string{"", "page-1", "page-2", "", "page-1", "page-2", "page-3"}},
-		"without any error":      {"", []string{"", "page-1", "page-2", "page-3"}},
+		"after a passing error": {"ServiceUnavailable", []string{"", "page-1", "page-2", "page-2", "page-3"}},
+		"when the place is lost": {
+			"InvalidNextTokenException",
+			[]string{"", "page-1", "page-2", "", "page-1", "page-2", "page-3"},
+		},
+		"without any error": {"", []string{"", "page-1", "page-2", "page-3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -301,7 +347,8 @@ func TestSearch(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
 			server := newFakeAWS(t, eventPages(3))
-			found, complete, err := testRegionAt(server).Search(t.Context(), Query{}, c.limit, func(e *Event) bool { return strings.HasSuffix(e.ID, "-b") })
+			match := func(e *Event) bool { return strings.HasSuffix(e.ID, "-b") }
+			found, complete, err := testRegionAt(server).Search(t.Context(), Query{}, c.limit, match)
 			g.Expect(err).NotTo(HaveOccurred())
 			ids := []string{}
 			for _, event := range found {

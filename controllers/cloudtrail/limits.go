@@ -29,8 +29,8 @@ const (
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html
 var perSecond = [operationClasses]int{readClass: 10, lookupClass: 2, writeClass: 1}
 
-// unlimitedInFlight is how many calls of a class may be under way at once in an account and region where no limits are kept
-// to: an endpoint that does not answer must not pile up calls.
+// unlimitedInFlight is how many calls of a class may be under way at once in an account and region where no limits are
+// kept to: an endpoint that does not answer must not pile up calls.
 const unlimitedInFlight = 64
 
 // String returns the name of the class, as metrics show it.
@@ -42,7 +42,9 @@ func classOfOperation(operation string) operationClass {
 	switch {
 	case operation == "LookupEvents":
 		return lookupClass
-	case strings.HasPrefix(operation, "Get"), strings.HasPrefix(operation, "Describe"), strings.HasPrefix(operation, "List"):
+	case strings.HasPrefix(operation, "Get"),
+		strings.HasPrefix(operation, "Describe"),
+		strings.HasPrefix(operation, "List"):
 		return readClass
 	default:
 		return writeClass
@@ -114,7 +116,8 @@ const (
 )
 
 // quota is one rate limit at work. It lets as many calls through as AWS takes in a second, each counted from when it is
-// sent until a second after it is answered: a call that is held up on its way cannot come in together with the next ones.
+// sent until a second after it is answered: a call that is held up on its way cannot come in together with the next
+// ones.
 type quota struct {
 	key limitKey
 	// sent are the calls that are under way, with when they were sent, by their number.
@@ -142,7 +145,8 @@ type reservation struct {
 	made    time.Time
 	// granted is since when the call may be made; zero while it waits.
 	granted time.Time
-	// lost says that the call was not made in time. It does not get into the queue again by itself: whoever was to make it may be gone.
+	// lost says that the call was not made in time. It does not get into the queue again by itself: whoever was to make it
+	// may be gone.
 	lost bool
 	// wake is called once, when it is granted.
 	wake func()
@@ -169,7 +173,9 @@ func (r reservations) Less(i, j int) bool {
 func (r reservations) Swap(i, j int) { r[i], r[j] = r[j], r[i] }
 
 // Push implements heap.Interface.
-func (r *reservations) Push(x any) { *r = append(*r, x.(*reservation)) } //nolint:forcetypeassert,errcheck // Only reservations are pushed.
+func (r *reservations) Push(x any) {
+	*r = append(*r, x.(*reservation)) //nolint:forcetypeassert,errcheck // Only reservations are pushed.
+}
 
 // Pop implements heap.Interface.
 func (r *reservations) Pop() any {
@@ -231,7 +237,8 @@ func (l *limits) wait(key limitKey, r *reservation) time.Duration {
 	return max(time.Duration(ahead/l.limit(key.class))*time.Second, shortestWait)
 }
 
-// shortestWait is the shortest time that a caller is told to come back after. It is woken up earlier when its time has come.
+// shortestWait is the shortest time that a caller is told to come back after. It is woken up earlier when its time has
+// come.
 const shortestWait = time.Second
 
 // cancel gives up a reservation, granted or not. One that is over is left alone.
@@ -262,8 +269,8 @@ func (l *limits) end(key limitKey, r *reservation) {
 	})
 }
 
-// throttled notes that AWS throttled a call. Others share the account's quota: what AWS takes in a second is left to them. Calls
-// that were under way together are throttled together, and cost no more than one of them.
+// throttled notes that AWS throttled a call. Others share the account's quota: what AWS takes in a second is left to
+// them. Calls that were under way together are throttled together, and cost no more than one of them.
 func (l *limits) throttled(key limitKey) {
 	l.engaged.Store(!l.never)
 	if l.never {
@@ -324,8 +331,8 @@ func (l *limits) limit(class operationClass) int {
 	return unlimitedInFlight
 }
 
-// grant grants as many reservations as the rate allows and returns them, for the caller to wake. It lets go of a quota that
-// is as good as new. The caller holds the lock.
+// grant grants as many reservations as the rate allows and returns them, for the caller to wake. It lets go of a quota
+// that is as good as new. The caller holds the lock.
 func (l *limits) grant(q *quota, now time.Time) []*reservation {
 	q.expire(now, l.hold())
 	var granted []*reservation
@@ -350,6 +357,7 @@ func (l *limits) schedule(q *quota, now time.Time) {
 	case len(q.tenants) == 0 && len(q.sent) == 0:
 		delete(l.quotas, q.key)
 	}
+
 	if next.IsZero() {
 		if q.timer != nil {
 			q.timer.Stop()
@@ -460,8 +468,8 @@ func (l *limits) take(ctx context.Context, key limitKey) (*reservation, error) {
 	return l.acquire(ctx, key, tenantOf(ctx), urgent)
 }
 
-// maySend tells whether a call may be sent now. One that had to be sent by some time is refused when it is late by either clock, as a
-// machine that was suspended may not know, and a write when this process must not write any more.
+// maySend tells whether a call may be sent now. One that had to be sent by some time is refused when it is late by
+// either clock, as a machine that was suspended may not know, and a write when this process must not write any more.
 func maySend(ctx context.Context, class operationClass, options *Options) error {
 	now := time.Now()
 	if by, ok := ctx.Value(sendByKey{}).(time.Time); ok && (now.After(by) || now.Round(0).After(by.Round(0))) {
@@ -476,16 +484,19 @@ func maySend(ctx context.Context, class operationClass, options *Options) error 
 // errLate is the error of a call that could not be sent as long as it was known that it may be.
 var errLate = errors.New("the call was held up and is not sent any more")
 
-// middleware makes every try of a call take a reservation first, and asks right before it is sent whether it may be: it stands inside
-// of the SDK's retries.
+// middleware makes every try of a call take a reservation first, and asks right before it is sent whether it may be: it
+// stands inside of the SDK's retries.
 func (l *limits) middleware(key regionKey, options *Options) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
-		limit := middleware.FinalizeMiddlewareFunc("TrailOperatorRateLimit", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		limit := middleware.FinalizeMiddlewareFunc("TrailOperatorRateLimit", func(
+			ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+		) (middleware.FinalizeOutput, middleware.Metadata, error) {
 			operation := middleware.GetOperationName(ctx)
 			limited := limitKey{key, classOfOperation(operation)}
 			taken, err := l.take(ctx, limited)
 			if err != nil {
-				return middleware.FinalizeOutput{}, middleware.Metadata{}, fmt.Errorf("waiting for CloudTrail's rate limit: %w", err)
+				err = fmt.Errorf("waiting for CloudTrail's rate limit: %w", err)
+				return middleware.FinalizeOutput{}, middleware.Metadata{}, err
 			}
 			defer l.end(limited, taken)
 			options.Meter.Waited(key.region, limited.class.String(), taken.granted.Sub(taken.made))
@@ -498,14 +509,19 @@ func (l *limits) middleware(key regionKey, options *Options) func(*middleware.St
 			}
 			return out, metadata, err
 		})
+
 		// The last step, as it may take long to get the credentials that a call is signed with.
-		guard := middleware.DeserializeMiddlewareFunc("TrailOperatorMaySend", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		guard := middleware.DeserializeMiddlewareFunc("TrailOperatorMaySend", func(
+			ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+		) (middleware.DeserializeOutput, middleware.Metadata, error) {
 			if err := maySend(ctx, classOfOperation(middleware.GetOperationName(ctx)), options); err != nil {
 				return middleware.DeserializeOutput{}, middleware.Metadata{}, err
 			}
 			return next.HandleDeserialize(ctx, in)
 		})
-		return errors.Join(stack.Finalize.Insert(limit, "Retry", middleware.After), stack.Deserialize.Add(guard, middleware.After))
+
+		return errors.Join(stack.Finalize.Insert(limit, "Retry", middleware.After),
+			stack.Deserialize.Add(guard, middleware.After))
 	}
 }
 
@@ -517,7 +533,7 @@ func errorCode(err error) string {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
-	_, code, _ := unanswered(err)
+	_, code, _ := classifyTransport(err)
 	return code
 }
 

@@ -39,10 +39,13 @@ func TestOperationClasses(t *testing.T) {
 	t.Parallel()
 	for class, operations := range map[operationClass][]string{
 		lookupClass: {"LookupEvents"},
-		readClass:   {"DescribeTrails", "GetTrail", "GetTrailStatus", "GetEventSelectors", "GetInsightSelectors", "GetEventConfiguration", "ListTags", "ListTrails"},
+		readClass: {
+			"DescribeTrails", "GetTrail", "GetTrailStatus", "GetEventSelectors", "GetInsightSelectors",
+			"GetEventConfiguration", "ListTags", "ListTrails",
+		},
 		writeClass: {
-			"CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging", "PutEventSelectors", "PutInsightSelectors", "PutEventConfiguration",
-			"AddTags", "RemoveTags",
+			"CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging",
+			"PutEventSelectors", "PutInsightSelectors", "PutEventConfiguration", "AddTags", "RemoveTags",
 		},
 	} {
 		for _, operation := range operations {
@@ -155,8 +158,8 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// TestHeldUpCalls holds that a call counts until a second after it is answered: one that is held up on its way must not come in
-// together with the next one, which would be throttled.
+// TestHeldUpCalls holds that a call counts until a second after it is answered: one that is held up on its way must not
+// come in together with the next one, which would be throttled.
 func TestHeldUpCalls(t *testing.T) {
 	t.Parallel()
 	for class, rate := range perSecond {
@@ -182,8 +185,8 @@ func TestHeldUpCalls(t *testing.T) {
 	}
 }
 
-// TestCallsThrottledTogether holds that calls that were under way together when AWS throttled them all cost what AWS takes in one
-// second, and not that of one second each.
+// TestCallsThrottledTogether holds that calls that were under way together when AWS throttled them all cost what AWS
+// takes in one second, and not that of one second each.
 func TestCallsThrottledTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -204,8 +207,8 @@ func TestCallsThrottledTogether(t *testing.T) {
 	})
 }
 
-// TestThrottledCallCostsASecond holds that after a call was throttled none of its class is made for a second, however few were made: the
-// account's others have used up what AWS takes in it.
+// TestThrottledCallCostsASecond holds that after a call was throttled none of its class is made for a second, however
+// few were made: the account's others have used up what AWS takes in it.
 func TestThrottledCallCostsASecond(t *testing.T) {
 	t.Parallel()
 	for class := range operationClasses {
@@ -230,8 +233,8 @@ func TestThrottledCallCostsASecond(t *testing.T) {
 	}
 }
 
-// TestLimitsEngageInTheMiddle holds that calls that are under way when the first one is throttled count against the limit, as do those
-// that were allowed to be made.
+// TestLimitsEngageInTheMiddle holds that calls that are under way when the first one is throttled count against the
+// limit, as do those that were allowed to be made.
 func TestLimitsEngageInTheMiddle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -275,7 +278,9 @@ func TestLimitsInsideRetries(t *testing.T) {
 		elapsed := took(func() { g.Expect(region.StartLogging(t.Context(), trail, nil)).To(Succeed()) })
 		g.Expect(server.made()).To(HaveLen(3), "a conflict and a throttle are tried again")
 		g.Expect(meter.called).To(Equal([]string{
-			`eu-central-1 StartLogging "ConflictException"`, `eu-central-1 StartLogging "ThrottlingException"`, `eu-central-1 StartLogging ""`,
+			`eu-central-1 StartLogging "ConflictException"`,
+			`eu-central-1 StartLogging "ThrottlingException"`,
+			`eu-central-1 StartLogging ""`,
 		}))
 		g.Expect(meter.waited).To(HaveLen(3))
 		g.Expect(meter.waited[0]).To(Equal("eu-central-1 write 0s"))
@@ -329,7 +334,9 @@ func TestLimitsEngage(t *testing.T) {
 				if c.busy == 0 {
 					g.Expect(reads()).To(BeZero())
 				} else {
-					g.Expect(reads()).To(And(BeNumerically(">=", 4*time.Second), BeNumerically("<", 4500*time.Millisecond)), "40 reads at 10 a second at most")
+					g.Expect(reads()).
+						To(And(BeNumerically(">=", 4*time.Second), BeNumerically("<", 4500*time.Millisecond)),
+							"40 reads at 10 a second at most")
 				}
 			})
 		})
@@ -355,8 +362,8 @@ func TestWaitEnds(t *testing.T) {
 	})
 }
 
-// TestNeverMoreThanTheLimit is a property test: whatever callers do, AWS sees no more calls in any second than it takes, and everybody
-// who goes on asking is served.
+// TestNeverMoreThanTheLimit is a property test: whatever callers do, AWS sees no more calls in any second than it
+// takes, and everybody who goes on asking is served.
 func TestNeverMoreThanTheLimit(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {
@@ -491,7 +498,8 @@ func (c *crowd) expectRate(t *testing.T) {
 	held := slices.DeleteFunc(c.arrived, func(at time.Time) bool { return at.Before(c.since) })
 	limit := perSecond[c.key.class]
 	for i := range held[min(limit, len(held)):] {
-		g.Expect(held[i+limit].Sub(held[i])).To(BeNumerically(">=", time.Second), "%d calls between %s and %s", limit+1, held[i], held[i+limit])
+		g.Expect(held[i+limit].Sub(held[i])).
+			To(BeNumerically(">=", time.Second), "%d calls between %s and %s", limit+1, held[i], held[i+limit])
 	}
 }
 
@@ -546,7 +554,8 @@ func TestTenantsTakeTurns(t *testing.T) {
 	})
 }
 
-// TestUrgency holds who of a tenant comes first: what is urgent, then what works, then what is new or fails, and each in order.
+// TestUrgency holds who of a tenant comes first: what is urgent, then what works, then what is new or fails, and each
+// in order.
 func TestUrgency(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -558,7 +567,10 @@ func TestUrgency(t *testing.T) {
 		for _, one := range []struct {
 			name string
 			how  urgency
-		}{{"new 1", whenIdle}, {"works 1", regular}, {"new 2", whenIdle}, {"stopped 1", urgent}, {"works 2", regular}, {"stopped 2", urgent}} {
+		}{
+			{"new 1", whenIdle}, {"works 1", regular}, {"new 2", whenIdle},
+			{"stopped 1", urgent}, {"works 2", regular}, {"stopped 2", urgent},
+		} {
 			go func() {
 				r, err := limits.acquire(t.Context(), key, "team", one.how)
 				if err != nil {
@@ -579,8 +591,8 @@ func TestUrgency(t *testing.T) {
 	})
 }
 
-// TestLostGrants holds that a grant that nobody uses is lost, and does not come back by itself: an object that is gone must not take
-// what others could have, again and again.
+// TestLostGrants holds that a grant that nobody uses is lost, and does not come back by itself: an object that is gone
+// must not take what others could have, again and again.
 func TestLostGrants(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -641,7 +653,8 @@ func TestLateReconcile(t *testing.T) {
 	})
 }
 
-// TestSilentRegion holds what a region costs that does not answer: no more calls under way than its limit, and no worker.
+// TestSilentRegion holds what a region costs that does not answer: no more calls under way than its limit, and no
+// worker.
 func TestSilentRegion(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []RateLimitMode{RateLimitOn, RateLimitOff} {
@@ -674,7 +687,8 @@ func TestSilentRegion(t *testing.T) {
 				g.Expect(server.made()).To(HaveLen(limit))
 				objects.Wait()
 				g.Expect(longest).To(BeNumerically("<=", maxWait), "no worker waits for longer")
-				g.Expect(held).To(BeNumerically("<", time.Minute), "one of them waits, and the others do not wait for what is late already")
+				g.Expect(held).
+					To(BeNumerically("<", time.Minute), "one of them waits, and the others do not wait for what is late already")
 				expectIdle(t, region.limits)
 			})
 		})

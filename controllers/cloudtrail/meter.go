@@ -25,8 +25,8 @@ func (noMeter) Called(string, string, string, time.Duration) {}
 func (noMeter) Waited(string, string, time.Duration)         {}
 func (noMeter) Used(map[string]bool)                         {}
 
-// Outcome sorts an error code as Meter is told it: ok, throttled, denied (the caller may not), refused (what is asked for
-// cannot be), missing (there is no such trail) or failed (it may work the next time).
+// Outcome sorts an error code as Meter is told it: ok, throttled, denied (the caller may not), refused (what is asked
+// for cannot be), missing (there is no such trail) or failed (it may work the next time).
 func Outcome(code string) string {
 	class, known := classes[code]
 	switch {
@@ -45,8 +45,8 @@ func Outcome(code string) string {
 	}
 }
 
-// KnownCode returns an error code as a label of a metric: OK for success, and Other for a code that AWS is not known to use, as an
-// endpoint may answer with any.
+// KnownCode returns an error code as a label of a metric: OK for success, and Other for a code that AWS is not known to
+// use, as an endpoint may answer with any.
 func KnownCode(code string) string {
 	_, known := classes[code]
 	switch {
@@ -61,20 +61,27 @@ func KnownCode(code string) string {
 
 // ownCodes are our own codes, for what AWS did not answer.
 var ownCodes = map[string]bool{
-	"AccountChanged": true, "Canceled": true, "NetworkError": true, noCredentials: true, "NotSent": true, "RequestFailed": true, "RequestTimeout": true,
+	"AccountChanged": true,
+	"Canceled":       true,
+	"NetworkError":   true,
+	noCredentials:    true,
+	"NotSent":        true,
+	"RequestFailed":  true,
+	"RequestTimeout": true,
 }
 
 // newSTS returns an STS client whose calls are metered. STS has no limit that the operator could come near to.
 func newSTS(cfg aws.Config, meter Meter) *sts.Client {
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
-		count := middleware.FinalizeMiddlewareFunc("TrailOperatorMeter", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		count := middleware.FinalizeMiddlewareFunc("TrailOperatorMeter", func(
+			ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+		) (middleware.FinalizeOutput, middleware.Metadata, error) {
 			start := time.Now()
 			out, metadata, err := next.HandleFinalize(ctx, in)
 			meter.Called(cfg.Region, middleware.GetOperationName(ctx), errorCode(err), time.Since(start))
 			return out, metadata, err
 		})
-		o.APIOptions = append(append([]func(*middleware.Stack) error{}, o.APIOptions...), func(stack *middleware.Stack) error {
-			return stack.Finalize.Insert(count, "Retry", middleware.After)
-		})
+		insert := func(stack *middleware.Stack) error { return stack.Finalize.Insert(count, "Retry", middleware.After) }
+		o.APIOptions = append(append([]func(*middleware.Stack) error{}, o.APIOptions...), insert)
 	})
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// Region is CloudTrail in one region of one account, as one identity. Its errors are *Error, or *Pending where the context
-// has Calls. Trails are addressed by ARN: a name fails for an organization trail seen from a delegated administrator.
+// Region is CloudTrail in one region of one account, as one identity. Its errors are *Error, or *Pending where the
+// context has Calls. Trails are addressed by ARN: a name fails for an organization trail seen from a delegated
+// administrator.
 type Region struct {
 	api     API
 	session *Session
@@ -31,7 +32,8 @@ type Region struct {
 	maxWait time.Duration
 }
 
-// Guard is called right before a call is sent, which is not made when it fails. It may be called several times for one call.
+// Guard is called right before a call is sent, which is not made when it fails. It may be called several times for one
+// call.
 type Guard func(context.Context) error
 
 // Name returns the region's code, such as eu-central-1.
@@ -40,16 +42,16 @@ func (r *Region) Name() string { return r.name }
 // AccountID returns the account of the identity.
 func (r *Region) AccountID() string { return r.accountID }
 
-// patience returns how long a worker waits for an answer: not at all where another call is late already.
-func (r *Region) patience() time.Duration {
+// longestWait returns how long a worker waits for an answer: not at all where another call is late already.
+func (r *Region) longestWait() time.Duration {
 	if r.limits.slow(regionKey{r.accountID, r.name}, r.maxWait) {
 		return 0
 	}
 	return r.maxWait
 }
 
-// Find returns the trail with the ARN or else of the name; nil when there is none. It may have its home in another region.
-// Tags that could not be read are told in TagsErr and fail nothing.
+// Find returns the trail with the ARN or else of the name; nil when there is none. It may have its home in another
+// region. Tags that could not be read are told in TagsErr and fail nothing.
 func (r *Region) Find(ctx context.Context, arn, name string) (*Trail, error) {
 	return r.find(ctx, "Find", arn, name, (*Calls).Since)
 }
@@ -80,12 +82,12 @@ func (r *Region) find(ctx context.Context, how, arn, name string, after func(*Ca
 	return &trail, nil
 }
 
-// ManagementAccountID returns the management account of the account's organization, which an organization's trail that was found in the
-// region tells; "" when there is none.
+// ManagementAccountID returns the management account of the account's organization, which an organization's trail that
+// was found in the region tells; "" when there is none.
 func (r *Region) ManagementAccountID() string { return r.snapshot.managementAccountID() }
 
-// OwnerTag returns the value of a tag of a trail as it was at most OwnerFresh ago, "" when the trail does not have it. Where the region's
-// trails cannot be read, the trail's own tags are.
+// OwnerTag returns the value of a tag of a trail as it was at most OwnerFresh ago, "" when the trail does not have it.
+// Where the region's trails cannot be read, the trail's own tags are.
 func (r *Region) OwnerTag(ctx context.Context, arn, key string) (string, error) {
 	switch err := r.refresh(ctx, r.now().Add(-OwnerFresh)); {
 	case PendingOf(err) != nil:
@@ -94,10 +96,16 @@ func (r *Region) OwnerTag(ctx context.Context, arn, key string) (string, error) 
 		tags, err := r.TagsNow(ctx, arn)
 		return tags[key], err
 	}
+
 	trail := r.snapshot.find(arn, "")
 	switch {
 	case trail == nil:
-		return "", &Error{Operation: "DescribeTrails", Class: NotFound, Code: "TrailNotFoundException", Message: "the trail is gone"}
+		return "", &Error{
+			Operation: "DescribeTrails",
+			Class:     NotFound,
+			Code:      "TrailNotFoundException",
+			Message:   "the trail is gone",
+		}
 	case trail.TagsErr != nil:
 		return "", trail.TagsErr
 	default:
@@ -107,9 +115,8 @@ func (r *Region) OwnerTag(ctx context.Context, arn, key string) (string, error) 
 
 // refresh makes sure that what is known of the region's trails was read after some time.
 func (r *Region) refresh(ctx context.Context, after time.Time) error {
-	return meaning("DescribeTrails", r.snapshot.refresh(ctx, after, r.maxWait, func(ctx context.Context) ([]*Trail, error) {
-		return invoke(ctx, r, r.describe)
-	}))
+	fetch := func(ctx context.Context) ([]*Trail, error) { return invoke(ctx, r, r.describe) }
+	return classify("DescribeTrails", r.snapshot.refresh(ctx, after, r.maxWait, fetch))
 }
 
 // Trails returns all trails that the region shows, shadow trails included, as they are now, ordered by ARN.
@@ -129,7 +136,7 @@ func (r *Region) HomeRegions(ctx context.Context) ([]string, error) {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx, r.as)
 		if err != nil {
-			return nil, meaning("ListTrails", err)
+			return nil, classify("ListTrails", err)
 		}
 		for _, trail := range page.Trails {
 			regions = append(regions, aws.ToString(trail.HomeRegion))
@@ -139,9 +146,11 @@ func (r *Region) HomeRegions(ctx context.Context) ([]string, error) {
 	return slices.Compact(regions), nil
 }
 
-// ConfirmAccount asks AWS whose the credentials are right now. It fails when they lead to another account than the session's.
+// ConfirmAccount asks AWS whose the credentials are right now. It fails when they lead to another account than the
+// session's.
 func (r *Region) ConfirmAccount(ctx context.Context) error {
-	_, err := ask(ctx, r, question{operation: getCallerIdentity, unlimited: true, newer: guardHolds}, func(ctx context.Context) (string, error) {
+	q := question{operation: getCallerIdentity, unlimited: true, newer: guardHolds}
+	_, err := ask(ctx, r, q, func(ctx context.Context) (string, error) {
 		return r.accountID, r.session.confirm(ctx)
 	})
 	return err
@@ -159,8 +168,9 @@ const tagReadsAtOnce = 8
 func (r *Region) describe(ctx context.Context) ([]*Trail, error) {
 	out, err := r.api.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{}, r.as)
 	if err != nil {
-		return nil, meaning("DescribeTrails", err)
+		return nil, classify("DescribeTrails", err)
 	}
+
 	trails := make([]*Trail, 0, len(out.TrailList))
 	var own []*Trail
 	for _, t := range out.TrailList {
@@ -170,6 +180,7 @@ func (r *Region) describe(ctx context.Context) ([]*Trail, error) {
 			own = append(own, &trail)
 		}
 	}
+
 	var group errgroup.Group
 	group.SetLimit(tagReadsAtOnce)
 	for batch := range slices.Chunk(own, maxTagResources) {
@@ -181,14 +192,16 @@ func (r *Region) describe(ctx context.Context) ([]*Trail, error) {
 	return trails, group.Wait()
 }
 
-// describeTags fills in the tags of up to 20 trails, or why they are not known. A trail that was deleted in between fails the
-// whole batch, so what failed together is read one by one.
+// describeTags fills in the tags of up to 20 trails, or why they are not known. A trail that was deleted in between
+// fails the whole batch, so what failed together is read one by one.
 func (r *Region) describeTags(ctx context.Context, batch []*Trail) {
 	arns := make([]string, 0, len(batch))
 	for _, t := range batch {
 		arns = append(arns, t.ARN)
 	}
-	tags, err := invoke(ctx, r, func(ctx context.Context) (map[string]map[string]string, error) { return r.listTags(ctx, arns) })
+	tags, err := invoke(ctx, r, func(ctx context.Context) (map[string]map[string]string, error) {
+		return r.listTags(ctx, arns)
+	})
 	if err != nil && len(batch) > 1 && !Is(err, Permission) && !Is(err, Transient) {
 		for _, t := range batch {
 			t.Tags, t.TagsErr = r.Tags(ctx, t.ARN)
@@ -213,7 +226,8 @@ func (r *Region) TagsNow(ctx context.Context, arn string) (map[string]string, er
 }
 
 func (r *Region) tags(ctx context.Context, arn string, newer time.Duration) (map[string]string, error) {
-	return ask(ctx, r, question{operation: "ListTags", subject: arn, urgent: newer > 0, newer: newer}, func(ctx context.Context) (map[string]string, error) {
+	q := question{operation: "ListTags", subject: arn, urgent: newer > 0, newer: newer}
+	return ask(ctx, r, q, func(ctx context.Context) (map[string]string, error) {
 		tags, err := r.listTags(ctx, []string{arn})
 		return tags[arn], err
 	})
@@ -229,7 +243,7 @@ func (r *Region) listTags(ctx context.Context, arns []string) (map[string]map[st
 	for {
 		out, err := r.api.ListTags(ctx, in, r.as)
 		if err != nil {
-			return nil, meaning("ListTags", err)
+			return nil, classify("ListTags", err)
 		}
 		for _, resource := range out.ResourceTagList {
 			if known, ok := tags[aws.ToString(resource.ResourceId)]; ok {
@@ -248,7 +262,7 @@ func (r *Region) Status(ctx context.Context, arn string) (Status, error) {
 	return ask(ctx, r, question{operation: "GetTrailStatus", subject: arn}, func(ctx context.Context) (Status, error) {
 		out, err := r.api.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: aws.String(arn)}, r.as)
 		if err != nil {
-			return Status{}, meaning("GetTrailStatus", err)
+			return Status{}, classify("GetTrailStatus", err)
 		}
 		return fromStatus(out), nil
 	})
@@ -256,10 +270,11 @@ func (r *Region) Status(ctx context.Context, arn string) (Status, error) {
 
 // Selectors reads the event selectors.
 func (r *Region) Selectors(ctx context.Context, arn string) (Selectors, error) {
-	return ask(ctx, r, question{operation: "GetEventSelectors", subject: arn}, func(ctx context.Context) (Selectors, error) {
+	q := question{operation: "GetEventSelectors", subject: arn}
+	return ask(ctx, r, q, func(ctx context.Context) (Selectors, error) {
 		out, err := r.api.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: aws.String(arn)}, r.as)
 		if err != nil {
-			return Selectors{}, meaning("GetEventSelectors", err)
+			return Selectors{}, classify("GetEventSelectors", err)
 		}
 		return fromSelectors(out.EventSelectors, out.AdvancedEventSelectors), nil
 	})
@@ -267,13 +282,14 @@ func (r *Region) Selectors(ctx context.Context, arn string) (Selectors, error) {
 
 // Insights reads the insight selectors; none is no error.
 func (r *Region) Insights(ctx context.Context, arn string) ([]v1alpha1.InsightSelector, error) {
-	return ask(ctx, r, question{operation: "GetInsightSelectors", subject: arn}, func(ctx context.Context) ([]v1alpha1.InsightSelector, error) {
+	q := question{operation: "GetInsightSelectors", subject: arn}
+	return ask(ctx, r, q, func(ctx context.Context) ([]v1alpha1.InsightSelector, error) {
 		out, err := r.api.GetInsightSelectors(ctx, &cloudtrail.GetInsightSelectorsInput{TrailName: aws.String(arn)}, r.as)
 		switch {
 		case errorCode(err) == "InsightNotEnabledException":
 			return nil, nil
 		case err != nil:
-			return nil, meaning("GetInsightSelectors", err)
+			return nil, classify("GetInsightSelectors", err)
 		default:
 			return fromInsights(out.InsightSelectors), nil
 		}
@@ -282,18 +298,25 @@ func (r *Region) Insights(ctx context.Context, arn string) ([]v1alpha1.InsightSe
 
 // Aggregations reads the aggregation configurations.
 func (r *Region) Aggregations(ctx context.Context, arn string) ([]v1alpha1.AggregationConfiguration, error) {
-	return ask(ctx, r, question{operation: "GetEventConfiguration", subject: arn}, func(ctx context.Context) ([]v1alpha1.AggregationConfiguration, error) {
-		out, err := r.api.GetEventConfiguration(ctx, &cloudtrail.GetEventConfigurationInput{TrailName: aws.String(arn)}, r.as)
+	q := question{operation: "GetEventConfiguration", subject: arn}
+	return ask(ctx, r, q, func(ctx context.Context) ([]v1alpha1.AggregationConfiguration, error) {
+		out, err := r.api.GetEventConfiguration(ctx,
+			&cloudtrail.GetEventConfigurationInput{TrailName: aws.String(arn)}, r.as)
 		if err != nil {
-			return nil, meaning("GetEventConfiguration", err)
+			return nil, classify("GetEventConfiguration", err)
 		}
 		return fromAggregations(out.AggregationConfigurations), nil
 	})
 }
 
-// write makes a call that changes a trail. call returns the change that it made, as far as shared reads show it; nil for none. The
-// change is made to t, and laid over what is read for as long as reads may lag behind.
-func (r *Region) write(ctx context.Context, q question, t *Trail, call func(context.Context) (func(*Trail), error)) error {
+// write makes a call that changes a trail. call returns the change that it made, as far as shared reads show it; nil
+// for none. The change is made to t, and laid over what is read for as long as reads may lag behind.
+func (r *Region) write(
+	ctx context.Context,
+	q question,
+	t *Trail,
+	call func(context.Context) (func(*Trail), error),
+) error {
 	change, err := ask(ctx, r, q.about(t), func(ctx context.Context) (func(*Trail), error) {
 		change, err := call(ctx)
 		return change, r.wrote(q, t, change, err)
@@ -310,9 +333,9 @@ func (q question) about(t *Trail) question {
 	return q
 }
 
-// wrote lays a change that AWS has accepted over what is read, and gives meaning to the error of one that it has not.
+// wrote lays a change that AWS has accepted over what is read, and classifies the error of one that it has not.
 func (r *Region) wrote(q question, t *Trail, change func(*Trail), err error) error {
-	switch err = meaning(q.operation, err); {
+	switch err = classify(q.operation, err); {
 	case Is(err, NotFound):
 		r.snapshot.distrust(t.ARN) // What we believed of it is wrong.
 	case err == nil && change != nil:
@@ -321,15 +344,21 @@ func (r *Region) wrote(q question, t *Trail, change func(*Trail), err error) err
 	return err
 }
 
-// Create creates the trail of a spec with these tags and returns it. It does not log yet.
-func (r *Region) Create(ctx context.Context, trail *v1alpha1.Trail, tags map[string]string, guard Guard) (*Trail, error) {
-	q := question{operation: "CreateTrail", subject: trail.TrailName(), guard: guard}
+// Create creates a trail of this name, with these settings and tags, and returns it. It does not log yet.
+func (r *Region) Create(
+	ctx context.Context,
+	name string,
+	settings Change,
+	tags map[string]string,
+	guard Guard,
+) (*Trail, error) {
+	q := question{operation: "CreateTrail", subject: name, guard: guard}
 	created, err := ask(ctx, r, q, func(ctx context.Context) (*Trail, error) {
-		out, err := r.api.CreateTrail(ctx, toCreate(trail, tags), r.as)
+		out, err := r.api.CreateTrail(ctx, toCreate(name, settings, tags), r.as)
 		if err != nil {
-			err = meaning(q.operation, err)
+			err = classify(q.operation, err)
 			if Is(err, AlreadyExists) {
-				r.snapshot.distrust(TrailARN(r.name, r.accountID, trail.TrailName()))
+				r.snapshot.distrust(TrailARN(r.name, r.accountID, name))
 			}
 			return nil, err
 		}
@@ -344,8 +373,8 @@ func (r *Region) Create(ctx context.Context, trail *v1alpha1.Trail, tags map[str
 	return &found, nil
 }
 
-// Update changes settings of the trail. Shared reads show the change and nothing else of AWS's answer, as somebody else may
-// change the rest meanwhile.
+// Update changes settings of the trail. Shared reads show the change and nothing else of AWS's answer, as somebody else
+// may change the rest meanwhile.
 func (r *Region) Update(ctx context.Context, t *Trail, change Change, guard Guard) error {
 	q := question{operation: "UpdateTrail", subject: asJSON(change), guard: guard}.about(t)
 	settings, err := ask(ctx, r, q, func(ctx context.Context) (Settings, error) {
@@ -353,7 +382,7 @@ func (r *Region) Update(ctx context.Context, t *Trail, change Change, guard Guar
 		if err != nil {
 			return Settings{}, r.wrote(q, t, nil, err)
 		}
-		settings := settingsFromUpdate(out)
+		settings := fromUpdate(out)
 		return settings, r.wrote(q, t, func(t *Trail) { change.take(settings, &t.Settings) }, nil)
 	})
 	if err == nil {
@@ -364,9 +393,10 @@ func (r *Region) Update(ctx context.Context, t *Trail, change Change, guard Guar
 
 // Delete deletes the trail; one that is gone already is no error.
 func (r *Region) Delete(ctx context.Context, arn string, guard Guard) error {
-	_, err := ask(ctx, r, question{operation: "DeleteTrail", subject: arn, guard: guard}, func(ctx context.Context) (any, error) {
+	q := question{operation: "DeleteTrail", subject: arn, guard: guard}
+	_, err := ask(ctx, r, q, func(ctx context.Context) (any, error) {
 		_, err := r.api.DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String(arn)}, r.as)
-		if err = meaning("DeleteTrail", err); err != nil && !Is(err, NotFound) {
+		if err = classify("DeleteTrail", err); err != nil && !Is(err, NotFound) {
 			return nil, err
 		}
 		r.snapshot.put(arn, nil)
@@ -377,7 +407,8 @@ func (r *Region) Delete(ctx context.Context, arn string, guard Guard) error {
 
 // StartLogging makes the trail record events.
 func (r *Region) StartLogging(ctx context.Context, t *Trail, guard Guard) error {
-	return r.write(ctx, question{operation: "StartLogging", urgent: true, guard: guard}, t, func(ctx context.Context) (func(*Trail), error) {
+	q := question{operation: "StartLogging", urgent: true, guard: guard}
+	return r.write(ctx, q, t, func(ctx context.Context) (func(*Trail), error) {
 		_, err := r.api.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: aws.String(t.ARN)}, r.as)
 		return nil, err
 	})
@@ -385,13 +416,15 @@ func (r *Region) StartLogging(ctx context.Context, t *Trail, guard Guard) error 
 
 // StopLogging makes the trail record nothing.
 func (r *Region) StopLogging(ctx context.Context, t *Trail, guard Guard) error {
-	return r.write(ctx, question{operation: "StopLogging", guard: guard}, t, func(ctx context.Context) (func(*Trail), error) {
+	q := question{operation: "StopLogging", guard: guard}
+	return r.write(ctx, q, t, func(ctx context.Context) (func(*Trail), error) {
 		_, err := r.api.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: aws.String(t.ARN)}, r.as)
 		return nil, err
 	})
 }
 
-// PutSelectors sets the event selectors, empty ones to CloudTrail's default, and returns what AWS says that it holds then.
+// PutSelectors sets the event selectors, empty ones to CloudTrail's default, and returns what AWS says that it holds
+// then.
 func (r *Region) PutSelectors(ctx context.Context, t *Trail, selectors Selectors, guard Guard) (Selectors, error) {
 	q := question{operation: "PutEventSelectors", subject: asJSON(selectors), guard: guard}
 	some := len(selectors.Basic)+len(selectors.Advanced) > 0
@@ -404,8 +437,14 @@ func (r *Region) PutSelectors(ctx context.Context, t *Trail, selectors Selectors
 	}, func(t *Trail) { t.HasEventSelectors = &some })
 }
 
-// PutInsights sets the insight selectors, of which none disables Insights, and returns what AWS says that it holds then.
-func (r *Region) PutInsights(ctx context.Context, t *Trail, selectors []v1alpha1.InsightSelector, guard Guard) ([]v1alpha1.InsightSelector, error) {
+// PutInsights sets the insight selectors, of which none disables Insights, and returns what AWS says that it holds
+// then.
+func (r *Region) PutInsights(
+	ctx context.Context,
+	t *Trail,
+	selectors []v1alpha1.InsightSelector,
+	guard Guard,
+) ([]v1alpha1.InsightSelector, error) {
 	q := question{operation: "PutInsightSelectors", subject: asJSON(selectors), guard: guard}
 	some := len(selectors) > 0
 	return put(ctx, r, q, t, func(ctx context.Context) ([]v1alpha1.InsightSelector, error) {
@@ -418,11 +457,20 @@ func (r *Region) PutInsights(ctx context.Context, t *Trail, selectors []v1alpha1
 	}, func(t *Trail) { t.HasInsightSelectors = &some })
 }
 
-// PutAggregations sets the aggregation configurations, of which none ends aggregation, and returns what AWS says that it holds then.
-func (r *Region) PutAggregations(ctx context.Context, t *Trail, configurations []v1alpha1.AggregationConfiguration, guard Guard) ([]v1alpha1.AggregationConfiguration, error) {
+// PutAggregations sets the aggregation configurations, of which none ends aggregation, and returns what AWS says that
+// it holds then.
+func (r *Region) PutAggregations(
+	ctx context.Context,
+	t *Trail,
+	configurations []v1alpha1.AggregationConfiguration,
+	guard Guard,
+) ([]v1alpha1.AggregationConfiguration, error) {
 	q := question{operation: "PutEventConfiguration", subject: asJSON(configurations), guard: guard}
 	return put(ctx, r, q, t, func(ctx context.Context) ([]v1alpha1.AggregationConfiguration, error) {
-		in := &cloudtrail.PutEventConfigurationInput{TrailName: aws.String(t.ARN), AggregationConfigurations: toAggregations(configurations)}
+		in := &cloudtrail.PutEventConfigurationInput{
+			TrailName:                 aws.String(t.ARN),
+			AggregationConfigurations: toAggregations(configurations),
+		}
 		out, err := r.api.PutEventConfiguration(ctx, in, r.as)
 		if err != nil {
 			return nil, err
@@ -432,7 +480,14 @@ func (r *Region) PutAggregations(ctx context.Context, t *Trail, configurations [
 }
 
 // put makes a write that is answered with what AWS holds then. change is what shared reads show of it; nil: nothing.
-func put[T any](ctx context.Context, r *Region, q question, t *Trail, call func(context.Context) (T, error), change func(*Trail)) (T, error) {
+func put[T any](
+	ctx context.Context,
+	r *Region,
+	q question,
+	t *Trail,
+	call func(context.Context) (T, error),
+	change func(*Trail),
+) (T, error) {
 	holds, err := ask(ctx, r, q.about(t), func(ctx context.Context) (T, error) {
 		holds, err := call(ctx)
 		return holds, r.wrote(q, t, change, err)
@@ -475,24 +530,33 @@ func (r *Region) Settings(ctx context.Context, arn string) (Settings, error) {
 		out, err := r.api.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{TrailNameList: []string{arn}}, r.as)
 		switch {
 		case err != nil:
-			return Settings{}, meaning("DescribeTrails", err)
+			return Settings{}, classify("DescribeTrails", err)
 		case len(out.TrailList) == 0:
-			return Settings{}, &Error{Operation: "DescribeTrails", Class: NotFound, Code: "TrailNotFoundException", Message: "the trail is gone"}
+			return Settings{}, &Error{
+				Operation: "DescribeTrails",
+				Class:     NotFound,
+				Code:      "TrailNotFoundException",
+				Message:   "the trail is gone",
+			}
 		default:
 			return fromTrail(out.TrailList[0]).Settings, nil
 		}
 	})
 }
 
-// Claimed waits after AddTags has claimed a trail until another claim at the same time would show, and returns the trail's tags then.
+// Claimed waits after AddTags has claimed a trail until another claim at the same time would show, and returns the
+// trail's tags then.
 func (r *Region) Claimed(ctx context.Context, arn string) (map[string]string, error) {
-	_, err := ask(ctx, r, question{operation: "the claim", subject: arn, unlimited: true}, func(ctx context.Context) (any, error) {
+	claim := question{operation: "the claim", subject: arn, unlimited: true}
+	_, err := ask(ctx, r, claim, func(ctx context.Context) (any, error) {
 		return nil, pause(ctx, min(r.snapshot.settle, claimSettles))
 	})
 	if err != nil {
 		return nil, err
 	}
-	return ask(ctx, r, question{operation: "ListTags", subject: "claimed " + arn}, func(ctx context.Context) (map[string]string, error) {
+
+	q := question{operation: "ListTags", subject: "claimed " + arn}
+	return ask(ctx, r, q, func(ctx context.Context) (map[string]string, error) {
 		tags, err := r.listTags(ctx, []string{arn})
 		return tags[arn], err
 	})

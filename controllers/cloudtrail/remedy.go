@@ -64,7 +64,8 @@ func Explain(e *Error, subject Subject) string {
 	}
 }
 
-// PermissionRemedy says what an identity, known to AWS as callerARN, needs to be allowed to, or what else is wrong with it.
+// PermissionRemedy says what an identity, known to AWS as callerARN, needs to be allowed to, or what else is wrong with
+// it.
 func PermissionRemedy(e *Error, identity, callerARN string) string {
 	who := fmt.Sprintf("AWSIdentity %q (%s)", identity, callerARN)
 	switch e.Code {
@@ -92,7 +93,8 @@ func PermissionRemedy(e *Error, identity, callerARN string) string {
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-required-policy-for-cloudwatch-logs.html.
 var remedies = map[string]func(Subject) string{
 	"S3BucketDoesNotExistException": func(s Subject) string {
-		return fmt.Sprintf("create the bucket %s with a policy that lets CloudTrail write to it, or correct spec.s3BucketName: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
+		return fmt.Sprintf("create the bucket %s with a policy that lets CloudTrail write to it, "+
+			"or correct spec.s3BucketName: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
 	},
 	"InsufficientS3BucketPolicyException": func(s Subject) string {
 		return fmt.Sprintf("add to the policy of bucket %s: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
@@ -101,10 +103,12 @@ var remedies = map[string]func(Subject) string{
 		return fmt.Sprintf("add to the policy of topic %s: %s", s.Trail.Spec.SNSTopicName, topicPolicy(s))
 	},
 	"InsufficientEncryptionPolicyException": func(s Subject) string {
-		return fmt.Sprintf("add to the policy of key %s (and see that bucket and key are in one region): %s", s.Trail.Spec.KMSKeyID, keyPolicy(s))
+		return fmt.Sprintf("add to the policy of key %s (and see that bucket and key are in one region): %s",
+			s.Trail.Spec.KMSKeyID, keyPolicy(s))
 	},
 	"KmsKeyNotFoundException": func(s Subject) string {
-		return fmt.Sprintf("correct spec.kmsKeyID: there is no key %s in region %s that the account can see", s.Trail.Spec.KMSKeyID, s.Region)
+		return fmt.Sprintf("correct spec.kmsKeyID: there is no key %s in region %s that the account can see",
+			s.Trail.Spec.KMSKeyID, s.Region)
 	},
 	"KmsKeyDisabledException": func(s Subject) string {
 		return fmt.Sprintf("enable the key %s", s.Trail.Spec.KMSKeyID)
@@ -113,13 +117,16 @@ var remedies = map[string]func(Subject) string{
 		return fmt.Sprintf("check the state and the policy of key %s", s.Trail.Spec.KMSKeyID)
 	},
 	"InvalidCloudWatchLogsLogGroupArnException": func(s Subject) string {
-		return fmt.Sprintf("check that the log group %s exists in the account and region of the trail", s.Trail.Spec.CloudWatchLogsLogGroupARN)
+		return fmt.Sprintf("check that the log group %s exists in the account and region of the trail",
+			s.Trail.Spec.CloudWatchLogsLogGroupARN)
 	},
 	"InvalidCloudWatchLogsRoleArnException": func(s Subject) string {
-		return fmt.Sprintf("let the role %s be assumed by cloudtrail.amazonaws.com, and allow it: %s", s.Trail.Spec.CloudWatchLogsRoleARN, logRolePolicy(s))
+		return fmt.Sprintf("let the role %s be assumed by cloudtrail.amazonaws.com, and allow it: %s",
+			s.Trail.Spec.CloudWatchLogsRoleARN, logRolePolicy(s))
 	},
 	"MaximumNumberOfTrailsExceededException": func(s Subject) string {
-		return fmt.Sprintf("region %s of account %s has all the trails that AWS allows (5, multi-region trails of other regions included); delete one, or make one multi-region trail of several", s.Region, s.AccountID)
+		return fmt.Sprintf("region %s of account %s has all the trails that AWS allows (5, multi-region trails of other "+
+			"regions included); delete one, or make one multi-region trail of several", s.Region, s.AccountID)
 	},
 	"TagsLimitExceededException": func(Subject) string {
 		return fmt.Sprintf("a trail may have %d tags, the operator's own and those of others included: "+
@@ -138,10 +145,12 @@ var remedies = map[string]func(Subject) string{
 			"together they are longer than STS takes", s.Trail.IdentityName())
 	},
 	"CloudTrailAccessNotEnabledException": func(Subject) string {
-		return "let CloudTrail into the organization: aws organizations enable-aws-service-access --service-principal cloudtrail.amazonaws.com"
+		return "let CloudTrail into the organization: " +
+			"aws organizations enable-aws-service-access --service-principal cloudtrail.amazonaws.com"
 	},
 	"OrganizationsNotInUseException": func(s Subject) string {
-		return fmt.Sprintf("account %s is in no organization: remove spec.isOrganizationTrail, or use an identity of the management account", s.AccountID)
+		return fmt.Sprintf("account %s is in no organization: remove spec.isOrganizationTrail, "+
+			"or use an identity of the management account", s.AccountID)
 	},
 	"OrganizationNotInAllFeaturesModeException": func(Subject) string {
 		return "enable all features of the organization: aws organizations enable-all-features"
@@ -152,15 +161,19 @@ var remedies = map[string]func(Subject) string{
 		return "in the management account: aws iam create-service-linked-role --aws-service-name cloudtrail.amazonaws.com"
 	},
 	"CloudTrailInvalidClientTokenIdException": func(s Subject) string {
-		return fmt.Sprintf("CloudTrail does not accept account %s for an organization's trail; use an identity of the management account or of a delegated administrator", s.AccountID)
+		return fmt.Sprintf("CloudTrail does not accept account %s for an organization's trail; "+
+			"use an identity of the management account or of a delegated administrator", s.AccountID)
 	},
 	"InsufficientDependencyServiceAccessPermissionException": func(s Subject) string {
-		return fmt.Sprintf("an organization's trail also needs organizations:DescribeOrganization, organizations:ListAWSServiceAccessForOrganization, iam:GetRole and iam:CreateServiceLinkedRole for %s", s.CallerARN)
+		return fmt.Sprintf("an organization's trail also needs organizations:DescribeOrganization, "+
+			"organizations:ListAWSServiceAccessForOrganization, iam:GetRole and iam:CreateServiceLinkedRole for %s",
+			s.CallerARN)
 	},
 }
 
 func notManagementAccount(s Subject) string {
-	return fmt.Sprintf("account %s is neither the management account nor a delegated administrator of the organization: use an AWSIdentity that is, or remove spec.isOrganizationTrail", s.AccountID)
+	return fmt.Sprintf("account %s is neither the management account nor a delegated administrator of the organization: "+
+		"use an AWSIdentity that is, or remove spec.isOrganizationTrail", s.AccountID)
 }
 
 // maxTags is how many tags a trail may have.
@@ -188,11 +201,15 @@ func bucketPolicy(s Subject) string {
 	if s.Trail.Spec.OrganizationDesired() {
 		objects = []string{logs + s.owner() + "/*", logs + someOrganization + "/*"}
 	}
+
 	return s.policy(
 		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "s3:GetBucketAcl", Resource: bucket,
 			Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn()}}},
 		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "s3:PutObject", Resource: objects,
-			Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn(), "s3:x-amz-acl": "bucket-owner-full-control"}}},
+			Condition: map[string]any{"StringEquals": map[string]string{
+				"aws:SourceArn": s.arn(),
+				"s3:x-amz-acl":  "bucket-owner-full-control",
+			}}},
 	)
 }
 
@@ -245,24 +262,32 @@ func (s Subject) policy(statements ...statement) string {
 
 // DeliveryRemedy says what to do about a delivery error that CloudTrail reports for S3, SNS or CloudWatch Logs.
 func DeliveryRemedy(channel DeliveryChannel, code string, s Subject) string {
+	isOfKey := strings.Contains(code, "KMS") || strings.Contains(code, "Kms")
+
 	switch channel {
 	case DeliveryS3, DeliveryDigest:
 		switch {
 		case code == "NoSuchBucket":
-			return fmt.Sprintf("the bucket %s is gone: create it again, with this policy: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
-		case (strings.Contains(code, "KMS") || strings.Contains(code, "Kms")) && s.Trail.Spec.KMSKeyID == "":
-			return fmt.Sprintf("check the key of the default encryption of bucket %s, and that its policy holds: %s", s.Trail.Spec.S3BucketName, keyPolicy(s))
-		case strings.Contains(code, "KMS") || strings.Contains(code, "Kms"):
+			return fmt.Sprintf("the bucket %s is gone: create it again, with this policy: %s",
+				s.Trail.Spec.S3BucketName, bucketPolicy(s))
+		case isOfKey && s.Trail.Spec.KMSKeyID == "":
+			return fmt.Sprintf("check the key of the default encryption of bucket %s, and that its policy holds: %s",
+				s.Trail.Spec.S3BucketName, keyPolicy(s))
+		case isOfKey:
 			return fmt.Sprintf("check that key %s is enabled and that its policy holds: %s", s.Trail.Spec.KMSKeyID, keyPolicy(s))
 		case strings.HasPrefix(code, "AccessDenied"):
-			return fmt.Sprintf("add to the policy of bucket %s, and see that nothing in it denies CloudTrail: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
+			return fmt.Sprintf("add to the policy of bucket %s, and see that nothing in it denies CloudTrail: %s",
+				s.Trail.Spec.S3BucketName, bucketPolicy(s))
 		default:
-			return fmt.Sprintf("this is an error of Amazon S3 for bucket %s: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html", s.Trail.Spec.S3BucketName)
+			return fmt.Sprintf("this is an error of Amazon S3 for bucket %s: "+
+				"https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html", s.Trail.Spec.S3BucketName)
 		}
 	case DeliveryNotification:
-		return fmt.Sprintf("check that topic %s exists and that its policy holds: %s", s.Trail.Spec.SNSTopicName, topicPolicy(s))
+		return fmt.Sprintf("check that topic %s exists and that its policy holds: %s",
+			s.Trail.Spec.SNSTopicName, topicPolicy(s))
 	default:
-		return fmt.Sprintf("check that log group %s exists, that role %s can be assumed by cloudtrail.amazonaws.com, and that it allows: %s",
+		return fmt.Sprintf("check that log group %s exists, that role %s can be assumed by cloudtrail.amazonaws.com, "+
+			"and that it allows: %s",
 			s.Trail.Spec.CloudWatchLogsLogGroupARN, s.Trail.Spec.CloudWatchLogsRoleARN, logRolePolicy(s))
 	}
 }

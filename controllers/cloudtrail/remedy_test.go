@@ -58,51 +58,81 @@ func TestPolicyRemedies(t *testing.T) {
 		policy  string
 	}{
 		"bucket": {"InsufficientS3BucketPolicyException", testSubject("eu-central-1", nil), "policy of bucket trail-logs", `[
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:GetBucketAcl", "Resource": "arn:aws:s3:::trail-logs",
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:GetBucketAcl",
+				"Resource": "arn:aws:s3:::trail-logs",
 				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit"}}},
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::trail-logs/AWSLogs/111122223333/*",
-				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit", "s3:x-amz-acl": "bucket-owner-full-control"}}}]`},
-		"bucket with a prefix, in China, by another name": {"InsufficientS3BucketPolicyException", testSubject("cn-north-1", func(trail *v1alpha1.Trail) {
-			trail.Spec.Name, trail.Spec.S3KeyPrefix = "company-audit", "audit/<&>"
-		}), "policy of bucket trail-logs", `[
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:GetBucketAcl", "Resource": "arn:aws-cn:s3:::trail-logs",
-				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws-cn:cloudtrail:cn-north-1:111122223333:trail/company-audit"}}},
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:PutObject", "Resource": "arn:aws-cn:s3:::trail-logs/audit/<&>/AWSLogs/111122223333/*",
-				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws-cn:cloudtrail:cn-north-1:111122223333:trail/company-audit", "s3:x-amz-acl": "bucket-owner-full-control"}}}]`},
-		"bucket of an organization": {"InsufficientS3BucketPolicyException", testSubject("eu-central-1", func(trail *v1alpha1.Trail) {
-			trail.Spec.IsOrganizationTrail = aws.Bool(true)
-			trail.Status.TrailARN = "arn:aws:cloudtrail:eu-central-1:444455556666:trail/audit"
-		}), "policy of bucket trail-logs", `[
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:GetBucketAcl", "Resource": "arn:aws:s3:::trail-logs",
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:PutObject",
+				"Resource": "arn:aws:s3:::trail-logs/AWSLogs/111122223333/*",
+				"Condition": {"StringEquals": {
+					"aws:SourceArn": "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit",
+					"s3:x-amz-acl": "bucket-owner-full-control"}}}]`},
+		"bucket with a prefix, in China, by another name": {
+			"InsufficientS3BucketPolicyException", testSubject("cn-north-1", func(trail *v1alpha1.Trail) {
+				trail.Spec.Name, trail.Spec.S3KeyPrefix = "company-audit", "audit/<&>"
+			}), "policy of bucket trail-logs", `[
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:GetBucketAcl",
+				"Resource": "arn:aws-cn:s3:::trail-logs",
+				"Condition": {"StringEquals": {
+					"aws:SourceArn": "arn:aws-cn:cloudtrail:cn-north-1:111122223333:trail/company-audit"}}},
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:PutObject",
+				"Resource": "arn:aws-cn:s3:::trail-logs/audit/<&>/AWSLogs/111122223333/*",
+				"Condition": {"StringEquals": {
+					"aws:SourceArn": "arn:aws-cn:cloudtrail:cn-north-1:111122223333:trail/company-audit",
+					"s3:x-amz-acl": "bucket-owner-full-control"}}}]`,
+		},
+		"bucket of an organization": {
+			"InsufficientS3BucketPolicyException", testSubject("eu-central-1", func(trail *v1alpha1.Trail) {
+				trail.Spec.IsOrganizationTrail = aws.Bool(true)
+				trail.Status.TrailARN = "arn:aws:cloudtrail:eu-central-1:444455556666:trail/audit"
+			}), "policy of bucket trail-logs", `[
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:GetBucketAcl",
+				"Resource": "arn:aws:s3:::trail-logs",
 				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws:cloudtrail:eu-central-1:444455556666:trail/audit"}}},
 			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:PutObject",
 				"Resource": [
 					"arn:aws:s3:::trail-logs/AWSLogs/444455556666/*",
 					"arn:aws:s3:::trail-logs/AWSLogs/ORGANIZATION-ID/*"
 				],
-				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws:cloudtrail:eu-central-1:444455556666:trail/audit", "s3:x-amz-acl": "bucket-owner-full-control"}}}]`},
+				"Condition": {"StringEquals": {
+					"aws:SourceArn": "arn:aws:cloudtrail:eu-central-1:444455556666:trail/audit",
+					"s3:x-amz-acl": "bucket-owner-full-control"}}}]`,
+		},
 		"no bucket": {"S3BucketDoesNotExistException", testSubject("us-gov-west-1", nil), "create the bucket trail-logs", `[
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:GetBucketAcl", "Resource": "arn:aws-us-gov:s3:::trail-logs",
-				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws-us-gov:cloudtrail:us-gov-west-1:111122223333:trail/audit"}}},
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:PutObject", "Resource": "arn:aws-us-gov:s3:::trail-logs/AWSLogs/111122223333/*",
-				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws-us-gov:cloudtrail:us-gov-west-1:111122223333:trail/audit", "s3:x-amz-acl": "bucket-owner-full-control"}}}]`},
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:GetBucketAcl",
+				"Resource": "arn:aws-us-gov:s3:::trail-logs",
+				"Condition": {"StringEquals": {
+					"aws:SourceArn": "arn:aws-us-gov:cloudtrail:us-gov-west-1:111122223333:trail/audit"}}},
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:PutObject",
+				"Resource": "arn:aws-us-gov:s3:::trail-logs/AWSLogs/111122223333/*",
+				"Condition": {"StringEquals": {
+					"aws:SourceArn": "arn:aws-us-gov:cloudtrail:us-gov-west-1:111122223333:trail/audit",
+					"s3:x-amz-acl": "bucket-owner-full-control"}}}]`},
 		"topic": {"InsufficientSnsTopicPolicyException", testSubject("us-gov-west-1", nil), "policy of topic trail-topic", `[
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "SNS:Publish", "Resource": "arn:aws-us-gov:sns:us-gov-west-1:111122223333:trail-topic",
-				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws-us-gov:cloudtrail:us-gov-west-1:111122223333:trail/audit"}}}]`},
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "SNS:Publish",
+				"Resource": "arn:aws-us-gov:sns:us-gov-west-1:111122223333:trail-topic",
+				"Condition": {"StringEquals": {
+					"aws:SourceArn": "arn:aws-us-gov:cloudtrail:us-gov-west-1:111122223333:trail/audit"}}}]`},
 		"topic by ARN": {"InsufficientSnsTopicPolicyException", testSubject("eu-central-1", func(trail *v1alpha1.Trail) {
 			trail.Spec.SNSTopicName = "arn:aws:sns:eu-central-1:444455556666:shared"
 		}), "policy of topic arn:aws:sns:eu-central-1:444455556666:shared", `[
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "SNS:Publish", "Resource": "arn:aws:sns:eu-central-1:444455556666:shared",
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "SNS:Publish",
+				"Resource": "arn:aws:sns:eu-central-1:444455556666:shared",
 				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit"}}}]`},
 		"key": {"InsufficientEncryptionPolicyException", testSubject("cn-north-1", nil), "policy of key alias/trail", `[
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "kms:GenerateDataKey*", "Resource": "*",
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "kms:GenerateDataKey*",
+				"Resource": "*",
 				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws-cn:cloudtrail:cn-north-1:111122223333:trail/audit"},
 					"StringLike": {"kms:EncryptionContext:aws:cloudtrail:arn": "arn:aws-cn:cloudtrail:*:111122223333:trail/*"}}},
-			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "kms:DescribeKey", "Resource": "*",
+			{"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "kms:DescribeKey",
+				"Resource": "*",
 				"Condition": {"StringEquals": {"aws:SourceArn": "arn:aws-cn:cloudtrail:cn-north-1:111122223333:trail/audit"}}}]`},
-		"log group role": {"InvalidCloudWatchLogsRoleArnException", testSubject("cn-north-1", nil), "role arn:aws-cn:iam::111122223333:role/trail-logs", `[
+		"log group role": {
+			"InvalidCloudWatchLogsRoleArnException", testSubject("cn-north-1", nil),
+			"role arn:aws-cn:iam::111122223333:role/trail-logs", `[
 			{"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-				"Resource": "arn:aws-cn:logs:cn-north-1:111122223333:log-group:trail:log-stream:111122223333_CloudTrail_cn-north-1*"}]`},
+				"Resource": "arn:aws-cn:logs:cn-north-1:111122223333:log-group:trail:log-stream:` +
+				`111122223333_CloudTrail_cn-north-1*"}]`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -186,7 +216,8 @@ func TestOrganizationPolicies(t *testing.T) {
 	}
 }
 
-// TestRemedies holds every code of the error table that something in AWS can end to a remedy that names what to look at.
+// TestRemedies holds every code of the error table that something in AWS can end to a remedy that names what to look
+// at.
 func TestRemedies(t *testing.T) {
 	t.Parallel()
 	remedies := map[string]string{
@@ -216,7 +247,8 @@ func TestRemedies(t *testing.T) {
 	for code, mention := range remedies {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
-			message := Explain(&Error{Operation: "CreateTrail", Class: classes[code], Code: code, Message: "no"}, testSubject(testRegion, nil))
+			message := Explain(&Error{Operation: "CreateTrail", Class: classes[code], Code: code, Message: "no"},
+				testSubject(testRegion, nil))
 			NewWithT(t).Expect(message).To(MatchRegexp("^CreateTrail: no — .*" + mention))
 		})
 	}
@@ -250,7 +282,8 @@ func TestExplain(t *testing.T) {
 		"credentials that have ended": {
 			Error{Operation: "DescribeTrails", Class: Permission, Code: "ExpiredTokenException", Message: "no"},
 			testSubject(testRegion, nil),
-			`DescribeTrails: no — AWS does not accept the credentials of AWSIdentity "default" (` + testCaller + `): renew them, and check the clock of the operator's machine`,
+			`DescribeTrails: no — AWS does not accept the credentials of AWSIdentity "default" (` + testCaller + `): ` +
+				`renew them, and check the clock of the operator's machine`,
 		},
 		"a region that is off": {
 			Error{Operation: "AssumeRole", Class: Permission, Code: "RegionDisabledException", Message: "no"},
@@ -296,16 +329,20 @@ func TestDeliveryRemedies(t *testing.T) {
 		mention string
 		action  string // of the policy; "": there is none
 	}{
-		"denied":                      {DeliveryS3, "AccessDenied", nil, "policy of bucket trail-logs", put},
-		"digest denied":               {DeliveryDigest, "AccessDenied", nil, "policy of bucket trail-logs", put},
-		"bucket gone":                 {DeliveryS3, "NoSuchBucket", nil, "bucket trail-logs is gone", put},
-		"key disabled":                {DeliveryS3, "KMS.DisabledException", nil, "key alias/trail is enabled", generate},
-		"key of the bucket":           {DeliveryS3, "KMS.DisabledException", withoutKey, "default encryption of bucket trail-logs", generate},
-		"digest key":                  {DeliveryDigest, "KmsKeyDisabledException", nil, "key alias/trail is enabled", generate},
-		"another error of S3":         {DeliveryS3, "SlowDown", nil, "ErrorResponses.html", ""},
-		"topic":                       {DeliveryNotification, "AuthorizationError", nil, "topic trail-topic", publish},
-		"log group":                   {DeliveryCloudWatchLogs, "AccessDenied", nil, "role/trail-logs can be assumed", logs},
-		"log group without a meaning": {DeliveryCloudWatchLogs, "ResourceNotFoundException", nil, "log-group:trail:* exists", logs},
+		"denied":        {DeliveryS3, "AccessDenied", nil, "policy of bucket trail-logs", put},
+		"digest denied": {DeliveryDigest, "AccessDenied", nil, "policy of bucket trail-logs", put},
+		"bucket gone":   {DeliveryS3, "NoSuchBucket", nil, "bucket trail-logs is gone", put},
+		"key disabled":  {DeliveryS3, "KMS.DisabledException", nil, "key alias/trail is enabled", generate},
+		"key of the bucket": {
+			DeliveryS3, "KMS.DisabledException", withoutKey, "default encryption of bucket trail-logs", generate,
+		},
+		"digest key":          {DeliveryDigest, "KmsKeyDisabledException", nil, "key alias/trail is enabled", generate},
+		"another error of S3": {DeliveryS3, "SlowDown", nil, "ErrorResponses.html", ""},
+		"topic":               {DeliveryNotification, "AuthorizationError", nil, "topic trail-topic", publish},
+		"log group":           {DeliveryCloudWatchLogs, "AccessDenied", nil, "role/trail-logs can be assumed", logs},
+		"log group without a meaning": {
+			DeliveryCloudWatchLogs, "ResourceNotFoundException", nil, "log-group:trail:* exists", logs,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -72,9 +72,8 @@ func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
 		t.MaxConnsPerHost = maxConnsPerHost
 		t.TLSHandshakeTimeout = handshakeTimeout
 	}).WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectTimeout }).WithTimeout(callTimeout)
-	options := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(client),
-	}
+
+	options := []func(*config.LoadOptions) error{config.WithHTTPClient(client)}
 	if region != "" {
 		options = append(options, config.WithRegion(region))
 	}
@@ -82,6 +81,7 @@ func LoadConfig(ctx context.Context, region string) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
+
 	// Not an option either: AWS_CA_BUNDLE is put into the SDK's own client only.
 	cfg.HTTPClient = inMemory{cfg.HTTPClient}
 	// Not an option of the above, which would keep it from reading AWS_MAX_ATTEMPTS and AWS_RETRY_MODE.
@@ -101,13 +101,15 @@ func newRetryer(mode aws.RetryMode, attempts int) aws.Retryer {
 		}
 	}
 	if mode == aws.RetryModeAdaptive {
-		return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) { o.StandardOptions = append(o.StandardOptions, options) })
+		return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+			o.StandardOptions = append(o.StandardOptions, options)
+		})
 	}
 	return retry.NewStandard(options)
 }
 
-// Sessions are the AWSIdentities at work, one Session for each, and what they share: the rate limits of each account and
-// region, and the SDK's clients, each of which takes kilobytes. What nobody uses is let go of.
+// Sessions are the AWSIdentities at work, one Session for each, and what they share: the rate limits of each account
+// and region, and the SDK's clients, each of which takes kilobytes. What nobody uses is let go of.
 type Sessions struct {
 	options Options
 	limits  *limits
@@ -154,6 +156,7 @@ func NewSessions(options Options) *Sessions {
 	if options.RateLimits == "" {
 		options.RateLimits = RateLimitAuto
 	}
+
 	options.Config.Credentials = ownCredentialsOf(options.Config.Credentials, options.Now)
 	return &Sessions{
 		options:  options,
@@ -217,7 +220,10 @@ func isAWSEndpoint(endpoint string) bool {
 	if err != nil {
 		return true
 	}
-	for _, domain := range []string{"amazonaws.com", "amazonaws.com.cn", "api.aws", "api.amazonwebservices.com.cn", "c2s.ic.gov", "sc2s.sgov.gov", "amazonaws.eu"} {
+	for _, domain := range []string{
+		"amazonaws.com", "amazonaws.com.cn", "api.aws", "api.amazonwebservices.com.cn",
+		"c2s.ic.gov", "sc2s.sgov.gov", "amazonaws.eu",
+	} {
 		if strings.HasSuffix("."+strings.ToLower(parsed.Hostname()), "."+domain) {
 			return true
 		}
@@ -261,15 +267,15 @@ type Caller struct {
 // ARN returns the caller's ARN, as AWS tells it.
 func (s *Session) ARN() string { return s.credentials.arn() }
 
-// Open returns the session of an identity. It is opened at the first call, whenever the identity's spec has changed, and
-// from time to time when that has failed. The errors are *Error, or *Pending where the context has Calls.
+// Open returns the session of an identity. It is opened at the first call, whenever the identity's spec has changed,
+// and from time to time when that has failed. The errors are *Error, or *Pending where the context has Calls.
 func (s *Sessions) Open(ctx context.Context, identity *v1alpha1.AWSIdentity) (*Session, error) {
 	return s.session(ctx, identity, false)
 }
 
-// Check asks AWS anew who the identity is, with new credentials, as its role can be deleted or its trust withdrawn at any
-// time. The credentials in use are replaced by those that it gets, and kept when it gets none: they may be good for a while.
-// A session that was just opened is not checked at once, unless a person requests it.
+// Check asks AWS anew who the identity is, with new credentials, as its role can be deleted or its trust withdrawn at
+// any time. The credentials in use are replaced by those that it gets, and kept when it gets none: they may be good for
+// a while. A session that was just opened is not checked at once, unless a person requests it.
 func (s *Sessions) Check(ctx context.Context, identity *v1alpha1.AWSIdentity, requested bool) (*Session, error) {
 	session, err := s.session(ctx, identity, true)
 	if err != nil {
@@ -315,7 +321,8 @@ func (s *Sessions) session(ctx context.Context, identity *v1alpha1.AWSIdentity, 
 	return attempt.session, attempt.err
 }
 
-// opening returns the attempt that has opened the session of an identity, or is about to, and begins one if it is time to.
+// opening returns the attempt that has opened the session of an identity, or is about to, and begins one if it is time
+// to.
 func (s *Sessions) opening(ctx context.Context, identity *v1alpha1.AWSIdentity, retry bool) *opening {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -324,7 +331,8 @@ func (s *Sessions) opening(ctx context.Context, identity *v1alpha1.AWSIdentity, 
 		known = &openSession{generation: identity.Generation, reopen: backoff{first: firstReopen, last: lastReopen}}
 		s.sessions[identity.UID] = known
 	}
-	if last := known.last; last != nil && (!last.isOver() || last.err == nil || !retry && !known.reopen.passed(s.options.Now())) {
+	if last := known.last; last != nil &&
+		(!last.isOver() || last.err == nil || !retry && !known.reopen.passed(s.options.Now())) {
 		return last
 	}
 
@@ -356,8 +364,9 @@ func (s *Sessions) open(ctx context.Context, identity *v1alpha1.AWSIdentity) (*S
 	credentials := newSessionCredentials(s.provider(identity, stsRegion), s.options.Now)
 	caller, err := s.callerOf(ctx, stsRegion, credentials)
 	if err != nil {
-		return nil, meaning(openOperation(identity, err), err)
+		return nil, classify(openOperation(identity, err), err)
 	}
+
 	session := &Session{
 		AccountID:   aws.ToString(caller.Account),
 		sessions:    s,
@@ -369,9 +378,10 @@ func (s *Sessions) open(ctx context.Context, identity *v1alpha1.AWSIdentity) (*S
 	session.fresh.Store(true)
 	credentials.belongTo(caller)
 	if identity.Spec.RoleARN == "" {
-		credentials.verify(session.AccountID, func(ctx context.Context, found aws.Credentials) (*sts.GetCallerIdentityOutput, error) {
+		callerOf := func(ctx context.Context, found aws.Credentials) (*sts.GetCallerIdentityOutput, error) {
 			return s.callerOf(ctx, stsRegion, awscredentials.StaticCredentialsProvider{Value: found})
-		}, func() { s.Forget(identity.UID) })
+		}
+		credentials.verify(session.AccountID, callerOf, func() { s.Forget(identity.UID) })
 	}
 	return session, nil
 }
@@ -402,8 +412,14 @@ func (s *Sessions) provider(identity *v1alpha1.AWSIdentity, stsRegion string) aw
 }
 
 // callerOf asks AWS whose the credentials are.
-func (s *Sessions) callerOf(ctx context.Context, stsRegion string, credentials aws.CredentialsProvider) (*sts.GetCallerIdentityOutput, error) {
-	return s.stsFor(stsRegion).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) { o.Credentials = credentials })
+func (s *Sessions) callerOf(
+	ctx context.Context,
+	stsRegion string,
+	credentials aws.CredentialsProvider,
+) (*sts.GetCallerIdentityOutput, error) {
+	return s.stsFor(stsRegion).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) {
+		o.Credentials = credentials
+	})
 }
 
 // getCallerIdentity is STS's operation that tells whose credentials are.
@@ -433,7 +449,8 @@ func (s *Sessions) assumeRoleOptions(identity *v1alpha1.AWSIdentity) func(*stscr
 	}
 }
 
-// sessionName returns the role session name, which tells in CloudTrail's history which cluster acted. At most 64 characters.
+// sessionName returns the role session name, which tells in CloudTrail's history which cluster acted. At most 64
+// characters.
 func sessionName(clusterID string) string {
 	name := "trail-operator-" + notInSessionName.ReplaceAllString(clusterID, "-")
 	return name[:min(len(name), 64)]
@@ -460,12 +477,12 @@ func (s *Session) renew(ctx context.Context, identity *v1alpha1.AWSIdentity) err
 	if own, ok := provider.(*ownCredentials); ok {
 		own.Invalidate()
 		if err := own.get(ctx); err != nil {
-			return meaning(getCallerIdentity, err)
+			return classify(getCallerIdentity, err)
 		}
 	}
 	caller, err := s.sessions.callerOf(ctx, s.stsRegion, taggedCredentials{provider})
 	if err != nil {
-		return meaning(openOperation(identity, err), err)
+		return classify(openOperation(identity, err), err)
 	}
 	if aws.ToString(caller.Account) != s.AccountID {
 		s.sessions.Forget(identity.UID)
@@ -482,13 +499,15 @@ func (s *Session) confirm(ctx context.Context) error {
 		err = &credentialsError{&movedError{from: s.AccountID, to: aws.ToString(caller.Account)}}
 		s.credentials.moved()
 	}
-	return meaning(getCallerIdentity, err)
+	return classify(getCallerIdentity, err)
 }
 
 // Region returns the session's client for a region.
 func (s *Session) Region(name string) *Region {
-	// Whoever uses the region uses its client, which is kept for longer. Not under our lock: the sweep takes both in the other order.
+	// Whoever uses the region uses its client, which is kept for longer. Not under our lock: the sweep takes both in the
+	// other order.
 	api := s.sessions.clientFor(name, s.endpoint)
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	region, ok := s.regions[name]
@@ -511,8 +530,8 @@ func (s *Session) Region(name string) *Region {
 	return region.Region
 }
 
-// as returns what makes a call that of the session: its credentials, and the limits and retries of the account and region, so that one
-// account's troubles do not use up the retries of another.
+// as returns what makes a call that of the session: its credentials, and the limits and retries of the account and
+// region, so that one account's troubles do not use up the retries of another.
 func (s *Session) as(key regionKey) func(*cloudtrail.Options) {
 	limit := s.sessions.limits.middleware(key, &s.sessions.options)
 	var retryer aws.Retryer

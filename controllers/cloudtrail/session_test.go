@@ -30,8 +30,8 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// fakeSTS answers AssumeRole and GetCallerIdentity: an access key is of the account of its role, or else of testAccount.
-// CloudTrail's calls succeed.
+// fakeSTS answers AssumeRole and GetCallerIdentity: an access key is of the account of its role, or else of
+// testAccount. CloudTrail's calls succeed.
 type fakeSTS struct {
 	*httptest.Server
 
@@ -84,7 +84,12 @@ func (f *fakeSTS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	accessKey, _, _ := strings.Cut(credential, "/")
-	call := stsCall{action: r.PostForm.Get("Action"), AccessKey: accessKey, UserAgent: r.UserAgent(), form: map[string]string{}}
+	call := stsCall{
+		action:    r.PostForm.Get("Action"),
+		AccessKey: accessKey,
+		UserAgent: r.UserAgent(),
+		form:      map[string]string{},
+	}
 	for key, values := range r.PostForm {
 		call.form[key] = values[0]
 	}
@@ -110,18 +115,26 @@ func (f *fakeSTS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case rejected != "" && (call.action == "AssumeRole" || call.action == "GetCallerIdentity"):
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>no</Message></Error></ErrorResponse>`, rejected)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>no</Message></Error>`+
+			`</ErrorResponse>`, rejected)
 	case rejected != "":
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprint(w, refusal(rejected, "no"))
 	case call.action == "GetCallerIdentity" && code != "" || call.action == "AssumeRole" && code == "AccessDenied":
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>no</Message></Error><RequestId>7a62c49f</RequestId></ErrorResponse>`, code)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>no</Message></Error>`+
+			`<RequestId>7a62c49f</RequestId></ErrorResponse>`, code)
 	case call.action == "GetCallerIdentity":
-		fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:sts::%s:assumed-role/r/s</Arn><UserId>AROA:s</UserId><Account>%s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, account, account)
+		fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult>`+
+			`<Arn>arn:aws:sts::%s:assumed-role/r/s</Arn><UserId>AROA:s</UserId><Account>%s</Account>`+
+			`</GetCallerIdentityResult></GetCallerIdentityResponse>`, account, account)
 	case call.action == "AssumeRole":
-		fmt.Fprintf(w, `<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/r/s</Arn><AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser>
-			<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+		fmt.Fprintf(w, `<AssumeRoleResponse><AssumeRoleResult>`+
+			`<AssumedRoleUser><Arn>arn:aws:sts::444455556666:assumed-role/r/s</Arn>`+
+			`<AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser>
+			<Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey>`+
+			`<SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials>`+
+			`</AssumeRoleResult></AssumeRoleResponse>`,
 			roleKey(len(f.made("AssumeRole"))), time.Now().Add(lifetime).UTC().Format(time.RFC3339))
 	default:
 		fmt.Fprint(w, "{}")
@@ -150,7 +163,9 @@ func (f *fakeSTS) set(edit func()) {
 }
 
 func testSessions(endpoint string) *Sessions {
-	return NewSessions(Options{Config: testConfig(endpoint), ClusterID: "cluster/1", Version: "v1.2.3", MaxWait: time.Minute})
+	return NewSessions(Options{
+		Config: testConfig(endpoint), ClusterID: "cluster/1", Version: "v1.2.3", MaxWait: time.Minute,
+	})
 }
 
 func testIdentity(edit func(*v1alpha1.AWSIdentity)) *v1alpha1.AWSIdentity {
@@ -174,7 +189,10 @@ func cleanEnvironment(t *testing.T, environment map[string]string) {
 		}
 	}
 	none := filepath.Join(t.TempDir(), "none")
-	for name, value := range map[string]string{"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none, "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"} {
+	for name, value := range map[string]string{
+		"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none,
+		"AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1",
+	} {
 		t.Setenv(name, value)
 	}
 	for name, value := range environment {
@@ -189,6 +207,7 @@ func withKeys(environment map[string]string) map[string]string {
 
 // TestEndpoints loads the configuration from the environment and looks where CloudTrail and STS are called.
 func TestEndpoints(t *testing.T) {
+	const forAll, forCloudTrail, forSTS = "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDTRAIL", "AWS_ENDPOINT_URL_STS"
 	for name, c := range map[string]struct {
 		environment  []string // Names of variables that point to servers of the same name.
 		identity     string   // The server of the identity's endpointURL.
@@ -196,11 +215,11 @@ func TestEndpoints(t *testing.T) {
 		sts          string
 		spareByLimit bool // Whether the endpoint is not taken for AWS's.
 	}{
-		"one endpoint for all":              {[]string{"AWS_ENDPOINT_URL"}, "", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL", true},
-		"CloudTrail's own":                  {[]string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDTRAIL"}, "", "AWS_ENDPOINT_URL_CLOUDTRAIL", "AWS_ENDPOINT_URL", true},
-		"CloudTrail's own and STS's own":    {[]string{"AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_CLOUDTRAIL"}, "", "AWS_ENDPOINT_URL_CLOUDTRAIL", "AWS_ENDPOINT_URL_STS", true},
-		"the identity's before all others":  {[]string{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDTRAIL"}, "identity", "identity", "AWS_ENDPOINT_URL", true},
-		"the identity's, STS in its region": {[]string{"AWS_ENDPOINT_URL_STS"}, "identity", "identity", "AWS_ENDPOINT_URL_STS", false},
+		"one endpoint for all":              {[]string{forAll}, "", forAll, forAll, true},
+		"CloudTrail's own":                  {[]string{forAll, forCloudTrail}, "", forCloudTrail, forAll, true},
+		"CloudTrail's own and STS's own":    {[]string{forSTS, forCloudTrail}, "", forCloudTrail, forSTS, true},
+		"the identity's before all others":  {[]string{forAll, forCloudTrail}, "identity", "identity", forAll, true},
+		"the identity's, STS in its region": {[]string{forSTS}, "identity", "identity", forSTS, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -297,7 +316,9 @@ func TestNoCredentials(t *testing.T) {
 	server := newFakeSTS(t, (*httptest.Server).Start)
 	for name, edit := range map[string]func(*v1alpha1.AWSIdentity){
 		"for the operator itself": nil,
-		"for a role":              func(identity *v1alpha1.AWSIdentity) { identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r" },
+		"for a role": func(identity *v1alpha1.AWSIdentity) {
+			identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r"
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -356,7 +377,8 @@ func TestRetryAttempts(t *testing.T) {
 	}
 }
 
-// TestSharedClients holds that identities share a client, but neither credentials nor the retries that a client has left.
+// TestSharedClients holds that identities share a client, but neither credentials nor the retries that a client has
+// left.
 func TestSharedClients(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
@@ -365,7 +387,8 @@ func TestSharedClients(t *testing.T) {
 	sessions := NewSessions(Options{Config: config})
 	region := func(key string) (*Region, cloudtrail.Options) {
 		session := memorySession(sessions)
-		session.credentials = newSessionCredentials(credentials.NewStaticCredentialsProvider(key, "secret", ""), sessions.options.Now)
+		session.credentials = newSessionCredentials(credentials.NewStaticCredentialsProvider(key, "secret", ""),
+			sessions.options.Now)
 		region, options := session.Region(testRegion), cloudtrail.Options{}
 		region.as(&options)
 		return region, options
@@ -410,8 +433,9 @@ func TestRetriesOfTheConfiguration(t *testing.T) {
 
 func TestSessionNames(t *testing.T) {
 	t.Parallel()
+	const uid = "0b6f2e7a-1111-4222-8333-444455556666"
 	for name, c := range map[string]struct{ clusterID, want string }{
-		"a UID":                 {"0b6f2e7a-1111-4222-8333-444455556666", "trail-operator-0b6f2e7a-1111-4222-8333-444455556666"},
+		"a UID":                 {uid, "trail-operator-" + uid},
 		"all that AWS allows":   {"A_z+=,.@-9", "trail-operator-A_z+=,.@-9"},
 		"what AWS does not":     {"prod/eu west:1", "trail-operator-prod-eu-west-1"},
 		"not ASCII":             {"prüfung", "trail-operator-pr-fung"},
@@ -493,7 +517,8 @@ func TestSessionsAreShared(t *testing.T) {
 	var gaveUp error
 	var first, others sync.WaitGroup
 	first.Go(func() { _, gaveUp = sessions.Open(impatient, testIdentity(nil)) })
-	g.Eventually(func() []stsCall { return server.made("GetCallerIdentity") }).Should(HaveLen(1), "the first caller opens the session")
+	g.Eventually(func() []stsCall { return server.made("GetCallerIdentity") }).
+		Should(HaveLen(1), "the first caller opens the session")
 	opened := make([]*Session, 50)
 	for i := range opened {
 		others.Go(func() {
@@ -527,9 +552,15 @@ func TestSessionsAreReopened(t *testing.T) {
 		"not for its status": {func(_ *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) {
 			identity.ResourceVersion, identity.Status.AccountID = "2", testAccount
 		}, 1},
-		"for a changed spec":    {func(_ *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { identity.Generation++ }, 2},
-		"for a new object":      {func(_ *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { identity.UID = "uid-2" }, 2},
-		"when it was forgotten": {func(sessions *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) { sessions.Forget(identity.UID) }, 2},
+		"for a changed spec": {func(_ *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) {
+			identity.Generation++
+		}, 2},
+		"for a new object": {func(_ *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) {
+			identity.UID = "uid-2"
+		}, 2},
+		"when it was forgotten": {func(sessions *Sessions, _ *fakeSTS, identity *v1alpha1.AWSIdentity) {
+			sessions.Forget(identity.UID)
+		}, 2},
 		"others are not forgotten": {func(sessions *Sessions, _ *fakeSTS, _ *v1alpha1.AWSIdentity) {
 			sessions.Forget(types.UID("uid-2"))
 		}, 1},

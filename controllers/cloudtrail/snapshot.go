@@ -43,13 +43,18 @@ func newSnapshot(now func() time.Time, settle time.Duration) *snapshot {
 
 // refresh makes sure that what is held was read after some time; it reads anew when it was not. Of callers at the same
 // time one reads for all. A read that failed counts like one that did not: its error answers for everyone, too.
-func (s *snapshot) refresh(ctx context.Context, after time.Time, patience time.Duration, fetch func(context.Context) ([]*Trail, error)) error {
+func (s *snapshot) refresh(
+	ctx context.Context,
+	after time.Time,
+	maxWait time.Duration,
+	fetch func(context.Context) ([]*Trail, error),
+) error {
 	for {
 		reading, held := s.read(ctx, after, fetch)
 		if held {
 			return nil
 		}
-		if err := reading.wait(ctx, patience); err != nil {
+		if err := reading.wait(ctx, maxWait); err != nil {
 			return err
 		}
 		if reading.err != nil && !reading.began.Before(after) {
@@ -60,7 +65,11 @@ func (s *snapshot) refresh(ctx context.Context, after time.Time, patience time.D
 
 // read returns the read that is under way, or one that failed, and begins one if there is none that would do. Nothing
 // need be read when it is held.
-func (s *snapshot) read(ctx context.Context, after time.Time, fetch func(context.Context) ([]*Trail, error)) (reading *flight, held bool) {
+func (s *snapshot) read(
+	ctx context.Context,
+	after time.Time,
+	fetch func(context.Context) ([]*Trail, error),
+) (reading *flight, held bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.taken.IsZero() && !s.taken.Before(after) {
@@ -162,10 +171,12 @@ func (s *snapshot) store(start time.Time, doubts int, trails []*Trail) {
 		s.taken = time.Time{}
 	}
 	s.use()
+
 	s.byARN, s.byName = make(map[string]*Trail, len(trails)), make(map[string]*Trail, len(trails))
 	for _, t := range trails {
 		s.lay(t)
 	}
+
 	for arn, writes := range s.written {
 		for len(writes) > 0 && start.Sub(writes[0].at) > s.settle {
 			writes = writes[1:]
@@ -231,7 +242,9 @@ func (s *snapshot) lay(t *Trail) {
 		s.byARN, s.byName = map[string]*Trail{}, map[string]*Trail{}
 	}
 	s.byARN[t.ARN] = t
-	if old, ok := s.byName[t.Name]; !ok || old.ARN == t.ARN || old.AccountID() != t.AccountID() && old.IsOrganizationTrail {
+	old, ok := s.byName[t.Name]
+	yields := ok && old.AccountID() != t.AccountID() && old.IsOrganizationTrail
+	if !ok || old.ARN == t.ARN || yields {
 		s.byName[t.Name] = t
 	}
 }

@@ -18,7 +18,12 @@ import (
 
 // testTrail is a trail of the account with its home in the region, told from others of its name by its prefix.
 func testTrail(name, prefix string) *Trail {
-	return &Trail{ARN: TrailARN(testRegion, testAccount, name), Name: name, HomeRegion: testRegion, Settings: Settings{S3KeyPrefix: prefix}}
+	return &Trail{
+		ARN:        TrailARN(testRegion, testAccount, name),
+		Name:       name,
+		HomeRegion: testRegion,
+		Settings:   Settings{S3KeyPrefix: prefix},
+	}
 }
 
 // slowRead is a read of AWS that takes a time and counts itself.
@@ -43,7 +48,12 @@ func (r *slowRead) fetch(ctx context.Context) ([]*Trail, error) {
 func nothing(int) ([]*Trail, error) { return nil, nil }
 
 // refresh makes sure that what a snapshot holds is not older than that.
-func refresh(ctx context.Context, s *snapshot, maxAge time.Duration, fetch func(context.Context) ([]*Trail, error)) error {
+func refresh(
+	ctx context.Context,
+	s *snapshot,
+	maxAge time.Duration,
+	fetch func(context.Context) ([]*Trail, error),
+) error {
 	return s.refresh(ctx, time.Now().Add(-maxAge), maxWait, fetch)
 }
 
@@ -80,7 +90,10 @@ func TestSnapshotSingleFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewWithT(t)
 		s := newSnapshot(time.Now, ownWritesSettle)
-		read := &slowRead{takes: time.Second, answer: func(n int) ([]*Trail, error) { return []*Trail{testTrail("audit", strconv.Itoa(n))}, nil }}
+		read := &slowRead{
+			takes:  time.Second,
+			answer: func(n int) ([]*Trail, error) { return []*Trail{testTrail("audit", strconv.Itoa(n))}, nil },
+		}
 		var wait sync.WaitGroup
 		for range 100 {
 			wait.Go(func() {
@@ -161,7 +174,8 @@ func TestSnapshotUnused(t *testing.T) {
 	})
 }
 
-// TestSnapshotFailedRead holds that a read that failed counts for all who would have been served by it, and for nobody else.
+// TestSnapshotFailedRead holds that a read that failed counts for all who would have been served by it, and for nobody
+// else.
 func TestSnapshotFailedRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -181,9 +195,11 @@ func TestSnapshotFailedRead(t *testing.T) {
 			g.Expect(err).To(MatchError(failure))
 		}
 		g.Expect(s.find("", "audit").S3KeyPrefix).To(Equal("1"), "what was known stays known")
-		g.Expect(s.refresh(t.Context(), after, maxWait, read.fetch)).To(MatchError(failure), "who looks again is told the same")
+		g.Expect(s.refresh(t.Context(), after, maxWait, read.fetch)).
+			To(MatchError(failure), "who looks again is told the same")
 		g.Expect(read.count.Load()).To(BeEquivalentTo(2))
-		g.Expect(refresh(t.Context(), s, time.Minute, read.fetch)).To(Succeed(), "who is content with what is known is not told")
+		g.Expect(refresh(t.Context(), s, time.Minute, read.fetch)).
+			To(Succeed(), "who is content with what is known is not told")
 		g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed(), "the next one reads anew")
 		g.Expect(s.find("", "audit").S3KeyPrefix).To(Equal("3"))
 	})
@@ -259,13 +275,17 @@ func TestSnapshotOwnWrites(t *testing.T) {
 	}
 }
 
-// TestSnapshotWriteDuringRead writes while a slow read is under way: the read began before the write, and knows nothing of it.
+// TestSnapshotWriteDuringRead writes while a slow read is under way: the read began before the write, and knows nothing
+// of it.
 func TestSnapshotWriteDuringRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := NewWithT(t)
 		s := newSnapshot(time.Now, 0)
-		read := &slowRead{takes: 10 * time.Second, answer: func(int) ([]*Trail, error) { return []*Trail{testTrail("audit", "old")}, nil }}
+		read := &slowRead{
+			takes:  10 * time.Second,
+			answer: func(int) ([]*Trail, error) { return []*Trail{testTrail("audit", "old")}, nil },
+		}
 		var wait sync.WaitGroup
 		wait.Go(func() { g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed()) })
 		pass(5 * time.Second)
@@ -275,10 +295,12 @@ func TestSnapshotWriteDuringRead(t *testing.T) {
 	})
 }
 
-// TestOverlaysAreOfTheirOwnFields holds that our own change of a trail hides nothing that somebody else changes at the same time.
+// TestOverlaysAreOfTheirOwnFields holds that our own change of a trail hides nothing that somebody else changes at the
+// same time.
 func TestOverlaysAreOfTheirOwnFields(t *testing.T) {
 	t.Parallel()
-	const describe = `{"trailList": [{"TrailARN": "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit", "Name": "audit", "HomeRegion": "eu-central-1",
+	const describe = `{"trailList": [{"TrailARN": "arn:aws:cloudtrail:eu-central-1:111122223333:trail/audit",
+		"Name": "audit", "HomeRegion": "eu-central-1",
 		"S3BucketName": "%s", "S3KeyPrefix": "%s", "IncludeGlobalServiceEvents": %t, "HasCustomEventSelectors": %t}]}`
 	bucket, prefix, global, selectors := "logs", "old", true, false
 	server := &fakeAWS{}
@@ -287,7 +309,8 @@ func TestOverlaysAreOfTheirOwnFields(t *testing.T) {
 		case "DescribeTrails":
 			return http.StatusOK, fmt.Sprintf(describe, bucket, prefix, global, selectors)
 		case "UpdateTrail": // It is not seen at once.
-			return http.StatusOK, `{"TrailARN": "arn", "S3BucketName": "logs", "S3KeyPrefix": "new", "IncludeGlobalServiceEvents": true, "KmsKeyId": "arn:key"}`
+			return http.StatusOK, `{"TrailARN": "arn", "S3BucketName": "logs", "S3KeyPrefix": "new",
+				"IncludeGlobalServiceEvents": true, "KmsKeyId": "arn:key"}`
 		default:
 			return http.StatusOK, `{}`
 		}
@@ -364,6 +387,7 @@ func TestSnapshotFind(t *testing.T) {
 	organization.ARN, organization.IsOrganizationTrail = TrailARN(testRegion, "444455556666", "audit"), true
 	shadow := testTrail("everywhere", "shadow")
 	shadow.ARN, shadow.HomeRegion = TrailARN("us-east-1", testAccount, "everywhere"), "us-east-1"
+	const before = "arn:aws:cloudtrail:eu-central-1:111122223333:trail/before"
 	for name, c := range map[string]struct {
 		read      []*Trail
 		arn, name string
@@ -371,7 +395,7 @@ func TestSnapshotFind(t *testing.T) {
 	}{
 		"by name":                       {[]*Trail{own, shadow}, "", "audit", "own"},
 		"by ARN":                        {[]*Trail{own, shadow}, shadow.ARN, "audit", "shadow"},
-		"by name when the ARN is gone":  {[]*Trail{own, shadow}, "arn:aws:cloudtrail:eu-central-1:111122223333:trail/before", "audit", "own"},
+		"by name when the ARN is gone":  {[]*Trail{own, shadow}, before, "audit", "own"},
 		"none":                          {[]*Trail{own, shadow}, "", "other", ""},
 		"none of none":                  {nil, own.ARN, "audit", ""},
 		"own before an organization's":  {[]*Trail{own, organization}, "", "audit", "own"},
@@ -385,7 +409,8 @@ func TestSnapshotFind(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
 			s := newSnapshot(time.Now, ownWritesSettle)
-			g.Expect(refresh(t.Context(), s, 0, (&slowRead{answer: func(int) ([]*Trail, error) { return c.read, nil }}).fetch)).To(Succeed())
+			read := &slowRead{answer: func(int) ([]*Trail, error) { return c.read, nil }}
+			g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed())
 			found := s.find(c.arn, c.name)
 			if c.prefix == "" {
 				g.Expect(found).To(BeNil())

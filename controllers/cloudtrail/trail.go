@@ -3,6 +3,7 @@ package cloudtrail
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"time"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
@@ -62,23 +63,14 @@ type Change struct {
 	IsOrganizationTrail        *bool
 }
 
-// take sets those settings that the change is about to what AWS has answered.
+// take sets those settings that the change is about to what AWS has answered. Both have the same fields in the same
+// order.
 func (c *Change) take(answered Settings, settings *Settings) {
-	takeOne(c.S3BucketName, answered.S3BucketName, &settings.S3BucketName)
-	takeOne(c.S3KeyPrefix, answered.S3KeyPrefix, &settings.S3KeyPrefix)
-	takeOne(c.SNSTopicName, answered.SNSTopicARN, &settings.SNSTopicARN)
-	takeOne(c.KMSKeyID, answered.KMSKeyARN, &settings.KMSKeyARN)
-	takeOne(c.CloudWatchLogsLogGroupARN, answered.CloudWatchLogsLogGroupARN, &settings.CloudWatchLogsLogGroupARN)
-	takeOne(c.CloudWatchLogsRoleARN, answered.CloudWatchLogsRoleARN, &settings.CloudWatchLogsRoleARN)
-	takeOne(c.IncludeGlobalServiceEvents, answered.IncludeGlobalServiceEvents, &settings.IncludeGlobalServiceEvents)
-	takeOne(c.IsMultiRegionTrail, answered.IsMultiRegionTrail, &settings.IsMultiRegionTrail)
-	takeOne(c.EnableLogFileValidation, answered.EnableLogFileValidation, &settings.EnableLogFileValidation)
-	takeOne(c.IsOrganizationTrail, answered.IsOrganizationTrail, &settings.IsOrganizationTrail)
-}
-
-func takeOne[T any](changed *T, answered T, setting *T) {
-	if changed != nil {
-		*setting = answered
+	changed, from, to := reflect.ValueOf(*c), reflect.ValueOf(answered), reflect.ValueOf(settings).Elem()
+	for i := range changed.NumField() {
+		if !changed.Field(i).IsNil() {
+			to.Field(i).Set(from.Field(i))
+		}
 	}
 }
 

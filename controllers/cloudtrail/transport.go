@@ -10,9 +10,9 @@ import (
 
 // inMemory sends request bodies from memory.
 //
-// smithy-go (v1.28.8) closes a request's body as soon as the answer's headers are in. If net/http has not yet looked for the body's
-// end, it takes that for a failed write and closes the connection under an answer that is still being read, and the call fails
-// with "use of closed network connection". A body that cannot be closed is not affected.
+// smithy-go (v1.28.8) closes a request's body as soon as the answer's headers are in. If net/http has not yet looked
+// for the body's end, it takes that for a failed write and closes the connection under an answer that is still being
+// read, and the call fails with "use of closed network connection". A body that cannot be closed is not affected.
 type inMemory struct{ aws.HTTPClient }
 
 // Do implements aws.HTTPClient. CloudTrail's and STS's requests are some kilobytes.

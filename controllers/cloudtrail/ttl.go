@@ -32,18 +32,19 @@ const (
 	sharedReadTimeout = time.Minute
 	// callTimeout ends one try of one call. CloudTrail answers in less than a second as a rule.
 	callTimeout = 30 * time.Second
-	// connectTimeout and handshakeTimeout end the attempt to reach an endpoint: one that is there answers within a round trip.
+	// connectTimeout and handshakeTimeout end the attempt to reach an endpoint: one that is there answers within a round
+	// trip.
 	connectTimeout   = 3 * time.Second
 	handshakeTimeout = 5 * time.Second
 	// credentialsExpiry is how long before its end a role's credentials are renewed: a call that waits for the rate
 	// limit or is retried must not outlive what it was signed with.
 	credentialsExpiry = time.Minute
-	// firstReopen and lastReopen bound the wait before STS is asked anew for what it has refused, which doubles. It is asked once for
-	// all objects that use the identity.
+	// firstReopen and lastReopen bound the wait before STS is asked anew for what it has refused, which doubles. It is
+	// asked once for all objects that use the identity.
 	firstReopen = time.Second
 	lastReopen  = time.Minute
-	// firstRenewal and lastRenewal bound the wait between two renewals of credentials that AWS rejects, which doubles while
-	// that does not help: a missing permission looks like a role that was created anew.
+	// firstRenewal and lastRenewal bound the wait between two renewals of credentials that AWS rejects, which doubles
+	// while that does not help: a missing permission looks like a role that was created anew.
 	firstRenewal = 10 * time.Second
 	lastRenewal  = 10 * time.Minute
 	// regionUnused and clientUnused are how long what belongs to a region is kept after its last use.

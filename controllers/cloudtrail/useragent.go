@@ -30,7 +30,9 @@ const userAgentProduct = "trail-operator"
 // userAgent appends "trail-operator/VERSION (NAMESPACE/NAME)" to the SDK's user agent.
 func userAgent(version string) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
-		return stack.Build.Add(middleware.BuildMiddlewareFunc("TrailOperatorUserAgent", func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (middleware.BuildOutput, middleware.Metadata, error) {
+		extend := middleware.BuildMiddlewareFunc("TrailOperatorUserAgent", func(
+			ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler,
+		) (middleware.BuildOutput, middleware.Metadata, error) {
 			request, ok := in.Request.(*smithyhttp.Request)
 			if !ok {
 				return middleware.BuildOutput{}, middleware.Metadata{}, fmt.Errorf("unknown transport type %T", in.Request)
@@ -41,6 +43,7 @@ func userAgent(version string) func(*middleware.Stack) error {
 			}
 			request.Header.Set("User-Agent", agent)
 			return next.HandleBuild(ctx, in)
-		}), middleware.After)
+		})
+		return stack.Build.Add(extend, middleware.After)
 	}
 }

@@ -28,11 +28,13 @@ func TestUserAgent(t *testing.T) {
 	}{
 		"on behalf of an object": {
 			"security/audit", "StartLogging",
-			func(ctx context.Context) error { return region.StartLogging(ctx, &Trail{ARN: "arn"}, nil) }, " trail-operator/v1.2.3 (security/audit)",
+			func(ctx context.Context) error { return region.StartLogging(ctx, &Trail{ARN: "arn"}, nil) },
+			" trail-operator/v1.2.3 (security/audit)",
 		},
 		"on nobody's behalf": {
 			"", "StopLogging",
-			func(ctx context.Context) error { return region.StopLogging(ctx, &Trail{ARN: "arn"}, nil) }, " trail-operator/v1.2.3",
+			func(ctx context.Context) error { return region.StopLogging(ctx, &Trail{ARN: "arn"}, nil) },
+			" trail-operator/v1.2.3",
 		},
 		"for all": {
 			"security/audit", "DescribeTrails",
@@ -64,7 +66,10 @@ func TestUserAgent(t *testing.T) {
 		t.Parallel()
 		other := newFakeSTS(t, (*httptest.Server).Start)
 		g := NewWithT(t)
-		sessions, identity := testSessions(other.URL), testIdentity(func(identity *v1alpha1.AWSIdentity) { identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r" })
+		sessions := testSessions(other.URL)
+		identity := testIdentity(func(identity *v1alpha1.AWSIdentity) {
+			identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/r"
+		})
 		for range 2 {
 			_, err := sessions.Check(t.Context(), identity, false)
 			g.Expect(err).NotTo(HaveOccurred())

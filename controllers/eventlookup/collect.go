@@ -46,6 +46,7 @@ func collect(ctx context.Context, region *cloudtrail.Region, lookup *v1alpha1.Ev
 		if len(found.events) == 0 {
 			found.latest = latestText(e)
 		}
+
 		event := fromEvent(e)
 		size += sizeOf(event)
 		if len(found.events) == lookup.Spec.MaxEvents() || size > maxBytes {
@@ -97,6 +98,7 @@ func fromEvent(e cloudtrail.Event) v1alpha1.Event {
 		ErrorCode:       text.Cut(e.ErrorCode, maxName),
 		ErrorMessage:    text.Cut(e.ErrorMessage, maxText),
 	}
+
 	for _, resource := range e.Resources[:min(len(e.Resources), maxResources)] {
 		event.Resources = append(event.Resources, v1alpha1.EventResource{
 			ResourceType: text.Cut(resource.Type, maxName),

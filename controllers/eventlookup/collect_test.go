@@ -32,7 +32,15 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 	event.Resources = nil
 	g.Expect(event).To(Equal(v1alpha1.Event{
-		EventID: cut(512), EventName: cut(512), EventSource: cut(512), Username: cut(512), IdentityARN: cut(512), AccessKeyID: cut(512),
-		SourceIPAddress: cut(512), UserAgent: cut(1024), ErrorCode: cut(512), ErrorMessage: cut(1024),
+		EventID:         cut(512),
+		EventName:       cut(512),
+		EventSource:     cut(512),
+		Username:        cut(512),
+		IdentityARN:     cut(512),
+		AccessKeyID:     cut(512),
+		SourceIPAddress: cut(512),
+		UserAgent:       cut(1024),
+		ErrorCode:       cut(512),
+		ErrorMessage:    cut(1024),
 	}))
 }

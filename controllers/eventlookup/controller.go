@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -26,7 +24,8 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
-	"github.com/trail-operator/trail-operator/controllers/wake"
+	"github.com/trail-operator/trail-operator/controllers/condition"
+	"github.com/trail-operator/trail-operator/controllers/requeue"
 )
 
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=eventlookups,verbs=list;watch;delete
@@ -37,21 +36,16 @@ import (
 const (
 	// workers is how many lookups are worked on at once. None of them waits for AWS.
 	workers = 16
-	// runningAtOnce is how many lookups of a namespace with an identity are run at once. The others wait: each keeps what it has found
-	// so far in memory.
+	// runningAtOnce is how many lookups of a namespace with an identity are run at once. The others wait: each keeps what
+	// it has found so far in memory.
 	runningAtOnce = 4
-	// waitToRun is when a lookup that must wait for others comes back. After a minute the wait grows with its age, up to longestWait:
-	// there may be thousands of them.
+	// waitToRun is when a lookup that must wait for others comes back. After a minute the wait grows with its age, up to
+	// longestWait: there may be thousands of them.
 	waitToRun   = 2 * time.Second
 	longestWait = time.Minute
 	// firstRetry and lastRetry bound the wait after a passing fault, which doubles from try to try.
 	firstRetry = time.Second
 	lastRetry  = time.Minute
-	// quickRetry is the wait after a refusal that something else may end, in the first minute of a lookup: policies and roles take
-	// seconds to be seen everywhere. After that the wait grows with the lookup's age, up to slowRetry.
-	quickRetry   = 5 * time.Second
-	quickRetries = time.Minute
-	slowRetry    = 5 * time.Minute
 	// hideFaults is how long passing faults are retried before the status shows them.
 	hideFaults = time.Minute
 )
@@ -69,7 +63,7 @@ type Options struct {
 type Reconciler struct {
 	Options
 	running running
-	queue   wake.Queue
+	queue   requeue.Queue
 }
 
 // New returns a Reconciler. It refuses options that are not complete.
@@ -80,31 +74,38 @@ func New(options Options) (*Reconciler, error) {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Reconciler{Options: options, running: running{calls: map[types.UID]*lookupCalls{}, count: map[string]int{}}}, nil
+	return &Reconciler{
+		Options: options,
+		running: running{calls: map[types.UID]*lookupCalls{}, count: map[string]int{}},
+	}, nil
 }
 
 // SetupWithManager adds the controller to the manager.
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
+	pace := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry)
 	return ctrl.NewControllerManagedBy(manager).
 		Named("eventlookup").
 		For(&v1alpha1.EventLookup{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.AWSIdentity{}, handler.EnqueueRequestsFromMapFunc(r.lookupsOfIdentity), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.AWSIdentity{},
+			handler.EnqueueRequestsFromMapFunc(r.lookupsOfIdentity),
+			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.EventLookup{}, handler.Funcs{DeleteFunc: r.deleted}).
 		WatchesRawSource(r.queue.Source()).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: workers,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
-		}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: pace}).
 		Complete(reconcile.AsReconciler(manager.GetClient(), r))
 }
 
 // deleted forgets a lookup that is gone.
-func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func (r *Reconciler) deleted(
+	_ context.Context,
+	e event.DeleteEvent,
+	_ workqueue.TypedRateLimitingInterface[reconcile.Request],
+) {
 	r.running.end(e.Object.GetUID(), r.Sessions)
 }
 
-// WithoutEvents is a cache's transform: it leaves out of a lookup what nobody reads from the cache, the events that it found and
-// managedFields. A lookup that has events is finished, so its status is never written again.
+// WithoutEvents is a cache's transform: it leaves out of a lookup what nobody reads from the cache, the events that it
+// found and managedFields. A lookup that has events is finished, so its status is never written again.
 func WithoutEvents(object any) (any, error) {
 	if lookup, ok := object.(*v1alpha1.EventLookup); ok {
 		lookup.Status.Events, lookup.ManagedFields = nil, nil
@@ -128,14 +129,9 @@ func (r *Reconciler) lookupsOfIdentity(ctx context.Context, identity client.Obje
 	return requests
 }
 
-// Reconcile runs a lookup that is not finished, and deletes one whose time is over. Unless it waits for AWS it comes back like any other:
-// it keeps its priority otherwise.
+// Reconcile runs a lookup that is not finished, and deletes one whose time is over.
 func (r *Reconciler) Reconcile(ctx context.Context, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
-	result, err := r.reconcile(ctx, lookup)
-	if result.Priority == nil {
-		result.Priority = new(0)
-	}
-	return result, err
+	return requeue.InTurn(r.reconcile(ctx, lookup))
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
@@ -150,9 +146,9 @@ func (r *Reconciler) reconcile(ctx context.Context, lookup *v1alpha1.EventLookup
 	}
 }
 
-// run asks AWS and writes the answer into the status. When a page is not answered yet it ends, and is run again when it is: see
-// cloudtrail.Calls. A lookup that is interrupted by the end of the process is run again from its beginning: it asks for the same time,
-// and so is answered the same.
+// run asks AWS and writes the answer into the status. When a page is not answered yet it ends, and is run again when it
+// is: see cloudtrail.Calls. A lookup that is interrupted by the end of the process is run again from its beginning: it
+// asks for the same time, and so is answered the same.
 func (r *Reconciler) run(ctx context.Context, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
 	if err := validate(lookup); err != nil {
 		return r.refused(ctx, lookup, cloudtrail.Caller{}, err)
@@ -169,7 +165,7 @@ func (r *Reconciler) run(ctx context.Context, lookup *v1alpha1.EventLookup) (rec
 	}
 	ctx, err := calls.Begin(ctx, lookup.Generation, cloudtrail.ForChange, longestRun, r.Now())
 	if err != nil {
-		return wake.Wait(cloudtrail.PendingOf(err).After)
+		return requeue.Wait(cloudtrail.PendingOf(err).After)
 	}
 
 	caller, region, err := awsidentity.Enter(ctx, r.Client, r.Sessions, awsidentity.User{
@@ -179,7 +175,7 @@ func (r *Reconciler) run(ctx context.Context, lookup *v1alpha1.EventLookup) (rec
 		return r.refused(ctx, lookup, caller, err)
 	}
 	if err := r.begin(ctx, region, lookup); err != nil {
-		return again(err)
+		return requeue.OnConflict(err)
 	}
 	found, err := collect(ctx, region, lookup)
 	if err != nil {
@@ -209,50 +205,49 @@ func (r *Reconciler) begin(ctx context.Context, region *cloudtrail.Region, looku
 	return r.writeStatus(ctx, before, lookup)
 }
 
-// refused says what to do after an error: a passing fault is tried again soon and shown when it lasts, what something else can end is
-// shown and tried again slowly, and a question that AWS rejects has failed.
-func (r *Reconciler) refused(ctx context.Context, lookup *v1alpha1.EventLookup, caller cloudtrail.Caller, err error) (reconcile.Result, error) {
+// refused says what to do after an error: a passing fault is tried again soon and shown when it lasts, what something
+// else can end is shown and tried again slowly, and a question that AWS rejects has failed.
+func (r *Reconciler) refused(
+	ctx context.Context,
+	lookup *v1alpha1.EventLookup,
+	caller cloudtrail.Caller,
+	err error,
+) (reconcile.Result, error) {
 	if pending := cloudtrail.PendingOf(err); pending != nil {
-		return wake.Wait(pending.After)
+		return requeue.Wait(pending.After)
 	}
 	if cloudtrail.Is(err, cloudtrail.Transient) {
 		r.running.retry(lookup.UID, err)
 	} else {
 		r.running.end(lookup.UID, r.Sessions)
 	}
+
 	before := lookup.DeepCopy()
 	age := r.Now().Sub(lookup.CreationTimestamp.Time)
 	reason, message := explain(lookup, caller.ARN, err)
 	switch {
 	case reason == "":
-		return again(err)
+		return requeue.OnConflict(err)
 	case rejected(err):
 		setFailed(lookup, reason, message, r.Now())
 		return r.finish(ctx, before, lookup)
 	case cloudtrail.Is(err, cloudtrail.Transient) && age < hideFaults:
 		return reconcile.Result{}, err
 	}
+
 	setWaiting(lookup, reason, message)
 	if err := r.writeStatus(ctx, before, lookup); err != nil {
-		return again(err)
+		return requeue.OnConflict(err)
 	}
 	if cloudtrail.Is(err, cloudtrail.Transient) {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: retryAfter(age)}, nil
+	return reconcile.Result{RequeueAfter: requeue.AfterRefusal(age)}, nil
 }
 
 // untilNextTurn is the wait of a lookup of that age until it sees again whether others have ended.
 func untilNextTurn(age time.Duration) time.Duration {
 	return min(max(age/30, waitToRun), longestWait)
-}
-
-// retryAfter is the wait before the next try of a lookup of that age that something else than a fault keeps from running.
-func retryAfter(age time.Duration) time.Duration {
-	if age < quickRetries {
-		return quickRetry
-	}
-	return min(age/4, slowRetry)
 }
 
 // finish writes the last status of a lookup, and tells it.
@@ -265,17 +260,14 @@ func (r *Reconciler) finish(ctx context.Context, before, lookup *v1alpha1.EventL
 		err = nil
 	}
 	if err != nil {
-		return again(err)
+		return requeue.OnConflict(err)
 	}
 	r.running.end(lookup.UID, r.Sessions)
 
 	complete := meta.FindStatusCondition(lookup.Status.Conditions, v1alpha1.ConditionComplete)
-	kind := corev1.EventTypeNormal
-	if complete.Status != metav1.ConditionTrue {
-		kind = corev1.EventTypeWarning
-	}
-	ctrl.LoggerFrom(ctx).Info("lookup is finished", "complete", complete.Status, "reason", complete.Reason, "events", len(lookup.Status.Events))
-	r.Recorder.Eventf(lookup, nil, kind, complete.Reason, "LookUp", "%s", complete.Message)
+	ctrl.LoggerFrom(ctx).Info("lookup is finished",
+		"complete", complete.Status, "reason", complete.Reason, "events", len(lookup.Status.Events))
+	r.Recorder.Eventf(lookup, nil, condition.EventType(complete), complete.Reason, "LookUp", "%s", complete.Message)
 	return r.expire(ctx, lookup)
 }
 
@@ -289,7 +281,7 @@ func (r *Reconciler) expire(ctx context.Context, lookup *v1alpha1.EventLookup) (
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	err := r.Client.Delete(ctx, lookup, client.Preconditions{UID: &lookup.UID, ResourceVersion: &lookup.ResourceVersion})
-	return again(client.IgnoreNotFound(err))
+	return requeue.OnConflict(client.IgnoreNotFound(err))
 }
 
 // writeStatus writes the status if it has changed.
@@ -297,19 +289,11 @@ func (r *Reconciler) writeStatus(ctx context.Context, before, lookup *v1alpha1.E
 	if equality.Semantic.DeepEqual(before.Status, lookup.Status) {
 		return nil
 	}
-	if err := r.Client.Status().Patch(ctx, lookup, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, lookup, patch); err != nil {
 		return fmt.Errorf("writing the status: %w", err)
 	}
 	return nil
-}
-
-// again returns an error of the Kubernetes API. A conflict is no error: the object has changed and is looked at again; and one that is
-// gone needs nothing more.
-func again(err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: firstRetry}, nil
-	}
-	return reconcile.Result{}, client.IgnoreNotFound(err)
 }
 
 var _ reconcile.ObjectReconciler[*v1alpha1.EventLookup] = (*Reconciler)(nil)

@@ -22,6 +22,7 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/eventlookup"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 // paginate asks what the controller ought to ask, with the SDK's own paginator.
@@ -55,12 +56,22 @@ func shown(found []types.Event) []v1alpha1.Event {
 		readOnly := aws.ToString(e.ReadOnly) == "true"
 		at := metav1.NewTime(*e.EventTime)
 		event := v1alpha1.Event{
-			EventID: *e.EventId, EventName: *e.EventName, EventTime: &at, EventSource: *e.EventSource, Username: *e.Username, AccessKeyID: *e.AccessKeyId,
-			ReadOnly: &readOnly, SourceIPAddress: text("sourceIPAddress"), UserAgent: text("userAgent"),
-			ErrorCode: text("errorCode"), ErrorMessage: text("errorMessage"), IdentityARN: fmt.Sprint(identity["arn"]),
+			EventID:         *e.EventId,
+			EventName:       *e.EventName,
+			EventTime:       &at,
+			EventSource:     *e.EventSource,
+			Username:        *e.Username,
+			AccessKeyID:     *e.AccessKeyId,
+			ReadOnly:        &readOnly,
+			SourceIPAddress: text("sourceIPAddress"),
+			UserAgent:       text("userAgent"),
+			ErrorCode:       text("errorCode"),
+			ErrorMessage:    text("errorMessage"),
+			IdentityARN:     fmt.Sprint(identity["arn"]),
 		}
 		for _, r := range e.Resources {
-			event.Resources = append(event.Resources, v1alpha1.EventResource{ResourceType: aws.ToString(r.ResourceType), ResourceName: aws.ToString(r.ResourceName)})
+			event.Resources = append(event.Resources,
+				v1alpha1.EventResource{ResourceType: aws.ToString(r.ResourceType), ResourceName: aws.ToString(r.ResourceName)})
 		}
 		events = append(events, event)
 	}
@@ -117,7 +128,9 @@ var _ = Describe("The answer of an EventLookup", func() {
 			spec := v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000), StartTime: timestamp(start), EndTime: timestamp(end)}
 			if key != "" {
 				spec.Attribute = attribute(key, value)
-				in.LookupAttributes = []types.LookupAttribute{{AttributeKey: types.LookupAttributeKey(key), AttributeValue: aws.String(value)}}
+				in.LookupAttributes = []types.LookupAttribute{
+					{AttributeKey: types.LookupAttributeKey(key), AttributeValue: aws.String(value)},
+				}
 			}
 			if key == "EventId" {
 				value = *w.paginate(ctx, &sdk.LookupEventsInput{EndTime: aws.Time(end)})[3].EventId
@@ -161,8 +174,10 @@ var _ = Describe("The answer of an EventLookup", func() {
 			Expect(found.EndTime.Time).To(BeTemporally("==", start.Add(to)))
 			expectEvents(writes(found.Events), writes(shown(w.paginate(ctx, in))))
 		},
-		Entry("from", func(s *v1alpha1.EventLookupSpec) { s.StartTime = timestamp(start.Add(30 * time.Second)) }, 30*time.Second, 125*time.Second),
-		Entry("to", func(s *v1alpha1.EventLookupSpec) { s.EndTime = timestamp(start.Add(4 * time.Second)) }, -1*time.Second, 4*time.Second),
+		Entry("from", func(s *v1alpha1.EventLookupSpec) { s.StartTime = timestamp(start.Add(30 * time.Second)) },
+			30*time.Second, 125*time.Second),
+		Entry("to", func(s *v1alpha1.EventLookupSpec) { s.EndTime = timestamp(start.Add(4 * time.Second)) },
+			-1*time.Second, 4*time.Second),
 		Entry("from and to", func(s *v1alpha1.EventLookupSpec) {
 			s.StartTime, s.EndTime = timestamp(start.Add(2*time.Second)), timestamp(start.Add(4*time.Second))
 		}, 2*time.Second, 4*time.Second),
@@ -174,10 +189,15 @@ var _ = Describe("The answer of an EventLookup", func() {
 
 	DescribeTable("is the latest events, and says whether there are more:",
 		func(ctx context.Context, maxResults int32, count int, truncated bool, calls int) {
-			want := shown(w.paginate(ctx, &sdk.LookupEventsInput{LookupAttributes: []types.LookupAttribute{{AttributeKey: "EventName", AttributeValue: aws.String("StartLogging")}}}))
+			want := shown(w.paginate(ctx, &sdk.LookupEventsInput{
+				LookupAttributes: []types.LookupAttribute{
+					{AttributeKey: "EventName", AttributeValue: aws.String("StartLogging")},
+				},
+			}))
 			Expect(want).To(HaveLen(61))
 			w.aws.ResetCalls()
-			found := w.answer(ctx, v1alpha1.EventLookupSpec{Attribute: attribute("EventName", "StartLogging"), MaxResults: &maxResults})
+			found := w.answer(ctx,
+				v1alpha1.EventLookupSpec{Attribute: attribute("EventName", "StartLogging"), MaxResults: &maxResults})
 			expectEvents(found.Events, want[:count])
 			Expect(*found.Truncated).To(Equal(truncated))
 			Expect(w.aws.CallCounts()["LookupEvents"]).To(Equal(calls))
@@ -196,7 +216,9 @@ var _ = Describe("The answer of an EventLookup", func() {
 		Expect(*lookup.Status.ErrorCount).To(BeEquivalentTo(1))
 		Expect(complete(lookup).Reason).To(Equal("LookedUp"))
 		Expect(complete(lookup).Message).To(Equal(fmt.Sprintf(
-			"DeleteTrail by arn:aws:iam::111122223333:user/mallory from 198.51.100.7 at %s, refused with TrailNotFoundException, and 3 earlier", start.Add(5*time.Second).UTC().Format(time.RFC3339))))
+			"DeleteTrail by arn:aws:iam::111122223333:user/mallory from 198.51.100.7 at %s, "+
+				"refused with TrailNotFoundException, and 3 earlier",
+			start.Add(5*time.Second).UTC().Format(time.RFC3339))))
 		Expect(w.events.Events).To(Receive(HavePrefix("Normal LookedUp DeleteTrail by")))
 	})
 
@@ -213,17 +235,21 @@ var _ = Describe("The answer of an EventLookup", func() {
 		lookup, _, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{MaxResults: aws.Int32(2)}))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(complete(lookup).Reason).To(Equal("Truncated"))
-		Expect(complete(lookup).Message).To(HaveSuffix("; there are more, which are not kept: ask for a shorter time, or for more maxResults"))
+		Expect(complete(lookup).Message).
+			To(HaveSuffix("; there are more, which are not kept: ask for a shorter time, or for more maxResults"))
 	})
 
 	It("stays well below what etcd takes, however long the texts are", func(ctx context.Context) {
 		verbose := w.aws.As(cloudtrailtest.Actor{
-			ARN: "arn:aws:iam::" + account + ":user/" + strings.Repeat("v", 3000), UserAgent: strings.Repeat("é", 3000), SourceIPAddress: "198.51.100.8",
+			ARN:             "arn:aws:iam::" + account + ":user/" + strings.Repeat("v", 3000),
+			UserAgent:       strings.Repeat("é", 3000),
+			SourceIPAddress: "198.51.100.8",
 		})
 		for range 400 {
 			w.do(verbose, "StartLogging", map[string]any{"Name": "audit"})
 		}
-		lookup, _, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{Attribute: attribute("EventName", "StartLogging"), MaxResults: aws.Int32(1000)}))
+		lookup, _, err := w.run(ctx,
+			w.ask(ctx, v1alpha1.EventLookupSpec{Attribute: attribute("EventName", "StartLogging"), MaxResults: aws.Int32(1000)}))
 		Expect(err).NotTo(HaveOccurred())
 		expectComplete(lookup)
 		data, err := json.Marshal(lookup)
@@ -260,7 +286,7 @@ var _ = Describe("The answer of an EventLookup", func() {
 		lookup, _, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000)}))
 		Expect(err).To(HaveOccurred(), "a passing fault is retried by the queue")
 		Expect(complete(lookup).Status).To(Equal(metav1.ConditionFalse))
-		expectKstatus(lookup, status.InProgressStatus)
+		testbed.ExpectKstatus(lookup, status.InProgressStatus)
 		asked := w.now
 		w.do(w.user("mallory"), "StopLogging", map[string]any{"Name": "audit"})
 		w.now = w.now.Add(time.Hour)
@@ -273,7 +299,8 @@ var _ = Describe("The answer of an EventLookup", func() {
 		}
 		Expect(err).NotTo(HaveOccurred())
 		expectComplete(lookup)
-		Expect(lookup.Status.EndTime.Time).To(BeTemporally("==", asked), "what came after the question is no part of the answer")
+		Expect(lookup.Status.EndTime.Time).
+			To(BeTemporally("==", asked), "what came after the question is no part of the answer")
 		expectEvents(writes(lookup.Status.Events), want)
 	})
 })
@@ -290,13 +317,15 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 			lookup, result, err := w.run(ctx, w.ask(ctx, spec()))
 			Expect(err).NotTo(HaveOccurred())
 			Expect(result.RequeueAfter).To(BeZero())
-			Expect(conditions(lookup)).To(Equal(map[string]metav1.ConditionStatus{"Complete": "False", "Failed": "True", "Stalled": "True"}))
+			Expect(conditions(lookup)).
+				To(Equal(map[string]metav1.ConditionStatus{"Complete": "False", "Failed": "True", "Stalled": "True"}))
 			for _, condition := range lookup.Status.Conditions {
 				Expect(condition.Reason).To(Equal(code))
-				Expect(condition.Message).To(And(HavePrefix("LookupEvents: "+code+": "), HaveSuffix(" — create another EventLookup")))
+				Expect(condition.Message).
+					To(And(HavePrefix("LookupEvents: "+code+": "), HaveSuffix(" — create another EventLookup")))
 			}
 			Expect(lookup.Status.ObservedGeneration).To(Equal(lookup.Generation))
-			expectKstatus(lookup, status.FailedStatus)
+			testbed.ExpectKstatus(lookup, status.FailedStatus)
 			Expect(w.events.Events).To(Receive(HavePrefix("Warning " + code)))
 
 			w.aws.ResetCalls()
@@ -316,14 +345,17 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 	)
 
 	It("says which permission is missing, and goes on when it is there", func(ctx context.Context) {
-		fault := w.aws.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Code: "AccessDeniedException", Message: "not authorized"})
+		fault := w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "LookupEvents", Code: "AccessDeniedException", Message: "not authorized",
+		})
 		lookup, result, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{}))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.RequeueAfter).To(Equal(5 * time.Second))
 		Expect(conditions(lookup)).To(Equal(map[string]metav1.ConditionStatus{"Complete": "False", "Reconciling": "True"}))
 		Expect(complete(lookup).Reason).To(Equal("AccessDeniedException"))
-		Expect(complete(lookup).Message).To(MatchRegexp(`^LookupEvents: AccessDeniedException: not authorized — AWSIdentity ".*" \(arn:aws:.*111122223333.*\) needs permission for cloudtrail:LookupEvents$`))
-		expectKstatus(lookup, status.InProgressStatus)
+		Expect(complete(lookup).Message).To(MatchRegexp(`^LookupEvents: AccessDeniedException: not authorized — ` +
+			`AWSIdentity ".*" \(arn:aws:.*111122223333.*\) needs permission for cloudtrail:LookupEvents$`))
+		testbed.ExpectKstatus(lookup, status.InProgressStatus)
 
 		w.now = w.now.Add(10 * time.Minute)
 		same, result, err := w.run(ctx, lookup)
@@ -346,7 +378,7 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 		lookup, _, err = w.run(ctx, lookup)
 		Expect(err).To(HaveOccurred())
 		Expect(complete(lookup).Reason).To(Equal("ServiceUnavailable"))
-		expectKstatus(lookup, status.InProgressStatus)
+		testbed.ExpectKstatus(lookup, status.InProgressStatus)
 		w.aws.ClearFaults()
 		lookup, _, err = w.run(ctx, lookup)
 		Expect(err).NotTo(HaveOccurred())
@@ -400,7 +432,7 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(complete(lookup).Reason).To(Equal("Gateway_No_Route_x1b_2J"))
 		Expect(complete(lookup).Message).To(HavePrefix(`LookupEvents: Gateway/No.Route\x1b[2J: so it is so it is `))
-		expectKstatus(lookup, status.InProgressStatus)
+		testbed.ExpectKstatus(lookup, status.InProgressStatus)
 	})
 
 	DescribeTable("is refused without a call to AWS when",
@@ -412,8 +444,12 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 			lookup, result, err := w.run(ctx, w.ask(ctx, spec))
 			Expect(err).NotTo(HaveOccurred())
 			Expect(result.RequeueAfter).To(Equal(5 * time.Second))
-			Expect(complete(lookup)).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", reason), HaveField("Message", ContainSubstring(message))))
-			expectKstatus(lookup, status.InProgressStatus)
+			Expect(complete(lookup)).To(And(
+				HaveField("Status", metav1.ConditionFalse),
+				HaveField("Reason", reason),
+				HaveField("Message", ContainSubstring(message)),
+			))
+			testbed.ExpectKstatus(lookup, status.InProgressStatus)
 			Expect(w.aws.CallCounts()).To(BeEmpty())
 
 			repair()
@@ -421,14 +457,20 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 			Expect(err).NotTo(HaveOccurred())
 			expectComplete(lookup)
 		},
-		Entry("the identity does not exist", func(s *v1alpha1.EventLookupSpec) {
-			s.IdentityRef = &v1alpha1.IdentityReference{Name: w.namespace + "-new"}
-		},
-			"IdentityNotFound", "does not exist", func() { w.createIdentity(w.namespace+"-new", v1alpha1.NamespacesFromAll) }),
-		Entry("the identity does not allow the namespace", func(*v1alpha1.EventLookupSpec) { w.allow(nil) },
-			"NamespaceNotAllowed", "does not allow namespace", func() { w.allow(&v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}) }),
-		Entry("no region is known", func(*v1alpha1.EventLookupSpec) { w.config.Region = ""; w.restart(cloudtrail.RateLimitOff) },
-			"RegionUnknown", "no region", func() { w.config.Region = region; w.restart(cloudtrail.RateLimitOff) }),
+		Entry("the identity does not exist",
+			func(s *v1alpha1.EventLookupSpec) {
+				s.IdentityRef = &v1alpha1.IdentityReference{Name: w.namespace + "-new"}
+			},
+			"IdentityNotFound", "does not exist",
+			func() { w.createIdentity(w.namespace+"-new", v1alpha1.NamespacesFromAll) }),
+		Entry("the identity does not allow the namespace",
+			func(*v1alpha1.EventLookupSpec) { w.allow(nil) },
+			"NamespaceNotAllowed", "does not allow namespace",
+			func() { w.allow(&v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}) }),
+		Entry("no region is known",
+			func(*v1alpha1.EventLookupSpec) { w.config.Region = ""; w.restart(cloudtrail.RateLimitOff) },
+			"RegionUnknown", "no region",
+			func() { w.config.Region = region; w.restart(cloudtrail.RateLimitOff) }),
 	)
 })
 
@@ -469,7 +511,8 @@ var _ = Describe("A finished EventLookup", func() {
 	})
 
 	It("is deleted at once when it has no time to live, also when it has failed", func(ctx context.Context) {
-		lookup := w.ask(ctx, v1alpha1.EventLookupSpec{TTLSecondsAfterFinished: aws.Int32(0), EndTime: timestamp(w.now.AddDate(0, 0, -100))})
+		lookup := w.ask(ctx,
+			v1alpha1.EventLookupSpec{TTLSecondsAfterFinished: aws.Int32(0), EndTime: timestamp(w.now.AddDate(0, 0, -100))})
 		_, err := w.reconciler.Reconcile(ctx, lookup)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKeyFromObject(lookup), lookup))).To(BeTrue())

@@ -29,7 +29,8 @@ import (
 // soon is how long anything may take that a watch brings about.
 const soon = 20 * time.Second
 
-// start runs the controller as the operator does, in the world's namespace and these. From then on time passes by itself.
+// start runs the controller as the operator does, in the world's namespace and these. From then on time passes by
+// itself.
 func (w *world) start(ctx context.Context, namespaces ...string) {
 	GinkgoHelper()
 	w.maxWait = 0
@@ -74,7 +75,12 @@ func (w *world) table(ctx context.Context) (columns []string, rows [][]any) {
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	rester, err := rest.RESTClientFor(config)
 	Expect(err).NotTo(HaveOccurred())
-	data, err := rester.Get().Namespace(w.namespace).Resource("eventlookups").SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Do(ctx).Raw()
+	data, err := rester.Get().
+		Namespace(w.namespace).
+		Resource("eventlookups").
+		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").
+		Do(ctx).
+		Raw()
 	Expect(err).NotTo(HaveOccurred())
 	var table metav1.Table
 	Expect(json.Unmarshal(data, &table)).To(Succeed())
@@ -103,7 +109,8 @@ var _ = Describe("The running controller", func() {
 			lookups = append(lookups, w.ask(ctx, v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000)}))
 		}
 		for _, lookup := range lookups {
-			Eventually(func() bool { return w.get(ctx, lookup).Finished() }).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "a lookup is run when it is created")
+			Eventually(func() bool { return w.get(ctx, lookup).Finished() }).WithContext(ctx).WithTimeout(soon).
+				Should(BeTrue(), "a lookup is run when it is created")
 			found := w.get(ctx, lookup)
 			expectComplete(found)
 			Expect(found.Status.Events).To(HaveLen(121))
@@ -134,7 +141,8 @@ var _ = Describe("The running controller", func() {
 			}
 			return n
 		}
-		Eventually(func() int { return w.aws.CallCounts()["LookupEvents"] }).WithContext(ctx).WithTimeout(soon).Should(BeNumerically(">=", 4), "the first ones are run")
+		Eventually(func() int { return w.aws.CallCounts()["LookupEvents"] }).WithContext(ctx).WithTimeout(soon).
+			Should(BeNumerically(">=", 4), "the first ones are run")
 
 		lookup := w.askIn(ctx, modest, v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000)})
 		Eventually(func() bool { return w.get(ctx, lookup).Finished() }).WithContext(ctx).WithTimeout(10*time.Second).
@@ -159,7 +167,8 @@ var _ = Describe("The running controller", func() {
 				w.askIn(ctx, tenant, v1alpha1.EventLookupSpec{Region: silentRegion})
 			}
 		}
-		Eventually(w.silent.Load).WithContext(ctx).WithTimeout(soon).Should(BeEquivalentTo(2), "the silent region is asked as much as it takes in a second")
+		Eventually(w.silent.Load).WithContext(ctx).WithTimeout(soon).
+			Should(BeEquivalentTo(2), "the silent region is asked as much as it takes in a second")
 		for range 3 {
 			lookup := w.ask(ctx, v1alpha1.EventLookupSpec{})
 			Eventually(func() bool { return w.get(ctx, lookup).Finished() }).WithContext(ctx).WithTimeout(5*time.Second).
@@ -172,9 +181,12 @@ var _ = Describe("The running controller", func() {
 		w := newWorld(ctx, cloudtrailtest.Options{NoRateLimit: true})
 		w.start(context.WithoutCancel(ctx))
 		name := w.namespace + "-late"
-		lookup := w.ask(ctx, v1alpha1.EventLookupSpec{IdentityRef: &v1alpha1.IdentityReference{Name: name}, TTLSecondsAfterFinished: aws.Int32(1)})
-		Eventually(func() []metav1.Condition { return w.get(ctx, lookup).Status.Conditions }).WithContext(ctx).WithTimeout(soon).
-			Should(ContainElement(HaveField("Reason", "IdentityNotFound")))
+		lookup := w.ask(ctx, v1alpha1.EventLookupSpec{
+			IdentityRef:             &v1alpha1.IdentityReference{Name: name},
+			TTLSecondsAfterFinished: aws.Int32(1),
+		})
+		Eventually(func() []metav1.Condition { return w.get(ctx, lookup).Status.Conditions }).WithContext(ctx).
+			WithTimeout(soon).Should(ContainElement(HaveField("Reason", "IdentityNotFound")))
 		w.createIdentity(name, v1alpha1.NamespacesFromAll)
 		Eventually(func() bool {
 			return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKeyFromObject(lookup), &v1alpha1.EventLookup{}))
@@ -186,12 +198,15 @@ var _ = Describe("The running controller", func() {
 		w := newWorld(ctx, cloudtrailtest.Options{NoRateLimit: true})
 		w.do(w.user("alice"), "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "trail-logs"})
 		w.do(w.user("mallory"), "StopLogging", map[string]any{"Name": "audit"})
-		lookup, _, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{Attribute: attribute("EventName", "StopLogging"), Since: "7d"}))
+		lookup, _, err := w.run(ctx,
+			w.ask(ctx, v1alpha1.EventLookupSpec{Attribute: attribute("EventName", "StopLogging"), Since: "7d"}))
 		Expect(err).NotTo(HaveOccurred())
 		columns, rows := w.table(ctx)
 		Expect(columns).To(Equal([]string{"Name", "Complete", "Attribute", "Value", "Events", "Truncated", "Status", "Age"}))
 		Expect(rows).To(HaveLen(1))
-		Expect(strings.TrimSpace(fmt.Sprint(rows[0][:7]...))).To(Equal(fmt.Sprint(lookup.Name, "True", "EventName", "StopLogging", 1, false, complete(lookup).Message)))
-		Expect(complete(lookup).Message).To(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/mallory from 198.51.100.7 at 20"))
+		Expect(strings.TrimSpace(fmt.Sprint(rows[0][:7]...))).
+			To(Equal(fmt.Sprint(lookup.Name, "True", "EventName", "StopLogging", 1, false, complete(lookup).Message)))
+		Expect(complete(lookup).Message).
+			To(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/mallory from 198.51.100.7 at 20"))
 	})
 })

@@ -10,8 +10,8 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// longestRun is how long a lookup may take: a thousand events are twenty pages, of which an account and region gives two a second to
-// all who ask.
+// longestRun is how long a lookup may take: a thousand events are twenty pages, of which an account and region gives
+// two a second to all who ask.
 const longestRun = time.Hour
 
 // running are the lookups that are being run, with what AWS has answered them so far.
@@ -27,9 +27,12 @@ type lookupCalls struct {
 	counted string
 }
 
-// begin returns the calls of a lookup, and whether they are new; nil when too many others of its namespace are being run with its
-// identity.
-func (r *running) begin(lookup *v1alpha1.EventLookup, wake func(types.NamespacedName)) (calls *cloudtrail.Calls, isNew bool) {
+// begin returns the calls of a lookup, and whether they are new; nil when too many others of its namespace are being
+// run with its identity.
+func (r *running) begin(
+	lookup *v1alpha1.EventLookup,
+	wake func(types.NamespacedName),
+) (calls *cloudtrail.Calls, isNew bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if known, ok := r.calls[lookup.UID]; ok {

@@ -23,7 +23,9 @@ import (
 
 func lookupOf(namespace, identity string, number int) *v1alpha1.EventLookup {
 	name := fmt.Sprintf("lookup-%d", number)
-	lookup := &v1alpha1.EventLookup{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(namespace + identity + name)}}
+	lookup := &v1alpha1.EventLookup{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(namespace + identity + name)},
+	}
 	lookup.Spec.IdentityRef = &v1alpha1.IdentityReference{Name: identity}
 	return lookup
 }
@@ -77,19 +79,26 @@ func lookupClient(t *testing.T, lookups ...client.Object) client.WithWatch {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(lookups...).WithStatusSubresource(&v1alpha1.EventLookup{}).Build()
+	return fake.NewClientBuilder().
+		WithScheme(scheme).
+		WithObjects(lookups...).
+		WithStatusSubresource(&v1alpha1.EventLookup{}).
+		Build()
 }
 
 func newTestReconciler(t *testing.T, c client.Client) *Reconciler {
 	t.Helper()
-	r, err := New(Options{Client: c, Recorder: events.NewFakeRecorder(100), Sessions: cloudtrail.NewSessions(cloudtrail.Options{})})
+	r, err := New(Options{
+		Client: c, Recorder: events.NewFakeRecorder(100), Sessions: cloudtrail.NewSessions(cloudtrail.Options{}),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// TestNothingIsLeftOfALookup holds that a lookup that is gone, or about to go, keeps no other from being run, whenever it goes.
+// TestNothingIsLeftOfALookup holds that a lookup that is gone, or about to go, keeps no other from being run, whenever
+// it goes.
 func TestNothingIsLeftOfALookup(t *testing.T) {
 	t.Parallel()
 	lookup := lookupOf("team", "default", 1)
@@ -167,14 +176,15 @@ func TestUntilNextTurn(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
 	for age, wait := range map[time.Duration]time.Duration{
-		-time.Second: waitToRun, 0: waitToRun, time.Minute: waitToRun, 10 * time.Minute: 20 * time.Second, 24 * time.Hour: longestWait,
+		-time.Second: waitToRun, 0: waitToRun, time.Minute: waitToRun,
+		10 * time.Minute: 20 * time.Second, 24 * time.Hour: longestWait,
 	} {
 		g.Expect(untilNextTurn(age)).To(Equal(wait), "%s", age)
 	}
 }
 
-// TestExpiresAsItIs holds that a lookup is deleted only as it was seen: neither one of its name that was made anew, nor one that was
-// given another time to live.
+// TestExpiresAsItIs holds that a lookup is deleted only as it was seen: neither one of its name that was made anew, nor
+// one that was given another time to live.
 func TestExpiresAsItIs(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
@@ -201,15 +211,18 @@ func TestLookupsOfIdentity(t *testing.T) {
 	t.Parallel()
 	finished := lookupOf("team", "default", 2)
 	finished.Status.CompletionTime = &metav1.Time{Time: time.Now()}
-	r := newTestReconciler(t, lookupClient(t, lookupOf("team", "default", 1), finished, lookupOf("team", "audit", 3), lookupOf("other", "default", 4)))
+	r := newTestReconciler(t, lookupClient(t, lookupOf("team", "default", 1), finished,
+		lookupOf("team", "audit", 3), lookupOf("other", "default", 4)))
 	var names []string
-	for _, request := range r.lookupsOfIdentity(t.Context(), &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "default"}}) {
+	identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
+	for _, request := range r.lookupsOfIdentity(t.Context(), identity) {
 		names = append(names, request.String())
 	}
 	NewWithT(t).Expect(names).To(ConsistOf("team/lookup-1", "other/lookup-4"))
 }
 
-// TestRejected holds that a lookup fails for good only when its question is at fault: what AWS says of its identity may be mended.
+// TestRejected holds that a lookup fails for good only when its question is at fault: what AWS says of its identity may
+// be mended.
 func TestRejected(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)

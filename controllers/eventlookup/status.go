@@ -11,6 +11,7 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/condition"
 )
 
 // setRunning says where and of when AWS is being asked. The time is that of the first try.
@@ -61,13 +62,11 @@ func setFailed(lookup *v1alpha1.EventLookup, reason, message string, now time.Ti
 func setFinished(lookup *v1alpha1.EventLookup, now time.Time) {
 	lookup.Status.ObservedGeneration = lookup.Generation
 	lookup.Status.CompletionTime = timeOrNil(now.Truncate(time.Second))
-	meta.RemoveStatusCondition(&lookup.Status.Conditions, v1alpha1.ConditionReconciling)
+	condition.Remove(&lookup.Status.Conditions, v1alpha1.ConditionReconciling)
 }
 
 func set(lookup *v1alpha1.EventLookup, conditionType string, status metav1.ConditionStatus, reason, message string) {
-	meta.SetStatusCondition(&lookup.Status.Conditions, metav1.Condition{
-		Type: conditionType, Status: status, Reason: reason, Message: message, ObservedGeneration: lookup.Generation,
-	})
+	condition.Set(&lookup.Status.Conditions, lookup.Generation, conditionType, status, reason, message)
 }
 
 // summary tells the answer in one line, as kubectl get shows it: the latest event, and how many there are.
@@ -108,7 +107,7 @@ const createAnother = " — create another EventLookup"
 // explain returns a reason and a message for an error, "" for one of the Kubernetes API.
 func explain(lookup *v1alpha1.EventLookup, callerARN string, err error) (reason, message string) {
 	var unasked *invalid
-	var refusal *awsidentity.Refusal
+	var refusal *awsidentity.AccessError
 	var awsError *cloudtrail.Error
 	switch {
 	case errors.As(err, &unasked):

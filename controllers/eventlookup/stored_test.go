@@ -17,6 +17,7 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 // installCRD gives the API server the generated schema of EventLookups with a change.
@@ -93,7 +94,7 @@ var _ = Describe("An EventLookup that was stored before the API server refused i
 		expectComplete(w.expectFinished(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{})))
 
 		for _, odd := range []*v1alpha1.EventLookup{before, meanwhile} {
-			expectKstatus(w.expectFinished(ctx, odd), status.FailedStatus)
+			testbed.ExpectKstatus(w.expectFinished(ctx, odd), status.FailedStatus)
 		}
 		Expect(w.aws.CallCounts()["LookupEvents"]).To(Equal(2), "AWS is asked for the others only")
 	})
@@ -127,7 +128,8 @@ var _ = Describe("An EventLookup that was stored before the API server refused i
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.RequeueAfter).To(BeZero(), "nothing is going to change")
 		Expect(lookup.DecodeError).To(HavePrefix("spec.startTime: json: cannot unmarshal array"))
-		Expect(w.events.Events).To(Receive(Equal("Warning InvalidSpec " + lookup.DecodeError + " — create another EventLookup")))
+		Expect(w.events.Events).
+			To(Receive(Equal("Warning InvalidSpec " + lookup.DecodeError + " — create another EventLookup")))
 		Expect(w.client.Delete(ctx, stored)).To(Succeed(), "it can be deleted")
 	})
 })

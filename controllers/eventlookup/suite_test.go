@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,17 +16,13 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -35,6 +30,7 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/eventlookup"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 const (
@@ -47,9 +43,8 @@ const (
 )
 
 var (
-	testEnvironment *envtest.Environment
-	restConfig      *rest.Config
-	scheme          = runtime.NewScheme()
+	restConfig *rest.Config
+	scheme     *runtime.Scheme
 )
 
 func TestEventLookup(t *testing.T) {
@@ -59,26 +54,11 @@ func TestEventLookup(t *testing.T) {
 
 var _ = BeforeSuite(func() {
 	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter)))
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(apiextensionsv1.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	testEnvironment = &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	var err error
-	restConfig, err = testEnvironment.Start()
-	Expect(err).NotTo(HaveOccurred())
-	restConfig.QPS = -1
+	restConfig, scheme = testbed.Start(), testbed.Scheme()
 })
 
-var _ = AfterSuite(func() {
-	if restConfig != nil {
-		Expect(testEnvironment.Stop()).To(Succeed())
-	}
-})
-
-// world is an AWS with a history, a namespace, an identity of the same name, and a controller that works when the test says so.
+// world is an AWS with a history, a namespace, an identity of the same name, and a controller that works when the test
+// says so.
 type world struct {
 	aws       *cloudtrailtest.Server
 	config    aws.Config
@@ -155,7 +135,9 @@ func (w *world) restart(limits cloudtrail.RateLimitMode) {
 		Config: w.config, ClusterID: "test", Version: "test", RateLimits: limits, Now: w.clock, MaxWait: w.maxWait,
 	})
 	var err error
-	w.reconciler, err = eventlookup.New(eventlookup.Options{Client: w.client, Recorder: w.events, Sessions: w.sessions, Now: w.clock})
+	w.reconciler, err = eventlookup.New(eventlookup.Options{
+		Client: w.client, Recorder: w.events, Sessions: w.sessions, Now: w.clock,
+	})
 	Expect(err).NotTo(HaveOccurred())
 }
 
@@ -171,16 +153,23 @@ func (w *world) askIn(ctx context.Context, namespace string, spec v1alpha1.Event
 	if spec.IdentityRef == nil {
 		spec.IdentityRef = &v1alpha1.IdentityReference{Name: w.namespace}
 	}
-	lookup := &v1alpha1.EventLookup{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "lookup-"}, Spec: spec}
+	lookup := &v1alpha1.EventLookup{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "lookup-"},
+		Spec:       spec,
+	}
 	Expect(w.client.Create(ctx, lookup)).To(Succeed())
-	expectKstatus(lookup, status.InProgressStatus)
+	testbed.ExpectKstatus(lookup, status.InProgressStatus)
 	return lookup
 }
 
 // run makes the controller look at a lookup once, and returns it as it is then.
-func (w *world) run(ctx context.Context, lookup *v1alpha1.EventLookup) (*v1alpha1.EventLookup, reconcile.Result, error) {
+func (w *world) run(
+	ctx context.Context,
+	lookup *v1alpha1.EventLookup,
+) (*v1alpha1.EventLookup, reconcile.Result, error) {
 	GinkgoHelper()
-	result, err := reconcile.AsReconciler(w.client, w.reconciler).Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(lookup)})
+	request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(lookup)}
+	result, err := reconcile.AsReconciler(w.client, w.reconciler).Reconcile(ctx, request)
 	return w.get(ctx, lookup), result, err
 }
 
@@ -204,7 +193,10 @@ func (w *world) get(ctx context.Context, lookup *v1alpha1.EventLookup) *v1alpha1
 // user is somebody who works on trails.
 func (w *world) user(name string) cloudtrailtest.ActingAs {
 	return w.aws.As(cloudtrailtest.Actor{
-		ARN: fmt.Sprintf("arn:aws:iam::%s:user/%s", account, name), SourceIPAddress: "198.51.100.7", UserAgent: "aws-cli/2.15.0", AccessKeyID: "AKIA" + name,
+		ARN:             fmt.Sprintf("arn:aws:iam::%s:user/%s", account, name),
+		SourceIPAddress: "198.51.100.7",
+		UserAgent:       "aws-cli/2.15.0",
+		AccessKeyID:     "AKIA" + name,
 	})
 }
 
@@ -220,9 +212,10 @@ func expectComplete(lookup *v1alpha1.EventLookup) {
 	GinkgoHelper()
 	Expect(lookup.Status.ObservedGeneration).To(Equal(lookup.Generation))
 	Expect(lookup.Status.CompletionTime).NotTo(BeNil())
-	Expect(conditions(lookup)).To(Equal(map[string]metav1.ConditionStatus{"Complete": "True"}), "%+v", lookup.Status.Conditions)
+	Expect(conditions(lookup)).
+		To(Equal(map[string]metav1.ConditionStatus{"Complete": "True"}), "%+v", lookup.Status.Conditions)
 	Expect(*lookup.Status.EventCount).To(BeEquivalentTo(len(lookup.Status.Events)))
-	expectKstatus(lookup, status.CurrentStatus)
+	testbed.ExpectKstatus(lookup, status.CurrentStatus)
 }
 
 // conditions are the conditions of a lookup by type.
@@ -240,14 +233,4 @@ func complete(lookup *v1alpha1.EventLookup) metav1.Condition {
 	condition := meta.FindStatusCondition(lookup.Status.Conditions, v1alpha1.ConditionComplete)
 	Expect(condition).NotTo(BeNil())
 	return *condition
-}
-
-// expectKstatus checks what every tool that knows kstatus makes of the object.
-func expectKstatus(lookup *v1alpha1.EventLookup, want status.Status) {
-	GinkgoHelper()
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(lookup)
-	Expect(err).NotTo(HaveOccurred())
-	result, err := status.Compute(&unstructured.Unstructured{Object: content})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(result.Status).To(Equal(want), "kstatus says: %s", result.Message)
 }

@@ -174,11 +174,13 @@ func exportRegion(ctx context.Context, region *cloudtrail.Region) ([]found, erro
 	if err != nil {
 		return nil, err
 	}
+
 	var all []found
 	for _, t := range trails {
 		if t.HomeRegion != region.Name() || t.AccountID() != region.AccountID() {
 			continue
 		}
+
 		f := found{Trail: t}
 		if f.selectors, err = region.Selectors(ctx, t.ARN); err != nil {
 			return nil, err
@@ -196,6 +198,7 @@ func exportRegion(ctx context.Context, region *cloudtrail.Region) ([]found, erro
 		f.isLogging = status.IsLogging
 		all = append(all, f)
 	}
+
 	slices.SortFunc(all, func(a, b found) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }

@@ -8,7 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http/httptest"
-	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -22,11 +22,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/yaml"
 
@@ -35,6 +32,7 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/export"
 	"github.com/trail-operator/trail-operator/controllers/trail"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 const (
@@ -55,18 +53,7 @@ func TestExport(t *testing.T) {
 }
 
 var _ = BeforeSuite(func() {
-	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	config, err := environment.Start()
-	DeferCleanup(func() { Expect(environment.Stop()).To(Succeed()) })
-	Expect(err).NotTo(HaveOccurred())
-	config.QPS = -1
-	scheme := runtime.NewScheme()
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	lenient, err := client.New(config, client.Options{Scheme: scheme})
+	lenient, err := client.New(testbed.Start(), client.Options{Scheme: testbed.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 	apiserver = client.WithFieldValidation(lenient, "Strict")
 	identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.DefaultIdentityName}}
@@ -369,6 +356,22 @@ var _ = Describe("Export", func() {
 		}
 	})
 
+	It("describes every field that AWS holds, or can be told to", func(ctx context.Context) {
+		b := newBrownfield(ctx)
+		b.fill()
+		exported := b.run(ctx, "--all-regions", "--observe") + b.run(ctx, "--region", region, "--identity-role", otherRole)
+		spec := reflect.TypeFor[v1alpha1.TrailSpec]()
+		notInAWS := []string{"deletionPolicy", "suspend", "interval"}
+		for field := range spec.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if slices.Contains(notInAWS, name) {
+				Expect(exported).NotTo(ContainSubstring("\n  "+name+":"), "it is the user's choice")
+				continue
+			}
+			Expect(exported).To(ContainSubstring("\n  "+name+":"), "a line in manifest.go, and a trail that has it in handMades")
+		}
+	})
+
 	It("describes all regions, and other accounts with their identities", func(ctx context.Context) {
 		b := newBrownfield(ctx)
 		b.fill()
@@ -542,7 +545,8 @@ var _ = Describe("Export", func() {
 		b.make(account, region, "audit", handMade{object{"TagsList": tags("team", "security")}, []handCall{started}})
 		b.Inject(cloudtrailtest.Fault{Operation: "ListTags", Code: "AccessDeniedException", Message: "No."})
 		exported := b.run(ctx)
-		Expect(exported).To(ContainSubstring(`# tags: left out, as they could not be read ("ListTags: AccessDeniedException: No.").`))
+		Expect(exported).
+			To(ContainSubstring(`# tags: left out, as they could not be read ("ListTags: AccessDeniedException: No.").`))
 		Expect(exported).NotTo(ContainSubstring("team"))
 	})
 })

@@ -48,6 +48,7 @@ func trailManifest(f found, name, identity string, o Options) manifest {
 		AggregationConfigurations: f.aggregations,
 		AdoptionPolicy:            v1alpha1.AdoptionPolicyIfUnowned,
 	}
+
 	if f.Name != name {
 		spec.Name = f.Name
 	}
@@ -57,6 +58,7 @@ func trailManifest(f found, name, identity string, o Options) manifest {
 	if o.Observe {
 		spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve
 	}
+
 	// Only what differs from AWS's defaults is spelled out.
 	spec.IncludeGlobalServiceEvents = unless(f.IncludeGlobalServiceEvents, true)
 	spec.IsMultiRegionTrail = unless(f.IsMultiRegionTrail, false)
@@ -69,6 +71,7 @@ func trailManifest(f found, name, identity string, o Options) manifest {
 		spec.EventSelectors, spec.AdvancedEventSelectors = f.selectors.Basic, f.selectors.Advanced
 	}
 	spec.Tags, m.remarks = tags(f, m.remarks)
+
 	m.object = &v1alpha1.Trail{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "Trail"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: name},

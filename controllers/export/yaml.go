@@ -59,6 +59,7 @@ func encode(object any) (string, error) {
 // node returns the YAML of a JSON value.
 func node(value any) (*yaml.Node, error) {
 	n := &yaml.Node{}
+
 	switch v := value.(type) {
 	case map[string]any:
 		n.Kind = yaml.MappingNode

@@ -27,8 +27,8 @@ const (
 
 // Lock is the lease that replicas compete for.
 //
-// A process that is frozen, or starved of processor time, finds out that it does not lead any more only some time after it
-// goes on. Held tells it at once: another replica leads no earlier than Duration after the lease was last renewed.
+// A process that is frozen, or starved of processor time, finds out that it does not lead any more only some time after
+// it goes on. Held tells it at once: another replica leads no earlier than Duration after the lease was last renewed.
 type Lock struct {
 	resourcelock.Interface
 	// renewed is when the last renewal that succeeded was begun; nil: the lease is not held.
@@ -43,7 +43,8 @@ func New(config *rest.Config, namespace, name string) (*Lock, error) {
 	if namespace == "" {
 		own, err := os.ReadFile(namespaceFile)
 		if err != nil {
-			return nil, fmt.Errorf("finding the namespace of the leader election's lease (outside of a cluster, set --leader-election-namespace): %w", err)
+			return nil, fmt.Errorf("finding the namespace of the leader election's lease "+
+				"(outside of a cluster, set --leader-election-namespace): %w", err)
 		}
 		namespace = strings.TrimSpace(string(own))
 	}
@@ -51,6 +52,7 @@ func New(config *rest.Config, namespace, name string) (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the name of this host: %w", err)
 	}
+
 	// Who leads is in the lease itself, in the logs and in a metric: it needs no events.
 	identity := resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}
 	inner, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, name, identity,
@@ -85,8 +87,8 @@ func (l *Lock) write(record resourcelock.LeaderElectionRecord, write func() erro
 	return err
 }
 
-// Held returns nil while no other replica can lead, and cloudtrail.ErrNotLeading when one may. It goes by the wall clock, too,
-// as the other may stand still while the machine is suspended.
+// Held returns nil while no other replica can lead, and cloudtrail.ErrNotLeading when one may. It goes by the wall
+// clock, too, as the other may stand still while the machine is suspended.
 func (l *Lock) Held() error {
 	renewed := l.renewed.Load()
 	if renewed == nil {

@@ -48,7 +48,8 @@ func newAPI(t *testing.T) *fakecoordination.FakeCoordinationV1 {
 		}
 		current, _ := found.(*coordinationv1.Lease) //nolint:errcheck // Likewise.
 		if current.ResourceVersion != written.ResourceVersion {
-			return true, nil, apierrors.NewConflict(action.GetResource().GroupResource(), written.Name, errors.New("it has changed"))
+			return true, nil, apierrors.NewConflict(action.GetResource().GroupResource(),
+				written.Name, errors.New("it has changed"))
 		}
 		version, _ := strconv.Atoi(current.ResourceVersion) //nolint:errcheck // None is 0.
 		written.ResourceVersion = strconv.Itoa(version + 1)
@@ -150,8 +151,8 @@ func mayWrite(g Gomega, processes ...*process) string {
 	return allowed
 }
 
-// TestTwoProcesses has two replicas compete for a lease: whatever befalls the first, the two never may write at a time, and the second
-// takes over.
+// TestTwoProcesses has two replicas compete for a lease: whatever befalls the first, the two never may write at a time,
+// and the second takes over.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -169,7 +170,9 @@ func TestTwoProcesses(t *testing.T) {
 			defer first.inner.mu.Unlock()
 			first.inner.err = errors.New("out of reach")
 		}, Duration + 3*RetryPeriod},
-		"it ends, and releases the lease": {func(_ *testing.T, _ *process, stop context.CancelFunc) { stop() }, 3 * RetryPeriod},
+		"it ends, and releases the lease": {func(_ *testing.T, _ *process, stop context.CancelFunc) {
+			stop()
+		}, 3 * RetryPeriod},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -289,22 +292,24 @@ func TestRenewals(t *testing.T) {
 		g.Expect(lock.Update(ctx, mine)).To(Succeed())
 		g.Expect(lock.Held()).To(Succeed())
 	})
-	inBubble("one whose answer came too late holds nothing", func(ctx context.Context, g Gomega, lock *Lock, inner *scripted) {
-		inner.takes = Duration
-		g.Expect(lock.Create(ctx, mine)).To(Succeed())
-		g.Expect(lock.Held()).To(MatchError(cloudtrail.ErrNotLeading))
-	})
-	inBubble("renewals that fail end nothing before its time", func(ctx context.Context, g Gomega, lock *Lock, inner *scripted) {
-		g.Expect(lock.Create(ctx, mine)).To(Succeed())
-		inner.err = errors.New("no")
-		for range int(Duration/time.Second) - 1 {
+	inBubble("one whose answer came too late holds nothing",
+		func(ctx context.Context, g Gomega, lock *Lock, inner *scripted) {
+			inner.takes = Duration
+			g.Expect(lock.Create(ctx, mine)).To(Succeed())
+			g.Expect(lock.Held()).To(MatchError(cloudtrail.ErrNotLeading))
+		})
+	inBubble("renewals that fail end nothing before its time",
+		func(ctx context.Context, g Gomega, lock *Lock, inner *scripted) {
+			g.Expect(lock.Create(ctx, mine)).To(Succeed())
+			inner.err = errors.New("no")
+			for range int(Duration/time.Second) - 1 {
+				pass(time.Second)
+				g.Expect(lock.Update(ctx, mine)).To(MatchError(inner.err))
+				g.Expect(lock.Held()).To(Succeed())
+			}
 			pass(time.Second)
-			g.Expect(lock.Update(ctx, mine)).To(MatchError(inner.err))
-			g.Expect(lock.Held()).To(Succeed())
-		}
-		pass(time.Second)
-		g.Expect(lock.Held()).To(MatchError(cloudtrail.ErrNotLeading))
-	})
+			g.Expect(lock.Held()).To(MatchError(cloudtrail.ErrNotLeading))
+		})
 	inBubble("a claim that fails holds nothing", func(ctx context.Context, g Gomega, lock *Lock, inner *scripted) {
 		inner.err = errors.New("no")
 		g.Expect(lock.Create(ctx, mine)).To(MatchError(inner.err))
@@ -312,20 +317,21 @@ func TestRenewals(t *testing.T) {
 		g.Expect(lock.Held()).To(MatchError(cloudtrail.ErrNotLeading))
 	})
 	for _, failure := range []error{nil, errors.New("no")} {
-		inBubble(fmt.Sprintf("a release ends it before it is sent (%v)", failure), func(ctx context.Context, g Gomega, lock *Lock, inner *scripted) {
-			g.Expect(lock.Create(ctx, mine)).To(Succeed())
-			inner.takes, inner.err = time.Second, failure
-			done := make(chan error, 1)
-			go func() { done <- lock.Update(ctx, released) }()
-			synctest.Wait()
-			g.Expect(lock.Held()).To(MatchError(cloudtrail.ErrNotLeading), "another process may lead before the answer is here")
-			if failure == nil {
-				g.Expect(<-done).To(Succeed())
-			} else {
-				g.Expect(<-done).To(MatchError(failure))
-			}
-			g.Expect(lock.Held()).To(MatchError(cloudtrail.ErrNotLeading))
-		})
+		inBubble(fmt.Sprintf("a release ends it before it is sent (%v)", failure),
+			func(ctx context.Context, g Gomega, lock *Lock, inner *scripted) {
+				g.Expect(lock.Create(ctx, mine)).To(Succeed())
+				inner.takes, inner.err = time.Second, failure
+				done := make(chan error, 1)
+				go func() { done <- lock.Update(ctx, released) }()
+				synctest.Wait()
+				g.Expect(lock.Held()).To(MatchError(cloudtrail.ErrNotLeading), "another process may lead before the answer is here")
+				if failure == nil {
+					g.Expect(<-done).To(Succeed())
+				} else {
+					g.Expect(<-done).To(MatchError(failure))
+				}
+				g.Expect(lock.Held()).To(MatchError(cloudtrail.ErrNotLeading))
+			})
 	}
 }
 

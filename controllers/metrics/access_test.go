@@ -61,7 +61,8 @@ func (r *reviews) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		r.asked = append(r.asked, review.Spec)
 		r.mu.Unlock()
 		what := review.Spec.NonResourceAttributes
-		review.Status.Allowed = review.Spec.User == "system:serviceaccount:monitoring:reader" && what.Path == "/metrics" && what.Verb == "get"
+		review.Status.Allowed = review.Spec.User == "system:serviceaccount:monitoring:reader" &&
+			what.Path == "/metrics" && what.Verb == "get"
 		answer = review
 	default:
 		err = fmt.Errorf("unknown path %s", request.URL.Path)
@@ -89,9 +90,11 @@ func serveReaders(t *testing.T, api *reviews) http.Handler {
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
 	// As the operator's: no limit of the client's own.
-	filter, err := ForReaders(&rest.Config{Host: server.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, server.Client())
+	config := &rest.Config{Host: server.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
+	filter, err := ForReaders(config, server.Client())
 	g.Expect(err).NotTo(HaveOccurred())
-	handler, err := filter(logr.Discard(), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the metrics") }))
+	handler, err := filter(logr.Discard(),
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the metrics") }))
 	g.Expect(err).NotTo(HaveOccurred())
 	return handler
 }
@@ -135,8 +138,10 @@ func TestForReaders(t *testing.T) {
 			g.Expect(answer.Code).To(Equal(c.status))
 			if c.status == http.StatusOK {
 				g.Expect(answer.Body.String()).To(Equal("the metrics"))
-				g.Expect(api.asked).To(ConsistOf(HaveField("Extra", HaveKeyWithValue("credential-id", authorizationv1.ExtraValue{"JTI=1"}))))
-				g.Expect(api.asked).To(ConsistOf(And(HaveField("UID", "uid"), HaveField("Groups", []string{"system:authenticated"}))))
+				g.Expect(api.asked).
+					To(ConsistOf(HaveField("Extra", HaveKeyWithValue("credential-id", authorizationv1.ExtraValue{"JTI=1"}))))
+				g.Expect(api.asked).
+					To(ConsistOf(And(HaveField("UID", "uid"), HaveField("Groups", []string{"system:authenticated"}))))
 			} else {
 				g.Expect(answer.Body.String()).NotTo(ContainSubstring("the metrics"))
 			}

@@ -67,15 +67,17 @@ func ofTrail(others ...string) []string { return append(slices.Clone(trailLabels
 var (
 	trailInfo = Definition{
 		Name: "trail_info", Type: Gauge, ByObject: true, Labels: ofTrail("trail", "identity", "management_policy"),
-		Help: "1 for every Trail: the trail's name in AWS, the AWSIdentity, and whether the operator writes to AWS (Manage) or not (Observe).",
+		Help: "1 for every Trail: the trail's name in AWS, the AWSIdentity, " +
+			"and whether the operator writes to AWS (Manage) or not (Observe).",
 	}
 	trailCondition = Definition{
 		Name: "trail_condition", Type: Gauge, ByObject: true, Labels: ofTrail("type", "status"),
-		Help: "1 for the status (True, False, Unknown) that a condition (Ready, Synced, Logging, Delivering, Stalled) of a Trail has, 0 for the others.",
+		Help: "1 for the status (True, False, Unknown) that a condition " +
+			"(Ready, Synced, Logging, Delivering, Stalled) of a Trail has, 0 for the others.",
 	}
 	trailReadyReason = Definition{
 		Name: "trail_ready_reason", Type: Gauge, ByObject: true, Labels: ofTrail("reason"),
-		Help: "1 for the reason of a Trail's Ready condition; Unseen until the Trail was looked at.",
+		Help: "1 for the reason of a Trail's Ready condition; Unseen until the Trail is reconciled for the first time.",
 	}
 	trailSuspended = Definition{
 		Name: "trail_suspended", Type: Gauge, ByObject: true, Labels: ofTrail(),
@@ -83,15 +85,15 @@ var (
 	}
 	trailInterval = Definition{
 		Name: "trail_interval_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "How often a Trail is looked at, so how old what is told of it can be.",
+		Help: "How often a Trail is resynced. Its other metrics can be as old as that.",
 	}
 	trailLastResync = Definition{
 		Name: "trail_last_resync_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "When all of a trail was last read in AWS, in seconds since 1970, as the leader knows; absent until it has read it.",
+		Help: "When the leader last read all of a trail from AWS, in seconds since 1970; absent until it has done so.",
 	}
 	trailLogging = Definition{
 		Name: "trail_logging", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "Whether CloudTrail says that the trail is recording events; absent while that is not known.",
+		Help: "Whether CloudTrail says that the trail is recording events; absent while that is unknown.",
 	}
 	trailLoggingDesired = Definition{
 		Name: "trail_logging_desired", Type: Gauge, ByObject: true, Labels: ofTrail(),
@@ -103,32 +105,37 @@ var (
 	}
 	trailLastDelivery = Definition{
 		Name: "trail_last_delivery_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail("channel"),
-		Help: "When CloudTrail last delivered over a channel (s3, digest, cloudwatch_logs, sns), in seconds since 1970; absent before the first time.",
+		Help: "When CloudTrail last delivered over a channel (s3, digest, cloudwatch_logs, sns), " +
+			"in seconds since 1970; absent before the first time.",
 	}
 	trailDeliveryError = Definition{
 		Name: "trail_delivery_error", Type: Gauge, ByObject: true, Labels: ofTrail("channel", "code"),
-		Help: "1 while CloudTrail reports an error, by its code, for the latest delivery over a channel (s3, digest, cloudwatch_logs, sns).",
+		Help: "1 while CloudTrail reports an error, by its code, " +
+			"for the latest delivery over a channel (s3, digest, cloudwatch_logs, sns).",
 	}
 	trailDrifts = Definition{
 		Name: "trail_drifts_total", Type: Counter, ByObject: true, Labels: ofTrail(),
-		Help: "How often a trail was found changed in AWS, counted by the leader.",
+		Help: "How often the leader found a trail changed in AWS.",
 	}
 	trailLastDrift = Definition{
 		Name: "trail_last_drift_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
 		Help: "When a trail was last found changed in AWS, in seconds since 1970; absent if never.",
 	}
 	trailLastDriftInfo = Definition{
-		Name: "trail_last_drift_info", Type: Gauge, ByObject: true, Labels: ofTrail("fields", "repaired", "actor", "event_name"),
-		Help: "1 for the last drift of a Trail: what differed, whether it is repaired (true, false), and the ARN of who did it by which call, once CloudTrail's history tells.",
+		Name: "trail_last_drift_info", Type: Gauge, ByObject: true,
+		Labels: ofTrail("fields", "repaired", "actor", "event_name"),
+		Help: "1 for the last drift of a Trail: the fields that differed, whether it is repaired (true, false), " +
+			"and, once CloudTrail's history shows it, the ARN of the actor and the call.",
 	}
 	trailDeleting = Definition{
 		Name: "trail_deletion_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "When the deletion of a Trail was asked for, in seconds since 1970; absent unless it is being deleted.",
+		Help: "When the deletion of a Trail was requested, in seconds since 1970; absent unless it is being deleted.",
 	}
 	trailDeletion = Definition{
 		Name: "trail_deletion_duration_seconds", Type: Histogram, Labels: nil,
 		Buckets: []float64{1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400, 86400},
-		Help:    "How long the deletion of a Trail took, from the request until the object was gone, counted by the leader.",
+		Help: "How long the deletion of a Trail took, from the request until the object was gone, " +
+			"as measured by the leader.",
 	}
 	identityCondition = Definition{
 		Name: "awsidentity_condition", Type: Gauge, ByObject: true, Labels: []string{"name", "account_id", "type", "status"},
@@ -136,17 +143,19 @@ var (
 	}
 	awsCalls = Definition{
 		Name: "aws_api_calls_total", Type: Counter, Labels: []string{"region", "operation", "code", "outcome"},
-		Help: "Tries of AWS calls, by AWS's error code (OK for success) and what it means: ok, throttled, denied, refused, missing, failed.",
+		Help: "Attempts of AWS calls, by AWS's error code (OK for success) and outcome: " +
+			"ok, throttled, denied, refused, missing, failed.",
 	}
 	awsDuration = Definition{
 		Name: "aws_api_call_duration_seconds", Type: Histogram, Labels: []string{"region", "operation"},
 		Buckets: []float64{0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30},
-		Help:    "How long AWS took to answer a try of a call.",
+		Help:    "How long AWS took to answer an attempt of a call.",
 	}
 	awsWait = Definition{
 		Name: "aws_rate_limit_wait_seconds", Type: Histogram, Labels: []string{"region", "class"},
 		Buckets: []float64{0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300},
-		Help:    "How long a try of a CloudTrail call waited for the operator's own limit of its class (read, lookup, write), which keeps it below CloudTrail's.",
+		Help: "How long an attempt of a CloudTrail call waited for the operator's own rate limit " +
+			"of its class (read, lookup, write), which stays below CloudTrail's.",
 	}
 	buildInfo = Definition{
 		Name: "build_info", Type: Gauge, Labels: []string{"version", "revision", "goversion"},
@@ -169,7 +178,8 @@ func (d Definition) desc() *prometheus.Desc {
 }
 
 func (d Definition) histogram() *prometheus.HistogramVec {
-	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: d.FullName(), Help: d.Help, Buckets: d.Buckets}, d.Labels)
+	options := prometheus.HistogramOpts{Name: d.FullName(), Help: d.Help, Buckets: d.Buckets}
+	return prometheus.NewHistogramVec(options, d.Labels)
 }
 
 // Options are what Metrics need. All but DefaultRegion and Now are required.
@@ -216,16 +226,19 @@ var (
 
 // New returns Metrics that are registered. It refuses options that are not complete.
 func New(ctx context.Context, options Options) (*Metrics, error) {
-	if options.Registerer == nil || options.Cache == nil || options.Elected == nil || options.Interval <= 0 || options.Version == "" {
+	if options.Registerer == nil || options.Cache == nil || options.Elected == nil ||
+		options.Interval <= 0 || options.Version == "" {
 		return nil, errors.New("metrics: Registerer, Cache, Elected, Interval and Version are required")
 	}
 	if options.Now == nil {
 		options.Now = time.Now
 	}
+
+	calls := prometheus.CounterOpts{Name: awsCalls.FullName(), Help: awsCalls.Help}
 	m := &Metrics{
 		options:  options,
 		descs:    map[string]*prometheus.Desc{},
-		calls:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: awsCalls.FullName(), Help: awsCalls.Help}, awsCalls.Labels),
+		calls:    prometheus.NewCounterVec(calls, awsCalls.Labels),
 		duration: awsDuration.histogram(),
 		wait:     awsWait.histogram(),
 		deletion: trailDeletion.histogram(),
@@ -237,6 +250,7 @@ func New(ctx context.Context, options Options) (*Metrics, error) {
 	for _, definition := range Definitions() {
 		m.descs[definition.Name] = definition.desc()
 	}
+
 	// The histogram has no labels: it exists from the start, so that the first deletion is an increase.
 	m.deletion.WithLabelValues()
 	if err := m.follow(ctx); err != nil {
@@ -248,8 +262,8 @@ func New(ctx context.Context, options Options) (*Metrics, error) {
 	return m, nil
 }
 
-// FollowResyncs makes the metrics tell when each Trail's trail was last read, the zero time if never. It is to be called before the
-// metrics are collected.
+// FollowResyncs makes the metrics tell when each Trail's trail was last read, the zero time if never. It is to be
+// called before the metrics are collected.
 func (m *Metrics) FollowResyncs(resynced func(types.UID) time.Time) { m.resynced = resynced }
 
 // follow makes the cache hold what is told of, and hears of drifts and deletions from it.
@@ -262,7 +276,8 @@ func (m *Metrics) follow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("following AWSIdentities: %w", err)
 	}
-	handler, err := trails.AddEventHandler(toolscache.ResourceEventHandlerFuncs{UpdateFunc: m.updated, DeleteFunc: m.deleted})
+	functions := toolscache.ResourceEventHandlerFuncs{UpdateFunc: m.updated, DeleteFunc: m.deleted}
+	handler, err := trails.AddEventHandler(functions)
 	if err != nil {
 		return fmt.Errorf("following Trails: %w", err)
 	}
@@ -393,17 +408,21 @@ func (m *Metrics) collectObjects(series chan<- prometheus.Metric) {
 			return
 		}
 	}
+
 	ctx := context.Background() // A collector is given none, and the cache answers from memory.
 	var identities v1alpha1.AWSIdentityList
 	var trails v1alpha1.TrailList
-	if m.options.Cache.List(ctx, &identities, client.UnsafeDisableDeepCopy) != nil || m.options.Cache.List(ctx, &trails, client.UnsafeDisableDeepCopy) != nil {
+	if m.options.Cache.List(ctx, &identities, client.UnsafeDisableDeepCopy) != nil ||
+		m.options.Cache.List(ctx, &trails, client.UnsafeDisableDeepCopy) != nil {
 		return
 	}
+
 	accounts := map[string]string{}
 	for i := range identities.Items {
 		identity := &identities.Items[i]
 		accounts[identity.Name] = identity.Status.AccountID
-		m.condition(series, identityCondition, identity.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionUnknown, identity.Name, identity.Status.AccountID)
+		m.condition(series, identityCondition, identity.Status.Conditions, v1alpha1.ConditionReady,
+			metav1.ConditionUnknown, identity.Name, identity.Status.AccountID)
 	}
 	for i := range trails.Items {
 		trail := &trails.Items[i]
@@ -413,7 +432,8 @@ func (m *Metrics) collectObjects(series chan<- prometheus.Metric) {
 
 func (m *Metrics) collectTrail(series chan<- prometheus.Metric, trail *v1alpha1.Trail, account string) {
 	spec, status := &trail.Spec, &trail.Status
-	labels := []string{trail.Namespace, trail.Name, account, cmp.Or(spec.Region, status.HomeRegion, m.options.DefaultRegion)}
+	region := cmp.Or(spec.Region, status.HomeRegion, m.options.DefaultRegion)
+	labels := []string{trail.Namespace, trail.Name, account, region}
 	tell := func(definition Definition, value float64, others ...string) {
 		m.gauge(series, definition, value, append(slices.Clip(labels), others...)...)
 	}
@@ -422,7 +442,8 @@ func (m *Metrics) collectTrail(series chan<- prometheus.Metric, trail *v1alpha1.
 			tell(definition, float64(t.Unix()), others...)
 		}
 	}
-	tell(trailInfo, 1, trail.TrailName(), trail.IdentityName(), string(cmp.Or(spec.ManagementPolicy, v1alpha1.ManagementPolicyManage)))
+	tell(trailInfo, 1, trail.TrailName(), trail.IdentityName(),
+		string(cmp.Or(spec.ManagementPolicy, v1alpha1.ManagementPolicyManage)))
 	tell(trailSuspended, truth(spec.Suspended()))
 	tell(trailInterval, spec.ResyncInterval(m.options.Interval).Seconds())
 	if at := m.resynced(trail.UID); !at.IsZero() {
@@ -431,7 +452,8 @@ func (m *Metrics) collectTrail(series chan<- prometheus.Metric, trail *v1alpha1.
 	tell(trailLoggingDesired, truth(spec.LoggingDesired()))
 	m.collectConditions(series, trail, labels)
 
-	if logging := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionLogging); logging != nil && logging.Status != metav1.ConditionUnknown {
+	logging := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionLogging)
+	if logging != nil && logging.Status != metav1.ConditionUnknown {
 		tell(trailLogging, truth(logging.Status == metav1.ConditionTrue))
 	}
 	tellTime(trailLoggingStarted, status.StartLoggingTime)
@@ -450,16 +472,18 @@ func (m *Metrics) collectTrail(series chan<- prometheus.Metric, trail *v1alpha1.
 		}
 	}
 
-	series <- prometheus.MustNewConstMetric(m.descs[trailDrifts.Name], prometheus.CounterValue, m.driftsOf(trail), labels...)
+	series <- prometheus.MustNewConstMetric(m.descs[trailDrifts.Name],
+		prometheus.CounterValue, m.driftsOf(trail), labels...)
 	if drift := status.LastDrift; drift != nil {
 		tellTime(trailLastDrift, &drift.DetectedTime)
-		tell(trailLastDriftInfo, 1, strings.Join(drift.Fields, ","), strconv.FormatBool(drift.RepairedTime != nil), drift.Actor, drift.EventName)
+		tell(trailLastDriftInfo, 1, strings.Join(drift.Fields, ","),
+			strconv.FormatBool(drift.RepairedTime != nil), drift.Actor, drift.EventName)
 	}
 	tellTime(trailDeleting, trail.DeletionTimestamp)
 }
 
-// collectConditions tells the conditions. Ready and Synced of a Trail that was not looked at yet are Unknown, and what is
-// not Stalled is not; the others are told while they are known of.
+// collectConditions tells the conditions. Ready and Synced of a Trail that was not looked at yet are Unknown, and what
+// is not Stalled is not; the others are told while they are known of.
 func (m *Metrics) collectConditions(series chan<- prometheus.Metric, trail *v1alpha1.Trail, labels []string) {
 	conditions := trail.Status.Conditions
 	m.condition(series, trailCondition, conditions, v1alpha1.ConditionReady, metav1.ConditionUnknown, labels...)
@@ -475,7 +499,14 @@ func (m *Metrics) collectConditions(series chan<- prometheus.Metric, trail *v1al
 }
 
 // condition tells a condition, which has the status absent when it is not there; "": nothing is told then.
-func (m *Metrics) condition(series chan<- prometheus.Metric, definition Definition, conditions []metav1.Condition, conditionType string, absent metav1.ConditionStatus, labels ...string) {
+func (m *Metrics) condition(
+	series chan<- prometheus.Metric,
+	definition Definition,
+	conditions []metav1.Condition,
+	conditionType string,
+	absent metav1.ConditionStatus,
+	labels ...string,
+) {
 	is := absent
 	if condition := meta.FindStatusCondition(conditions, conditionType); condition != nil {
 		is = condition.Status

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,14 +13,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/metrics"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 func TestMetrics(t *testing.T) {
@@ -36,17 +33,8 @@ var (
 )
 
 var _ = BeforeSuite(func() {
-	crds := filepath.Join("..", "..", "config", "crd", "bases")
-	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join(crds, "trail-operator.dev_trails.yaml"), filepath.Join(crds, "trail-operator.dev_awsidentities.yaml")},
-		ErrorIfCRDPathMissing: true,
-	}
-	config, err := environment.Start()
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(environment.Stop)
-	scheme := runtime.NewScheme()
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	config, scheme := testbed.Start(), testbed.Scheme()
+	var err error
 	cluster, err = client.New(config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	objects, err = cache.New(config, cache.Options{Scheme: scheme})
@@ -67,7 +55,12 @@ func registered(elected <-chan struct{}) (*prometheus.Registry, *metrics.Metrics
 	GinkgoHelper()
 	registry := prometheus.NewPedanticRegistry()
 	m, err := metrics.New(ctx, metrics.Options{
-		Registerer: registry, Cache: objects, Elected: elected, Interval: 5 * time.Minute, DefaultRegion: "eu-central-1", Version: "v1.2.3",
+		Registerer:    registry,
+		Cache:         objects,
+		Elected:       elected,
+		Interval:      5 * time.Minute,
+		DefaultRegion: "eu-central-1",
+		Version:       "v1.2.3",
 	})
 	Expect(err).NotTo(HaveOccurred())
 	return registry, m
@@ -97,7 +90,9 @@ func trailLines(registry *prometheus.Registry, name, account, region string) []s
 	GinkgoHelper()
 	var found []string
 	for _, line := range lines(registry, `name="`+name+`"`) {
-		for _, label := range []string{`account_id="` + account + `"`, `name="` + name + `"`, `namespace="default"`, `region="` + region + `"`} {
+		for _, label := range []string{
+			`account_id="` + account + `"`, `name="` + name + `"`, `namespace="default"`, `region="` + region + `"`,
+		} {
 			Expect(line).To(ContainSubstring(label))
 			line = strings.Replace(strings.Replace(line, label+",", "", 1), label, "", 1)
 		}
@@ -109,7 +104,10 @@ func trailLines(registry *prometheus.Registry, name, account, region string) []s
 
 func newTrail(name string) *v1alpha1.Trail {
 	GinkgoHelper()
-	trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Spec: v1alpha1.TrailSpec{S3BucketName: "audit-logs"}}
+	trail := &v1alpha1.Trail{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec:       v1alpha1.TrailSpec{S3BucketName: "audit-logs"},
+	}
 	Expect(cluster.Create(ctx, trail)).To(Succeed())
 	DeferCleanup(func() { Expect(cluster.Delete(ctx, trail)).To(Succeed()) })
 	return trail
@@ -122,7 +120,12 @@ func at(text string) metav1.Time {
 }
 
 func condition(conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
-	return metav1.Condition{Type: conditionType, Status: status, Reason: reason, LastTransitionTime: at("2026-01-02T03:04:05Z")}
+	return metav1.Condition{
+		Type:               conditionType,
+		Status:             status,
+		Reason:             reason,
+		LastTransitionTime: at("2026-01-02T03:04:05Z"),
+	}
 }
 
 var _ = Describe("Metrics", Ordered, func() {
@@ -132,7 +135,8 @@ var _ = Describe("Metrics", Ordered, func() {
 	BeforeAll(func() {
 		leader, meter = registered(leading())
 		follower, _ = registered(following())
-		Expect(lines(leader, "trail_operator_build_info")).To(HaveLen(1), "what needs no cache is told before the cache is filled")
+		Expect(lines(leader, "trail_operator_build_info")).
+			To(HaveLen(1), "what needs no cache is told before the cache is filled")
 		Expect(lines(leader, `namespace=`)).To(BeEmpty())
 
 		cacheCtx, cancel := context.WithCancel(ctx)
@@ -151,7 +155,8 @@ var _ = Describe("Metrics", Ordered, func() {
 	})
 
 	It("refuses to be registered twice", func() {
-		_, err := metrics.New(ctx, metrics.Options{Registerer: leader, Cache: objects, Elected: leading(), Interval: time.Minute, Version: "v1"})
+		_, err := metrics.New(ctx,
+			metrics.Options{Registerer: leader, Cache: objects, Elected: leading(), Interval: time.Minute, Version: "v1"})
 		Expect(err).To(MatchError(ContainSubstring("registering the metrics")))
 	})
 
@@ -159,11 +164,20 @@ var _ = Describe("Metrics", Ordered, func() {
 		newTrail("unseen")
 		Eventually(trailLines).WithArguments(leader, "unseen", "", "eu-central-1").Should(ConsistOf(
 			`info{identity="default",management_policy="Manage",trail="unseen"} 1`,
-			`condition{status="True",type="Ready"} 0`, `condition{status="False",type="Ready"} 0`, `condition{status="Unknown",type="Ready"} 1`,
-			`condition{status="True",type="Synced"} 0`, `condition{status="False",type="Synced"} 0`, `condition{status="Unknown",type="Synced"} 1`,
-			`condition{status="True",type="Stalled"} 0`, `condition{status="False",type="Stalled"} 1`, `condition{status="Unknown",type="Stalled"} 0`,
+			`condition{status="True",type="Ready"} 0`,
+			`condition{status="False",type="Ready"} 0`,
+			`condition{status="Unknown",type="Ready"} 1`,
+			`condition{status="True",type="Synced"} 0`,
+			`condition{status="False",type="Synced"} 0`,
+			`condition{status="Unknown",type="Synced"} 1`,
+			`condition{status="True",type="Stalled"} 0`,
+			`condition{status="False",type="Stalled"} 1`,
+			`condition{status="Unknown",type="Stalled"} 0`,
 			`ready_reason{reason="Unseen"} 1`,
-			`suspended{} 0`, `interval_seconds{} 300`, `logging_desired{} 1`, `drifts_total{} 0`,
+			`suspended{} 0`,
+			`interval_seconds{} 300`,
+			`logging_desired{} 1`,
+			`drifts_total{} 0`,
 		))
 	})
 
@@ -172,21 +186,36 @@ var _ = Describe("Metrics", Ordered, func() {
 		trail := &v1alpha1.Trail{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "known", Finalizers: []string{v1alpha1.Finalizer}},
 			Spec: v1alpha1.TrailSpec{
-				Name: "Known.Trail", Region: "us-east-1", S3BucketName: "audit-logs", IdentityRef: &v1alpha1.IdentityReference{Name: "member"},
-				ManagementPolicy: v1alpha1.ManagementPolicyObserve, Logging: &off, Suspend: &on, Interval: &metav1.Duration{Duration: time.Hour},
+				Name:             "Known.Trail",
+				Region:           "us-east-1",
+				S3BucketName:     "audit-logs",
+				IdentityRef:      &v1alpha1.IdentityReference{Name: "member"},
+				ManagementPolicy: v1alpha1.ManagementPolicyObserve,
+				Logging:          &off,
+				Suspend:          &on,
+				Interval:         &metav1.Duration{Duration: time.Hour},
 			},
 		}
 		Expect(cluster.Create(ctx, trail)).To(Succeed())
 		start, delivered, detected := at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:10Z"), at("2026-01-01T00:00:20Z")
 		trail.Status = v1alpha1.TrailStatus{
-			AccountID: "111122223333", HomeRegion: "us-east-1",
+			AccountID:  "111122223333",
+			HomeRegion: "us-east-1",
 			Conditions: []metav1.Condition{
 				condition(v1alpha1.ConditionReady, metav1.ConditionFalse, "Different"),
 				condition(v1alpha1.ConditionLogging, metav1.ConditionTrue, "Logging"),
 				condition(v1alpha1.ConditionDelivering, metav1.ConditionFalse, "NotificationFailed"),
 			},
-			StartLoggingTime: &start, LatestDeliveryTime: &delivered, LatestDigestDeliveryTime: &delivered, LatestNotificationError: "NotFound",
-			LastDrift: &v1alpha1.Drift{DetectedTime: detected, Fields: []string{"logging", "tags"}, Actor: "arn:aws:iam::111122223333:user/eve", EventName: "StopLogging"},
+			StartLoggingTime:         &start,
+			LatestDeliveryTime:       &delivered,
+			LatestDigestDeliveryTime: &delivered,
+			LatestNotificationError:  "NotFound",
+			LastDrift: &v1alpha1.Drift{
+				DetectedTime: detected,
+				Fields:       []string{"logging", "tags"},
+				Actor:        "arn:aws:iam::111122223333:user/eve",
+				EventName:    "StopLogging",
+			},
 		}
 		Expect(cluster.Status().Update(ctx, trail)).To(Succeed())
 		Expect(cluster.Delete(ctx, trail)).To(Succeed(), "it stays until its finalizer is gone")
@@ -194,37 +223,60 @@ var _ = Describe("Metrics", Ordered, func() {
 
 		all := ConsistOf(
 			`info{identity="member",management_policy="Observe",trail="Known.Trail"} 1`,
-			`condition{status="True",type="Ready"} 0`, `condition{status="False",type="Ready"} 1`, `condition{status="Unknown",type="Ready"} 0`,
-			`condition{status="True",type="Synced"} 0`, `condition{status="False",type="Synced"} 0`, `condition{status="Unknown",type="Synced"} 1`,
-			`condition{status="True",type="Stalled"} 0`, `condition{status="False",type="Stalled"} 1`, `condition{status="Unknown",type="Stalled"} 0`,
-			`condition{status="True",type="Logging"} 1`, `condition{status="False",type="Logging"} 0`, `condition{status="Unknown",type="Logging"} 0`,
-			`condition{status="True",type="Delivering"} 0`, `condition{status="False",type="Delivering"} 1`, `condition{status="Unknown",type="Delivering"} 0`,
+			`condition{status="True",type="Ready"} 0`,
+			`condition{status="False",type="Ready"} 1`,
+			`condition{status="Unknown",type="Ready"} 0`,
+			`condition{status="True",type="Synced"} 0`,
+			`condition{status="False",type="Synced"} 0`,
+			`condition{status="Unknown",type="Synced"} 1`,
+			`condition{status="True",type="Stalled"} 0`,
+			`condition{status="False",type="Stalled"} 1`,
+			`condition{status="Unknown",type="Stalled"} 0`,
+			`condition{status="True",type="Logging"} 1`,
+			`condition{status="False",type="Logging"} 0`,
+			`condition{status="Unknown",type="Logging"} 0`,
+			`condition{status="True",type="Delivering"} 0`,
+			`condition{status="False",type="Delivering"} 1`,
+			`condition{status="Unknown",type="Delivering"} 0`,
 			`ready_reason{reason="Different"} 1`,
-			`suspended{} 1`, `interval_seconds{} 3600`,
-			`logging_desired{} 0`, `logging{} 1`, `logging_started_timestamp_seconds{} 1.7672256e+09`,
-			`last_delivery_timestamp_seconds{channel="s3"} 1.76722561e+09`, `last_delivery_timestamp_seconds{channel="digest"} 1.76722561e+09`,
+			`suspended{} 1`,
+			`interval_seconds{} 3600`,
+			`logging_desired{} 0`,
+			`logging{} 1`,
+			`logging_started_timestamp_seconds{} 1.7672256e+09`,
+			`last_delivery_timestamp_seconds{channel="s3"} 1.76722561e+09`,
+			`last_delivery_timestamp_seconds{channel="digest"} 1.76722561e+09`,
 			`delivery_error{channel="sns",code="NotFound"} 1`,
-			`drifts_total{} 0`, `last_drift_timestamp_seconds{} 1.76722562e+09`, `last_drift_info{actor="arn:aws:iam::111122223333:user/eve",event_name="StopLogging",fields="logging,tags",repaired="false"} 1`,
+			`drifts_total{} 0`,
+			`last_drift_timestamp_seconds{} 1.76722562e+09`,
+			`last_drift_info{actor="arn:aws:iam::111122223333:user/eve",event_name="StopLogging",`+
+				`fields="logging,tags",repaired="false"} 1`,
 			HavePrefix(`deletion_timestamp_seconds{} 1.`),
 		)
 		// The drift came with an update, so the leader has counted it.
 		Eventually(trailLines).WithArguments(follower, "known", "111122223333", "us-east-1").Should(all)
-		Eventually(trailLines).WithArguments(leader, "known", "111122223333", "us-east-1").Should(ContainElement(`drifts_total{} 1`))
+		Eventually(trailLines).WithArguments(leader, "known", "111122223333", "us-east-1").
+			Should(ContainElement(`drifts_total{} 1`))
 
 		trail.Finalizers = nil
 		Expect(cluster.Update(ctx, trail)).To(Succeed())
 		Eventually(lines).WithArguments(leader, `"known"`).Should(BeEmpty(), "series die with their object")
-		Eventually(lines).WithArguments(leader, "deletion_duration_seconds_count").Should(ConsistOf("trail_operator_trail_deletion_duration_seconds_count 1"))
-		Expect(lines(follower, "deletion_duration_seconds_count")).To(ConsistOf("trail_operator_trail_deletion_duration_seconds_count 0"))
+		Eventually(lines).WithArguments(leader, "deletion_duration_seconds_count").
+			Should(ConsistOf("trail_operator_trail_deletion_duration_seconds_count 1"))
+		Expect(lines(follower, "deletion_duration_seconds_count")).
+			To(ConsistOf("trail_operator_trail_deletion_duration_seconds_count 0"))
 	})
 
 	It("does not tell whether a trail logs when AWS could not be asked", func() {
 		trail := newTrail("blind")
 		logging := true
 		trail.Status.IsLogging = &logging
-		trail.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionLogging, metav1.ConditionUnknown, "NotLookedAt")}
+		trail.Status.Conditions = []metav1.Condition{
+			condition(v1alpha1.ConditionLogging, metav1.ConditionUnknown, "NotLookedAt"),
+		}
 		Expect(cluster.Status().Update(ctx, trail)).To(Succeed())
-		Eventually(trailLines).WithArguments(leader, "blind", "", "eu-central-1").Should(ContainElement(`condition{status="Unknown",type="Logging"} 1`))
+		Eventually(trailLines).WithArguments(leader, "blind", "", "eu-central-1").
+			Should(ContainElement(`condition{status="Unknown",type="Logging"} 1`))
 		Expect(trailLines(leader, "blind", "", "eu-central-1")).NotTo(ContainElement(HavePrefix("logging{}")))
 	})
 
@@ -258,7 +310,8 @@ var _ = Describe("Metrics", Ordered, func() {
 			`trail_operator_awsidentity_condition{account_id="444455556666",name="default",status="False",type="Ready"} 0`,
 			`trail_operator_awsidentity_condition{account_id="444455556666",name="default",status="Unknown",type="Ready"} 0`,
 		))
-		Eventually(lines).WithArguments(leader, `trail_info{account_id="444455556666"`).Should(ContainElement(ContainSubstring(`name="accountless"`)))
+		Eventually(lines).WithArguments(leader, `trail_info{account_id="444455556666"`).
+			Should(ContainElement(ContainSubstring(`name="accountless"`)))
 	})
 
 	It("meters AWS calls", func() {
@@ -266,12 +319,14 @@ var _ = Describe("Metrics", Ordered, func() {
 		meter.Called("us-east-1", "DescribeTrails", "", 300*time.Millisecond)
 		meter.Waited("us-east-1", "read", 2*time.Second)
 		for code, outcome := range map[string]string{
-			"ThrottlingException": "throttled", "AccessDeniedException": "denied", "NoCredentials": "denied", "S3BucketDoesNotExistException": "refused",
-			"InvalidTrailNameException": "refused", "TrailNotFoundException": "missing", "InternalFailure": "failed",
+			"ThrottlingException": "throttled", "AccessDeniedException": "denied", "NoCredentials": "denied",
+			"S3BucketDoesNotExistException": "refused", "InvalidTrailNameException": "refused",
+			"TrailNotFoundException": "missing", "InternalFailure": "failed",
 		} {
 			meter.Called("us-east-1", "CreateTrail", code, time.Millisecond)
 			Expect(lines(leader, `code="`+code+`"`)).To(ConsistOf(
-				`trail_operator_aws_api_calls_total{code="` + code + `",operation="CreateTrail",outcome="` + outcome + `",region="us-east-1"} 1`))
+				`trail_operator_aws_api_calls_total{code="` + code + `",operation="CreateTrail",` +
+					`outcome="` + outcome + `",region="us-east-1"} 1`))
 		}
 		for i := range 100 {
 			meter.Called("us-east-1", "CreateTrail", fmt.Sprint("Something", i), time.Millisecond)
@@ -279,9 +334,11 @@ var _ = Describe("Metrics", Ordered, func() {
 		Expect(lines(leader, `code="Something`)).To(BeEmpty(), "an endpoint that makes up codes makes up no series")
 		Expect(lines(leader, `code="Other"`)).To(ConsistOf(
 			`trail_operator_aws_api_calls_total{code="Other",operation="CreateTrail",outcome="failed",region="us-east-1"} 100`))
-		Expect(lines(leader, `code="OK"`)).To(ConsistOf(`trail_operator_aws_api_calls_total{code="OK",operation="DescribeTrails",outcome="ok",region="us-east-1"} 2`))
+		Expect(lines(leader, `code="OK"`)).To(ConsistOf(
+			`trail_operator_aws_api_calls_total{code="OK",operation="DescribeTrails",outcome="ok",region="us-east-1"} 2`))
 		Expect(lines(leader, `duration_seconds_sum{operation="DescribeTrails"`)).To(ConsistOf(HaveSuffix(" 0.5")))
-		Expect(lines(leader, `rate_limit_wait_seconds_sum`)).To(ConsistOf(`trail_operator_aws_rate_limit_wait_seconds_sum{class="read",region="us-east-1"} 2`))
+		Expect(lines(leader, `rate_limit_wait_seconds_sum`)).
+			To(ConsistOf(`trail_operator_aws_rate_limit_wait_seconds_sum{class="read",region="us-east-1"} 2`))
 	})
 
 	It("has series of few regions, and of none that nobody calls any more", func() {

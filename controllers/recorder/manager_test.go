@@ -15,11 +15,11 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/controllers/recorder"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 // soon is how long anything may take that needs no waiting.
@@ -32,14 +32,7 @@ func TestRecorder(t *testing.T) {
 	RunSpecs(t, "Recorder")
 }
 
-var _ = BeforeSuite(func() {
-	environment := &envtest.Environment{}
-	var err error
-	restConfig, err = environment.Start()
-	DeferCleanup(func() { Expect(environment.Stop()).To(Succeed()) })
-	Expect(err).NotTo(HaveOccurred())
-	restConfig.QPS = -1
-})
+var _ = BeforeSuite(func() { restConfig = testbed.Start() })
 
 // world is a namespace, with a recorder and a manager for it.
 type world struct {

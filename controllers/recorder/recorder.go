@@ -36,8 +36,8 @@ const (
 	waiting = 20_000
 	// atOnce is how many warnings, and how many others, are written at once.
 	atOnce = 4
-	// perSecond and burst are how fast events that are no warnings are written, as fast as a kubelet's: to tell of thousands of new trails
-	// must not hold up the work on them.
+	// perSecond and burst are how fast events that are no warnings are written, as fast as a kubelet's: to tell of
+	// thousands of new trails must not hold up the work on them.
 	perSecond, burst = 50, 100
 	// lastWords is how long events are still written after the end.
 	lastWords = 5 * time.Second
@@ -111,6 +111,7 @@ func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, 
 		action: shown(action, maxAction),
 		note:   shown(fmt.Sprintf(note, arguments...), maxNote),
 	}
+
 	var err error
 	if t.regarding, err = reference.GetReference(r.scheme, regarding); err == nil && related != nil {
 		t.related, err = reference.GetReference(r.scheme, related)
@@ -119,6 +120,7 @@ func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, 
 		ctrl.Log.WithName("recorder").Error(err, "an event is about an unknown object", "reason", reason)
 		return
 	}
+
 	q := r.others
 	if eventType == corev1.EventTypeWarning {
 		q = r.warnings
@@ -126,7 +128,8 @@ func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, 
 	select {
 	case q.events <- t:
 	default:
-		ctrl.Log.WithName("recorder").V(1).Info("an event was dropped, as too many are waiting", "regarding", t.regarding.Name, "reason", reason)
+		ctrl.Log.WithName("recorder").V(1).Info("an event was dropped, as too many are waiting",
+			"regarding", t.regarding.Name, "reason", reason)
 	}
 }
 
@@ -216,12 +219,13 @@ func (r *Recorder) write(ctx context.Context, event *eventsv1.Event) {
 	if err == nil || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return
 	}
-	ctrl.Log.WithName("recorder").Error(errors.Join(err, ended), "an event could not be written", "regarding", event.Regarding.Name, "reason", event.Reason, "note", event.Note)
+	ctrl.Log.WithName("recorder").Error(errors.Join(err, ended), "an event could not be written",
+		"regarding", event.Regarding.Name, "reason", event.Reason, "note", event.Note)
 }
 
 // refused tells whether the API server has understood and will not take the event.
 func refused(err error) bool {
 	status := apierrors.APIStatus(nil)
-	return errors.As(err, &status) && status.Status().Code >= http.StatusBadRequest && status.Status().Code < http.StatusInternalServerError &&
-		!apierrors.IsTooManyRequests(err)
+	return errors.As(err, &status) && !apierrors.IsTooManyRequests(err) &&
+		status.Status().Code >= http.StatusBadRequest && status.Status().Code < http.StatusInternalServerError
 }

@@ -46,7 +46,8 @@ func (s *apiServer) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err := json.NewDecoder(request.Body).Decode(&event); err != nil {
 		return nil, err
 	}
-	if want := "/apis/events.k8s.io/v1/namespaces/" + event.Namespace + "/events"; request.Method != http.MethodPost || request.URL.Path != want {
+	want := "/apis/events.k8s.io/v1/namespaces/" + event.Namespace + "/events"
+	if request.Method != http.MethodPost || request.URL.Path != want {
 		return nil, fmt.Errorf("%s %s instead of POST %s", request.Method, request.URL.Path, want)
 	}
 	s.mu.Lock()
@@ -84,7 +85,11 @@ func newRecorder(t *testing.T, server http.RoundTripper) *Recorder {
 	g := NewWithT(t)
 	scheme := runtime.NewScheme()
 	g.Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	config := &rest.Config{Host: "http://apiserver", QPS: -1, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
+	config := &rest.Config{
+		Host:          "http://apiserver",
+		QPS:           -1,
+		ContentConfig: rest.ContentConfig{ContentType: "application/json"},
+	}
 	recorder, err := New(config, &http.Client{Transport: server}, scheme, "trail-operator")
 	g.Expect(err).NotTo(HaveOccurred())
 	return recorder
@@ -112,7 +117,8 @@ func TestEvents(t *testing.T) {
 		recorder := newRecorder(t, server)
 		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
 		run(t, recorder, func() {
-			recorder.Eventf(trailNamed("audit"), identity, corev1.EventTypeWarning, "DriftDetected", "Look", "AWS was changed in: %s", "logging")
+			recorder.Eventf(trailNamed("audit"), identity, corev1.EventTypeWarning,
+				"DriftDetected", "Look", "AWS was changed in: %s", "logging")
 			synctest.Wait()
 			recorder.Eventf(identity, nil, corev1.EventTypeNormal, "Available", "Check", "known")
 			synctest.Wait()
@@ -124,10 +130,16 @@ func TestEvents(t *testing.T) {
 		g.Expect(event.Namespace).To(Equal("team"))
 		g.Expect(event.Name).To(HavePrefix("audit."))
 		g.Expect(event.Regarding).To(Equal(corev1.ObjectReference{
-			APIVersion: "trail-operator.dev/v1alpha1", Kind: "Trail", Namespace: "team", Name: "audit", UID: "uid", ResourceVersion: "7",
+			APIVersion:      "trail-operator.dev/v1alpha1",
+			Kind:            "Trail",
+			Namespace:       "team",
+			Name:            "audit",
+			UID:             "uid",
+			ResourceVersion: "7",
 		}))
 		g.Expect(event.Related).To(HaveValue(HaveField("Kind", "AWSIdentity")))
-		g.Expect([]string{event.Type, event.Reason, event.Action, event.Note}).To(Equal([]string{"Warning", "DriftDetected", "Look", "AWS was changed in: logging"}))
+		g.Expect([]string{event.Type, event.Reason, event.Action, event.Note}).
+			To(Equal([]string{"Warning", "DriftDetected", "Look", "AWS was changed in: logging"}))
 		g.Expect(event.ReportingController).To(Equal("trail-operator"))
 		g.Expect(event.ReportingInstance).To(HavePrefix("trail-operator-"))
 		g.Expect(server.written()[1].Namespace).To(Equal("default"), "where events of objects without a namespace are")
@@ -169,7 +181,8 @@ func TestFailingWrites(t *testing.T) {
 		"it may not be written":    {[]error{apierrors.NewForbidden(events, "audit", nil)}, 1, 0},
 		"the namespace is deleted": {[]error{terminating}, 1, 0},
 		"it is down": {[]error{
-			fmt.Errorf("down"), fmt.Errorf("down"), fmt.Errorf("down"), fmt.Errorf("down"), fmt.Errorf("down"), fmt.Errorf("down"),
+			fmt.Errorf("down"), fmt.Errorf("down"), fmt.Errorf("down"),
+			fmt.Errorf("down"), fmt.Errorf("down"), fmt.Errorf("down"),
 		}, 5, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -268,7 +281,8 @@ func TestEndOfWork(t *testing.T) {
 	}
 }
 
-// TestPace holds that telling of much work does not keep the API server from it, and that warnings do not wait behind that.
+// TestPace holds that telling of much work does not keep the API server from it, and that warnings do not wait behind
+// that.
 func TestPace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -283,7 +297,8 @@ func TestPace(t *testing.T) {
 			for range burst + 10*perSecond {
 				recorder.Eventf(trailNamed("audit"), nil, corev1.EventTypeNormal, "Created", "Sync", "CreateTrail")
 			}
-			recorder.Eventf(trailNamed("audit"), nil, corev1.EventTypeWarning, "DriftDetected", "Look", "AWS was changed in: logging")
+			recorder.Eventf(trailNamed("audit"), nil, corev1.EventTypeWarning,
+				"DriftDetected", "Look", "AWS was changed in: logging")
 			g.Expect(written()).To(Equal(burst + 1))
 			g.Expect(server.written()).To(ContainElement(HaveField("Reason", "DriftDetected")))
 			time.Sleep(time.Second) //nolint:forbidigo // The bubble's clock.

@@ -11,8 +11,8 @@ import (
 )
 
 // Printable returns a text of one line without anything that a terminal or a browser would act on: each space, line
-// break included, becomes an ordinary one, and everything else that is not printable is escaped, so that one can see that
-// it was there. Bytes that are not UTF-8 become U+FFFD. A text that is printable already is returned as it is.
+// break included, becomes an ordinary one, and everything else that is not printable is escaped, so that one can see
+// that it was there. Bytes that are not UTF-8 become U+FFFD. A text that is printable already is returned as it is.
 func Printable(text string) string {
 	if utf8.ValidString(text) && strings.IndexFunc(text, unprintable) < 0 {
 		return text

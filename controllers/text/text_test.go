@@ -12,10 +12,11 @@ import (
 
 func TestPrintable(t *testing.T) {
 	t.Parallel()
+	const symbols = "Größe, 監査, аудит, é, 🔒 …"
 	for name, c := range map[string]struct{ text, printable string }{
 		"nothing":                        {"", ""},
 		"a message of AWS":               {`arn:aws:iam::1:user/a may "not"!`, `arn:aws:iam::1:user/a may "not"!`},
-		"other languages and symbols":    {"Größe, 監査, аудит, é, 🔒 …", "Größe, 監査, аудит, é, 🔒 …"},
+		"other languages and symbols":    {symbols, symbols},
 		"a backslash":                    {`C:\new`, `C:\new`},
 		"lines":                          {"one\ntwo\r\nthree\tfour", "one two  three four"},
 		"a form feed and a vertical tab": {"one\ftwo\vthree", "one two three"},

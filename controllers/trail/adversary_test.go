@@ -56,7 +56,12 @@ func (w *world) stop() {
 
 // deny makes AWS deny the operator an operation.
 func (w *world) deny(operation, code string) {
-	w.aws.Inject(cloudtrailtest.Fault{Operation: operation, Code: code, Message: "no", Status: map[bool]int{true: 500}[code == "InternalFailure"]})
+	w.aws.Inject(cloudtrailtest.Fault{
+		Operation: operation,
+		Code:      code,
+		Message:   "no",
+		Status:    map[bool]int{true: 500}[code == "InternalFailure"],
+	})
 }
 
 // lookAnyway makes the controller look although it may fail: the queue would look again.
@@ -94,13 +99,14 @@ var _ = Describe("A stopped trail", func() {
 
 	for _, operation := range []string{"PutEventSelectors", "PutInsightSelectors", "PutEventConfiguration"} {
 		for _, code := range []string{"AccessDeniedException", "InternalFailure", "InvalidParameterException"} {
-			It(fmt.Sprintf("does not come about when %s of a new trail is answered with %s", operation, code), func(ctx context.Context) {
-				w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-				w.apply(ctx, "audit", full)
-				w.deny(operation, code)
-				w.lookAnyway(ctx)
-				Expect(w.held("audit").IsLogging).To(BeTrue())
-			})
+			It(fmt.Sprintf("does not come about when %s of a new trail is answered with %s", operation, code),
+				func(ctx context.Context) {
+					w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+					w.apply(ctx, "audit", full)
+					w.deny(operation, code)
+					w.lookAnyway(ctx)
+					Expect(w.held("audit").IsLogging).To(BeTrue())
+				})
 		}
 	}
 
@@ -146,7 +152,8 @@ var _ = Describe("A refusal", func() {
 		w.allTold()
 		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
 		w.do(w.intruder(), "PutEventSelectors", map[string]any{
-			"TrailName": "audit", "EventSelectors": []any{map[string]any{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": true}},
+			"TrailName":      "audit",
+			"EventSelectors": []any{map[string]any{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": true}},
 		})
 		w.stop()
 		found = w.lookAnyway(ctx)
@@ -156,14 +163,17 @@ var _ = Describe("A refusal", func() {
 		Expect(held.AdvancedEventSelectors).To(HaveLen(2))
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("logging", "s3BucketName", "advancedEventSelectors"))
 		Expect(found.Status.LastDrift.RepairedTime).NotTo(BeNil())
-		Expect(w.allTold()).To(ContainElement("Warning DriftDetected AWS was changed in: advancedEventSelectors, logging, s3BucketName"))
+		Expect(w.allTold()).
+			To(ContainElement("Warning DriftDetected AWS was changed in: advancedEventSelectors, logging, s3BucketName"))
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "TagsLimitExceededException")
 	})
 
 	It("of one setting keeps no other from being repaired, nor is it tried at every look", func(ctx context.Context) {
 		spec := full
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, spec)
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "UpdateTrail", Code: "InvalidS3PrefixException", Message: "no", Times: 1})
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "UpdateTrail", Code: "InvalidS3PrefixException", Message: "no", Times: 1,
+		})
 		spec.S3KeyPrefix = "refused"
 		w.apply(ctx, "audit", spec)
 		found := w.lookAnyway(ctx)
@@ -197,20 +207,36 @@ var _ = Describe("A refusal", func() {
 	It("tells a delegated administrator what the management account's trail needs", func(ctx context.Context) {
 		const management = "999988887777"
 		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
-		w.aws.SetOrganization(cloudtrailtest.Organization{ManagementAccount: management, ID: "o-1234567890", DelegatedAdministrators: []string{account}})
+		w.aws.SetOrganization(cloudtrailtest.Organization{
+			ManagementAccount:       management,
+			ID:                      "o-1234567890",
+			DelegatedAdministrators: []string{account},
+		})
 		w.aws.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs", DenyCloudTrail: true})
-		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs", IsOrganizationTrail: truthy(), IsMultiRegionTrail: truthy()})
+		w.apply(ctx, "audit",
+			v1alpha1.TrailSpec{S3BucketName: "trail-logs", IsOrganizationTrail: truthy(), IsMultiRegionTrail: truthy()})
 		found := w.lookAnyway(ctx)
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "InsufficientS3BucketPolicyException")
 		Expect(condition(found, v1alpha1.ConditionReady).Message).To(And(
-			ContainSubstring("MANAGEMENT-ACCOUNT-ID:trail/audit"), ContainSubstring("AWSLogs/MANAGEMENT-ACCOUNT-ID/"), Not(ContainSubstring(account+":trail/audit"))))
+			ContainSubstring("MANAGEMENT-ACCOUNT-ID:trail/audit"),
+			ContainSubstring("AWSLogs/MANAGEMENT-ACCOUNT-ID/"),
+			Not(ContainSubstring(account+":trail/audit")),
+		))
 
 		By("another trail of the organization, which tells whose they are")
 		admin := w.aws.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + management + ":user/admin"})
-		w.do(admin, "CreateTrail", map[string]any{"Name": "other", "S3BucketName": "other-logs", "IsOrganizationTrail": true, "IsMultiRegionTrail": true})
+		w.do(admin, "CreateTrail", map[string]any{
+			"Name":                "other",
+			"S3BucketName":        "other-logs",
+			"IsOrganizationTrail": true,
+			"IsMultiRegionTrail":  true,
+		})
 		w.pass(10 * time.Minute)
 		Expect(condition(w.lookAnyway(ctx), v1alpha1.ConditionReady).Message).To(And(
-			ContainSubstring(management+":trail/audit"), ContainSubstring("AWSLogs/"+management+"/"), Not(ContainSubstring(account+":trail/audit"))))
+			ContainSubstring(management+":trail/audit"),
+			ContainSubstring("AWSLogs/"+management+"/"),
+			Not(ContainSubstring(account+":trail/audit")),
+		))
 	})
 })
 
@@ -246,62 +272,64 @@ var _ = Describe("A trail whose owner tag is removed", func() {
 		Expect(w.held("audit").S3BucketName).To(Equal("trail-logs"))
 	})
 
-	It("is told of, and goes on being reported, when another's tag is put on it; it is not fought over", func(ctx context.Context) {
-		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
-		w.do(w.intruder(), "AddTags", map[string]any{"ResourceId": w.held("audit").ARN, "TagsList": []any{
-			map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": "another-cluster/a/b"},
-		}})
-		w.stop()
-		w.aws.ResetCalls()
-		found := w.lookAnyway(ctx)
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
-		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonOwnedByAnother)
-		Expect(condition(found, v1alpha1.ConditionReady).Message).To(And(
-			ContainSubstring("was this object's"), ContainSubstring("another-cluster/a/b")))
-		Expect(found.Status.LastDrift.Fields).To(ContainElements("ownerTag", "logging"))
-		Expect(found.Status.TrailARN).To(Equal(w.held("audit").ARN))
-		expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStopped)
-		Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
+	It("is told of, and goes on being reported, when another's tag is put on it; it is not fought over",
+		func(ctx context.Context) {
+			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+			w.do(w.intruder(), "AddTags", map[string]any{"ResourceId": w.held("audit").ARN, "TagsList": []any{
+				map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": "another-cluster/a/b"},
+			}})
+			w.stop()
+			w.aws.ResetCalls()
+			found := w.lookAnyway(ctx)
+			Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonOwnedByAnother)
+			Expect(condition(found, v1alpha1.ConditionReady).Message).
+				To(And(ContainSubstring("was this object's"), ContainSubstring("another-cluster/a/b")))
+			Expect(found.Status.LastDrift.Fields).To(ContainElements("ownerTag", "logging"))
+			Expect(found.Status.TrailARN).To(Equal(w.held("audit").ARN))
+			expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStopped)
+			Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
 
-		By("reporting on")
-		w.do(w.intruder(), "StartLogging", map[string]any{"Name": "audit"})
-		found = w.lookAnyway(ctx)
-		expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionTrue, v1alpha1.ReasonLogging)
-		Expect(*found.Status.IsLogging).To(BeTrue())
+			By("reporting on")
+			w.do(w.intruder(), "StartLogging", map[string]any{"Name": "audit"})
+			found = w.lookAnyway(ctx)
+			expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionTrue, v1alpha1.ReasonLogging)
+			Expect(*found.Status.IsLogging).To(BeTrue())
 
-		By("not taking it back when the other lets go of it")
-		w.do(w.intruder(), "RemoveTags", map[string]any{
-			"ResourceId": w.held("audit").ARN, "TagsList": []any{map[string]any{"Key": v1alpha1.OwnerTagKey}},
+			By("not taking it back when the other lets go of it")
+			w.do(w.intruder(), "RemoveTags", map[string]any{
+				"ResourceId": w.held("audit").ARN, "TagsList": []any{map[string]any{"Key": v1alpha1.OwnerTagKey}},
+			})
+			w.aws.ResetCalls()
+			expectCondition(w.lookAnyway(ctx), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotOwned)
+			Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
 		})
-		w.aws.ResetCalls()
-		expectCondition(w.lookAnyway(ctx), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotOwned)
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
-	})
 })
 
 // Whether a difference is drift does not depend on what is shown.
 var _ = Describe("A change", func() {
 	for _, c := range []struct{ operation, code string }{
 		{"DescribeTrails", "AccessDeniedException"}, {"DescribeTrails", "InternalFailure"},
-		{"ListTags", "AccessDeniedException"}, {"GetTrailStatus", "InternalFailure"}, {"GetTrailStatus", "AccessDeniedException"},
-		{"GetInsightSelectors", "AccessDeniedException"},
+		{"ListTags", "AccessDeniedException"}, {"GetInsightSelectors", "AccessDeniedException"},
+		{"GetTrailStatus", "InternalFailure"}, {"GetTrailStatus", "AccessDeniedException"},
 	} {
-		It(fmt.Sprintf("that was made while %s was answered with %s is drift, and has a name", c.operation, c.code), func(ctx context.Context) {
-			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
-			w.deny(c.operation, c.code)
-			w.lookAnyway(ctx)
-			w.pass(2 * time.Minute)
-			w.lookAnyway(ctx)
-			w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
-			w.aws.ClearFaults()
-			w.allTold()
-			found := w.expectSettled(ctx, "audit", full)
-			Expect(found.Status.LastDrift).NotTo(BeNil())
-			Expect(found.Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
-			Expect(w.allTold()).To(ContainElements(
-				"Warning DriftDetected AWS was changed in: s3BucketName", "Normal DriftRepaired UpdateTrail{s3BucketName}"))
-			Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
-		})
+		It(fmt.Sprintf("that was made while %s was answered with %s is drift, and has a name", c.operation, c.code),
+			func(ctx context.Context) {
+				w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+				w.deny(c.operation, c.code)
+				w.lookAnyway(ctx)
+				w.pass(2 * time.Minute)
+				w.lookAnyway(ctx)
+				w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
+				w.aws.ClearFaults()
+				w.allTold()
+				found := w.expectSettled(ctx, "audit", full)
+				Expect(found.Status.LastDrift).NotTo(BeNil())
+				Expect(found.Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
+				Expect(w.allTold()).To(ContainElements(
+					"Warning DriftDetected AWS was changed in: s3BucketName", "Normal DriftRepaired UpdateTrail{s3BucketName}"))
+				Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
+			})
 	}
 
 	It("under Observe is told, each for itself and once, also after the first", func(ctx context.Context) {
@@ -337,7 +365,8 @@ var _ = Describe("A change", func() {
 			w.lookAnyway(ctx)
 			Expect(detected()).To(BeEmpty())
 		}
-		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "trail-logs", "S3KeyPrefix": "audit"})
+		w.do(w.intruder(), "UpdateTrail",
+			map[string]any{"Name": "audit", "S3BucketName": "trail-logs", "S3KeyPrefix": "audit"})
 		found := w.lookAnyway(ctx)
 		Expect(found.Status.Differences).To(BeEmpty())
 		Expect(found.Status.LastDrift.RepairedTime).NotTo(BeNil())
@@ -365,7 +394,8 @@ var _ = Describe("A change", func() {
 		w.restart()
 		found := w.expectSettled(ctx, "audit", spec)
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
-		Expect(w.allTold()).To(ContainElements("Normal DriftRepaired UpdateTrail{s3BucketName}", "Normal Updated PutInsightSelectors"))
+		Expect(w.allTold()).
+			To(ContainElements("Normal DriftRepaired UpdateTrail{s3BucketName}", "Normal Updated PutInsightSelectors"))
 	})
 
 	It("is told although the process dies right after its repair", func(ctx context.Context) {
@@ -448,32 +478,35 @@ var _ = Describe("A repair", func() {
 })
 
 var _ = Describe("The name of who made a drift", func() {
-	It("is that of who stopped the trail last, although the history shows another's call first", func(ctx context.Context) {
-		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true, HistoryLag: time.Minute}, full)
-		w.do(w.user("clumsy", "203.0.113.1"), "StopLogging", map[string]any{"Name": "audit"})
-		w.pass(2 * time.Second)
-		w.do(w.user("clumsy", "203.0.113.1"), "StartLogging", map[string]any{"Name": "audit"})
-		w.pass(50 * time.Second)
-		w.stop()
-		w.pass(-45 * time.Second) // The next look is a minute later.
-		w.lookAnyway(ctx)
-		w.attribute(ctx, "audit")
-		drift := w.get(ctx, "audit").Status.LastDrift
-		Expect(drift.Attribution).NotTo(Equal(v1alpha1.DriftAttributionFound), "the history shows the innocent's call alone")
-		Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
-	})
+	It("is that of who stopped the trail last, although the history shows another's call first",
+		func(ctx context.Context) {
+			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true, HistoryLag: time.Minute}, full)
+			w.do(w.user("clumsy", "203.0.113.1"), "StopLogging", map[string]any{"Name": "audit"})
+			w.pass(2 * time.Second)
+			w.do(w.user("clumsy", "203.0.113.1"), "StartLogging", map[string]any{"Name": "audit"})
+			w.pass(50 * time.Second)
+			w.stop()
+			w.pass(-45 * time.Second) // The next look is a minute later.
+			w.lookAnyway(ctx)
+			w.attribute(ctx, "audit")
+			drift := w.get(ctx, "audit").Status.LastDrift
+			Expect(drift.Attribution).NotTo(Equal(v1alpha1.DriftAttributionFound), "the history shows the innocent's call alone")
+			Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
+		})
 
-	It("is that of the last call that changed the field, and not of a later one that changed another or nothing", func(ctx context.Context) {
-		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
-		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
-		w.pass(time.Second)
-		w.do(w.user("innocent", "203.0.113.1"), "UpdateTrail", map[string]any{"Name": "audit", "EnableLogFileValidation": true})
-		w.pass(time.Second)
-		w.do(w.user("innocent", "203.0.113.1"), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "audit"})
-		w.lookAnyway(ctx)
-		Expect(w.get(ctx, "audit").Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
-		Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
-	})
+	It("is that of the last call that changed the field, and not of a later one that changed another or nothing",
+		func(ctx context.Context) {
+			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+			w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
+			w.pass(time.Second)
+			w.do(w.user("innocent", "203.0.113.1"), "UpdateTrail",
+				map[string]any{"Name": "audit", "EnableLogFileValidation": true})
+			w.pass(time.Second)
+			w.do(w.user("innocent", "203.0.113.1"), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "audit"})
+			w.lookAnyway(ctx)
+			Expect(w.get(ctx, "audit").Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
+			Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
+		})
 
 	It("is found for a change that was made between the read and the repair of another one", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
@@ -509,7 +542,8 @@ var _ = Describe("The name of who made a drift", func() {
 		w.expectSettled(ctx, "audit", spec)
 		// By its parameters alone, the repair of selectors cannot be told from a change.
 		w.do(w.intruder(), "PutEventSelectors", map[string]any{
-			"TrailName": "audit", "EventSelectors": []any{map[string]any{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": true}},
+			"TrailName":      "audit",
+			"EventSelectors": []any{map[string]any{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": true}},
 		})
 		w.pass(-50 * time.Second)
 		w.lookAnyway(ctx) // Repaired by the first role.
@@ -540,7 +574,8 @@ var _ = Describe("The name of who made a drift", func() {
 		w.lookAnyway(ctx)
 		drift := w.conclude(ctx, "audit")
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionNotFound))
-		Expect(drift.AttributionMessage).To(ContainSubstring("there are more than 1000 calls of UpdateTrail in that time, of which not all were read"))
+		Expect(drift.AttributionMessage).
+			To(ContainSubstring("there are more than 1000 calls of UpdateTrail in that time, of which not all were read"))
 	})
 
 	It("is kept from being asked for by a fault that lasts, and the object says so", func(ctx context.Context) {
@@ -561,7 +596,10 @@ var _ = Describe("A leader that wakes up late", func() {
 		GinkgoHelper()
 		frozen := w.get(ctx, "audit")
 		cache := interceptor.NewClient(w.client, interceptor.Funcs{
-			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			Get: func(
+				ctx context.Context, c client.WithWatch, key client.ObjectKey,
+				object client.Object, options ...client.GetOption,
+			) error {
 				if t, ok := object.(*v1alpha1.Trail); ok {
 					frozen.DeepCopyInto(t)
 					return nil
@@ -571,15 +609,22 @@ var _ = Describe("A leader that wakes up late", func() {
 		})
 		sessions, _ := w.process(clusterID, http.DefaultClient)
 		late, err := trail.New(trail.Options{
-			Client: cache, Live: w.client, Recorder: w.events, Sessions: sessions, ClusterID: clusterID, Interval: interval, Now: w.clock,
+			Client:    cache,
+			Live:      w.client,
+			Recorder:  w.events,
+			Sessions:  sessions,
+			ClusterID: clusterID,
+			Interval:  interval,
+			Now:       w.clock,
 		})
 		Expect(err).NotTo(HaveOccurred())
 		return reconcile.AsReconciler(cache, late)
 	}
 	lookLate := func(ctx context.Context, w *world, late reconcile.Reconciler) {
+		request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}}
 		for range 3 {
 			w.pass(time.Minute)
-			late.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}}) //nolint:errcheck // It may fail.
+			late.Reconcile(ctx, request) //nolint:errcheck // It may fail.
 		}
 	}
 
@@ -655,17 +700,18 @@ var _ = Describe("A leader that wakes up late", func() {
 		Expect(w.held("audit")).To(Equal(before))
 	})
 
-	It("does not follow the first spec of an object that it has never worked on and that was changed since", func(ctx context.Context) {
-		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
-		w.prepareResources()
-		w.apply(ctx, "audit", obsolete)
-		late := stale(ctx, w)
-		w.apply(ctx, "audit", full)
-		w.expectSettled(ctx, "audit", full)
-		before := w.held("audit")
-		lookLate(ctx, w, late)
-		Expect(w.held("audit")).To(Equal(before))
-	})
+	It("does not follow the first spec of an object that it has never worked on and that was changed since",
+		func(ctx context.Context) {
+			w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
+			w.prepareResources()
+			w.apply(ctx, "audit", obsolete)
+			late := stale(ctx, w)
+			w.apply(ctx, "audit", full)
+			w.expectSettled(ctx, "audit", full)
+			before := w.held("audit")
+			lookLate(ctx, w, late)
+			Expect(w.held("audit")).To(Equal(before))
+		})
 
 	It("does not follow the spec of an object that was made anew", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
@@ -837,7 +883,11 @@ var _ = Describe("The account of a trail", func() {
 		It("is asked for "+name, func(ctx context.Context) {
 			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 			w.do(w.intruder(), "DeleteTrail", map[string]any{"Name": "audit"})
-			w.aws.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "test", SecretAccessKey: "test", ARN: "arn:aws:iam::" + elsewhere + ":user/operator"})
+			w.aws.AddCredentials(cloudtrailtest.Credentials{
+				AccessKeyID:     "test",
+				SecretAccessKey: "test",
+				ARN:             "arn:aws:iam::" + elsewhere + ":user/operator",
+			})
 			if c.deleted {
 				Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 			}
@@ -851,14 +901,19 @@ var _ = Describe("The account of a trail", func() {
 
 	It("is not that of credentials that begin to lead elsewhere", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
-		w.aws.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "mixed-up", SecretAccessKey: "test", ARN: "arn:aws:iam::" + elsewhere + ":user/operator"})
+		w.aws.AddCredentials(cloudtrailtest.Credentials{
+			AccessKeyID:     "mixed-up",
+			SecretAccessKey: "test",
+			ARN:             "arn:aws:iam::" + elsewhere + ":user/operator",
+		})
 		w.accessKey.Store(new("mixed-up"))
 		w.aws.ResetCalls()
 		for range 3 {
 			w.lookAnyway(ctx)
 		}
 		for _, call := range w.aws.Calls() {
-			Expect(call.AccountID == elsewhere && call.Operation != "GetCallerIdentity").To(BeFalse(), "%s is not even asked there", call.Operation)
+			Expect(call.AccountID == elsewhere && call.Operation != "GetCallerIdentity").
+				To(BeFalse(), "%s is not even asked there", call.Operation)
 		}
 		Expect(w.aws.Trails()).To(HaveLen(1))
 		Expect(w.held("audit").IsLogging).To(BeTrue())
@@ -909,7 +964,8 @@ var _ = Describe("deletionPolicy Retain, set when a deletion is stuck", func() {
 			}
 			w.work(ctx)
 			w.expectGone(ctx, "audit")
-			Expect(w.allTold()).To(ContainElement(And(HavePrefix("Warning Released"), ContainSubstring("the owner tag may still be on the trail"))))
+			Expect(w.allTold()).
+				To(ContainElement(And(HavePrefix("Warning Released"), ContainSubstring("the owner tag may still be on the trail"))))
 			w.aws.ClearFaults()
 			Expect(w.held("audit").IsLogging).To(BeTrue())
 		})
@@ -935,7 +991,9 @@ var _ = Describe("A deletion", func() {
 		By("a refusal, then a creation whose answer is lost and that the retry finds there")
 		w.aws.SetLags(cloudtrailtest.Lags{Read: 8 * time.Second})
 		w.apply(ctx, "audit", full)
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", Code: "S3BucketDoesNotExistException", Message: "no", Times: 1})
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "CreateTrail", Code: "S3BucketDoesNotExistException", Message: "no", Times: 1,
+		})
 		w.work(ctx)
 		w.aws.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", DropAfter: true, Times: 1})
 		w.work(ctx)
@@ -993,7 +1051,11 @@ var _ = Describe("The session of a role", func() {
 		w.apply(ctx, "audit", full)
 		w.expectSettled(ctx, "audit", full)
 		w.aws.ResetCalls()
-		w.aws.Inject(cloudtrailtest.Fault{PrincipalARN: "arn:aws:sts::" + account + ":assumed-role/trail-operator/*", Code: "AccessDeniedException", Message: "no"})
+		w.aws.Inject(cloudtrailtest.Fault{
+			PrincipalARN: "arn:aws:sts::" + account + ":assumed-role/trail-operator/*",
+			Code:         "AccessDeniedException",
+			Message:      "no",
+		})
 		for range 60 { // An hour.
 			w.lookAnyway(ctx)
 		}
@@ -1004,37 +1066,41 @@ var _ = Describe("The session of a role", func() {
 // What AWS accepts and does not keep is told once, and not written again and again.
 var _ = Describe("A value that AWS does not keep", func() {
 	for _, echo := range []bool{false, true} {
-		It(fmt.Sprintf("is told, and written no more than now and then; its answer shows what is stored: %t", !echo), func(ctx context.Context) {
-			w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
-			w.prepareResources()
-			w.aws.OnStore(func(operation string, t *cloudtrailtest.Trail) {
-				if operation == "PutInsightSelectors" {
-					t.InsightSelectors = append(t.InsightSelectors, cloudtrailtest.InsightSelector{InsightType: "ApiErrorRateInsight"})
+		It(fmt.Sprintf("is told, and written no more than now and then; its answer shows what is stored: %t", !echo),
+			func(ctx context.Context) {
+				w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
+				w.prepareResources()
+				w.aws.OnStore(func(operation string, t *cloudtrailtest.Trail) {
+					if operation == "PutInsightSelectors" {
+						t.InsightSelectors = append(t.InsightSelectors,
+							cloudtrailtest.InsightSelector{InsightType: "ApiErrorRateInsight"})
+					}
+				}, echo)
+				w.apply(ctx, "audit", full)
+				for range 6 {
+					w.lookAnyway(ctx)
 				}
-			}, echo)
-			w.apply(ctx, "audit", full)
-			for range 6 {
-				w.lookAnyway(ctx)
-			}
-			found := w.get(ctx, "audit")
-			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotKept)
-			Expect(condition(found, v1alpha1.ConditionReady).Message).To(ContainSubstring("insightSelectors"))
-			Expect(strings.Count(strings.Join(w.allTold(), "\n"), "DriftDetected")).To(BeNumerically("<=", 1), "as somebody may have changed it")
+				found := w.get(ctx, "audit")
+				expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotKept)
+				Expect(condition(found, v1alpha1.ConditionReady).Message).To(ContainSubstring("insightSelectors"))
+				Expect(strings.Count(strings.Join(w.allTold(), "\n"), "DriftDetected")).
+					To(BeNumerically("<=", 1), "as somebody may have changed it")
 
-			w.aws.ResetCalls()
-			for range 60 {
-				w.lookAnyway(ctx)
-			}
-			Expect(w.aws.CallCounts()["PutInsightSelectors"]).To(And(BeNumerically(">=", 4), BeNumerically("<=", 12)), "in an hour")
-			Expect(w.allTold()).To(BeEmpty(), "it was told")
+				w.aws.ResetCalls()
+				for range 60 {
+					w.lookAnyway(ctx)
+				}
+				Expect(w.aws.CallCounts()["PutInsightSelectors"]).
+					To(And(BeNumerically(">=", 4), BeNumerically("<=", 12)), "in an hour")
+				Expect(w.allTold()).To(BeEmpty(), "it was told")
 
-			By("an AWS that keeps it")
-			w.aws.OnStore(nil, false)
-			for range 11 {
-				w.lookAnyway(ctx)
-			}
-			Expect(ready(w.expectSettled(ctx, "audit", full))).To(BeTrue())
-		})
+				By("an AWS that keeps it")
+				w.aws.OnStore(nil, false)
+				for range 11 {
+					w.lookAnyway(ctx)
+				}
+				Expect(ready(w.expectSettled(ctx, "audit", full))).To(BeTrue())
+			})
 	}
 
 	It("is told when it never shows", func(ctx context.Context) {
@@ -1050,7 +1116,8 @@ var _ = Describe("A value that AWS does not keep", func() {
 		found := w.get(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotKept)
 		Expect(w.aws.CallCounts()["UpdateTrail"]).To(BeNumerically("<=", 12), "in an hour")
-		Expect(strings.Count(strings.Join(w.allTold(), "\n"), "DriftDetected")).To(BeNumerically("<=", 1), "as somebody may have changed it")
+		Expect(strings.Count(strings.Join(w.allTold(), "\n"), "DriftDetected")).
+			To(BeNumerically("<=", 1), "as somebody may have changed it")
 
 		By("stopping it: that is repaired all the same")
 		w.stop()
@@ -1073,7 +1140,8 @@ var _ = Describe("An intruder who undoes each repair at once", func() {
 			w.stop()
 			w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
 			w.do(w.intruder(), "PutEventSelectors", map[string]any{
-				"TrailName": "audit", "EventSelectors": []any{map[string]any{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": true}},
+				"TrailName":      "audit",
+				"EventSelectors": []any{map[string]any{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": true}},
 			})
 		}
 		for round := range 20 {

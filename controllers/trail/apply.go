@@ -16,9 +16,9 @@ type result struct {
 }
 
 // apply makes the calls of a plan and keeps the observation up to date with AWS's answers, so that nothing need be read
-// again but the status. One refusal does not stop the other steps, which do not depend on it: a trail with a broken bucket
-// policy still starts logging. But a trail that could not be made ours is left alone. The error is not about the trail: a call
-// is not answered yet, or the object is not as it was believed to be.
+// again but the status. One refusal does not stop the other steps, which do not depend on it: a trail with a broken
+// bucket policy still starts logging. But a trail that could not be made ours is left alone. The error is not about the
+// trail: a call is not answered yet, or the object is not as it was believed to be.
 func (r *Reconciler) apply(ctx context.Context, w *work, steps []step) (results []result, err error) {
 	for len(steps) > 0 {
 		s := steps[0]
@@ -32,11 +32,14 @@ func (r *Reconciler) apply(ctx context.Context, w *work, steps []step) (results 
 			steps = slices.Concat(parts, steps)
 			continue
 		}
+
 		results = append(results, result{s, err})
-		if err != nil && (w.observed.trail == nil || s.claims() && !wasOurs(w.target, w.observed.trail) || cloudtrail.Is(err, cloudtrail.NotFound)) {
+		if err != nil && (w.observed.trail == nil || s.claims() && !wasOurs(w.target, w.observed.trail) ||
+			cloudtrail.Is(err, cloudtrail.NotFound)) {
 			break
 		}
 	}
+
 	if !slices.ContainsFunc(results, func(r result) bool { return r.err == nil }) {
 		return results, nil
 	}
@@ -52,6 +55,7 @@ func isRefused(err error) bool {
 // applyStep makes the call of a step.
 func (r *Reconciler) applyStep(ctx context.Context, w *work, s step) error {
 	o, spec, guard := w.observed, &w.Spec, r.guard(w, s)
+
 	switch s.operation {
 	case createTrail:
 		return r.create(ctx, w, s)
@@ -99,7 +103,7 @@ func (p *part[T]) put(holds T, err error) error {
 
 // create creates the trail.
 func (r *Reconciler) create(ctx context.Context, w *work, s step) error {
-	created, err := w.region.Create(ctx, w.Trail, s.tags, r.guard(w, s))
+	created, err := w.region.Create(ctx, w.TrailName(), s.change, s.tags, r.guard(w, s))
 	switch {
 	case err == nil:
 		w.observed.trail, w.observed.settingsErr = created, nil
@@ -122,7 +126,12 @@ func (r *Reconciler) addTags(ctx context.Context, w *work, s step) error {
 	}
 	found.Tags = tags
 	if ownershipOf(tags, w.owner) != ours {
-		return &cloudtrail.Error{Operation: addTags, Class: cloudtrail.Transient, Code: v1alpha1.ReasonOwnedByAnother, Message: "somebody else has claimed the trail at the same time"}
+		return &cloudtrail.Error{
+			Operation: addTags,
+			Class:     cloudtrail.Transient,
+			Code:      v1alpha1.ReasonOwnedByAnother,
+			Message:   "somebody else has claimed the trail at the same time",
+		}
 	}
 	return nil
 }

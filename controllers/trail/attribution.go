@@ -21,19 +21,21 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/requeue"
 	"github.com/trail-operator/trail-operator/controllers/text"
-	"github.com/trail-operator/trail-operator/controllers/wake"
 )
 
-// Who changed a trail is told by CloudTrail's event history, which lags by minutes. The repair of a drift does not wait for it: a
-// controller of its own, with its own workers, asks the history again and again until it tells. All that it needs to know is in the
-// status, so a restart changes nothing.
+// Who changed a trail is told by CloudTrail's event history, which lags by minutes. The repair of a drift does not wait
+// for it: a controller of its own, with its own workers, asks the history again and again until it tells. All that it
+// needs to know is in the status, so a restart changes nothing.
 //
-// A name is certain when no later event can refute it: when the history has settled. Until then it is provisional, also where CloudTrail
-// itself reports when logging was stopped: somebody who stops a trail that is stopped may move that time.
+// A name is certain when no later event can refute it: when the history has settled. Until then it is provisional, also
+// where CloudTrail itself reports when logging was stopped: somebody who stops a trail that is stopped may move that
+// time.
 
 const (
-	// attributionEnds is how long after a drift was found its actor is looked for. Events take 5 minutes as a rule, 15 at times.
+	// attributionEnds is how long after a drift was found its actor is looked for. Events take 5 minutes as a rule, 15 at
+	// times.
 	attributionEnds = 30 * time.Minute
 	// historyLag is after what time the history is complete.
 	historyLag = 15 * time.Minute
@@ -56,14 +58,12 @@ const (
 
 // setUpAttribution adds the controller that finds out who made drifts.
 func (r *Reconciler) setUpAttribution(manager ctrl.Manager) error {
+	pace := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry)
 	return ctrl.NewControllerManagedBy(manager).
 		Named("attribution").
 		For(&v1alpha1.Trail{}, builder.WithPredicates(driftUncertain)).
 		WatchesRawSource(r.attributions.Source()).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: attributionWorkers,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
-		}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: attributionWorkers, RateLimiter: pace}).
 		Complete(reconcile.AsReconciler(manager.GetClient(), reconcile.ObjectReconciler[*v1alpha1.Trail](attributor{r})))
 }
 
@@ -72,7 +72,7 @@ type attributor struct{ *Reconciler }
 
 // Reconcile implements reconcile.ObjectReconciler.
 func (a attributor) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reconcile.Result, error) {
-	return inTurn(a.Attribute(ctx, trail))
+	return requeue.InTurn(a.Attribute(ctx, trail))
 }
 
 // driftUncertain lets a Trail through when a drift of it is new, or when it is worked on again.
@@ -80,7 +80,8 @@ var driftUncertain = predicate.Funcs{
 	CreateFunc: func(e event.CreateEvent) bool { return newestUncertain(e.Object) != nil },
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := newestUncertain(e.ObjectOld), newestUncertain(e.ObjectNew)
-		return after != nil && (before == nil || !before.DetectedTime.Equal(&after.DetectedTime) || e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration())
+		changed := e.ObjectNew.GetGeneration() != e.ObjectOld.GetGeneration()
+		return after != nil && (before == nil || !before.DetectedTime.Equal(&after.DetectedTime) || changed)
 	},
 	DeleteFunc: func(event.DeleteEvent) bool { return false },
 }
@@ -94,8 +95,8 @@ func newestUncertain(object client.Object) *v1alpha1.Drift {
 	return nil
 }
 
-// uncertain returns the drifts of which it is still to be found out who made them, the last one first. There are none while nothing
-// is to be done for the Trail.
+// uncertain returns the drifts of which it is still to be found out who made them, the last one first. There are none
+// while nothing is to be done for the Trail.
 func uncertain(trail *v1alpha1.Trail) []*v1alpha1.Drift {
 	status := &trail.Status
 	if !trail.DeletionTimestamp.IsZero() || trail.Spec.Suspended() {
@@ -111,8 +112,8 @@ func uncertain(trail *v1alpha1.Trail) []*v1alpha1.Drift {
 	return drifts
 }
 
-// Attribute looks in the event history for who made the last drift, and those before it of which that is not certain, and writes what
-// it finds into the status. It says when to look again, as long as there is hope.
+// Attribute looks in the event history for who made the last drift, and those before it of which that is not certain,
+// and writes what it finds into the status. It says when to look again, as long as there is hope.
 func (r *Reconciler) Attribute(ctx context.Context, trail *v1alpha1.Trail) (reconcile.Result, error) {
 	drifts := uncertain(trail)
 	if len(drifts) == 0 {
@@ -122,7 +123,7 @@ func (r *Reconciler) Attribute(ctx context.Context, trail *v1alpha1.Trail) (reco
 	lookups := r.recordOf(trail).lookups
 	ctx, err := lookups.Begin(ctx, drifts[0].DetectedTime.Unix(), cloudtrail.ForResync, attributionEnds, now)
 	if err != nil {
-		return wake.Wait(cloudtrail.PendingOf(err).After)
+		return requeue.Wait(cloudtrail.PendingOf(err).After)
 	}
 
 	before := trail.Status.DeepCopy()
@@ -132,9 +133,9 @@ func (r *Reconciler) Attribute(ctx context.Context, trail *v1alpha1.Trail) (reco
 		found, err := r.investigate(ctx, trail, drift)
 		switch {
 		case cloudtrail.PendingOf(err) != nil:
-			return wake.Wait(cloudtrail.PendingOf(err).After)
+			return requeue.Wait(cloudtrail.PendingOf(err).After)
 		case !isAboutTrail(err):
-			return retryOnConflict(err)
+			return requeue.OnConflict(err)
 		}
 		was, age := *drift, now.Sub(drift.DetectedTime.Time)
 		found.conclude(trail, drift, err, age)
@@ -142,10 +143,11 @@ func (r *Reconciler) Attribute(ctx context.Context, trail *v1alpha1.Trail) (reco
 		emits = append(emits, func() { r.emitAttribution(ctx, trail, &was, &is, found) })
 		wait = min(wait, untilNext(age))
 	}
-	trail.Status.EarlierDrifts = slices.DeleteFunc(trail.Status.EarlierDrifts, func(d v1alpha1.Drift) bool { return !isUncertain(&d) })
+	trail.Status.EarlierDrifts = slices.DeleteFunc(trail.Status.EarlierDrifts,
+		func(d v1alpha1.Drift) bool { return !isUncertain(&d) })
 
 	if err := r.writeStatus(ctx, before, trail); err != nil {
-		return retryOnConflict(client.IgnoreNotFound(err))
+		return requeue.OnConflict(client.IgnoreNotFound(err))
 	}
 	lookups.End(r.Sessions)
 	for _, emit := range emits {
@@ -189,7 +191,11 @@ type investigation struct {
 }
 
 // investigate asks the event history who made a drift.
-func (r *Reconciler) investigate(ctx context.Context, trail *v1alpha1.Trail, drift *v1alpha1.Drift) (*investigation, error) {
+func (r *Reconciler) investigate(
+	ctx context.Context,
+	trail *v1alpha1.Trail,
+	drift *v1alpha1.Drift,
+) (*investigation, error) {
 	i := &investigation{}
 	w, err := r.open(ctx, trail, nil)
 	i.caller = w.caller
@@ -220,7 +226,13 @@ func (r *Reconciler) investigate(ctx context.Context, trail *v1alpha1.Trail, dri
 }
 
 // culpritOf returns the call, of those that can have made a field differ, that did.
-func culpritOf(ctx context.Context, w *work, drift *v1alpha1.Drift, f finding, calls []cloudtrail.Event) (*cloudtrail.Event, error) {
+func culpritOf(
+	ctx context.Context,
+	w *work,
+	drift *v1alpha1.Drift,
+	f finding,
+	calls []cloudtrail.Event,
+) (*cloudtrail.Event, error) {
 	if f.field != fieldLogging {
 		return lastOf(calls, func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) }), nil
 	}
@@ -231,7 +243,8 @@ func culpritOf(ctx context.Context, w *work, drift *v1alpha1.Drift, f finding, c
 	undoes := map[string]string{stopLogging: startLogging, startLogging: stopLogging}[f.operations[0]]
 	query := cloudtrail.Query{Attribute: cloudtrail.AttributeEventName, Value: undoes}
 	query.Start, query.End = timeOfDrift(drift)
-	undoing, _, err := w.region.Search(ctx, query, maxScanned, func(e *cloudtrail.Event) bool { return e.Name == undoes && changes(e, w) })
+	undoing, _, err := w.region.Search(ctx, query, maxScanned,
+		func(e *cloudtrail.Event) bool { return e.Name == undoes && changes(e, w) })
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +253,16 @@ func culpritOf(ctx context.Context, w *work, drift *v1alpha1.Drift, f finding, c
 }
 
 // gravity is the order in which the changes of a drift are told.
-var gravity = []string{deleteTrail, stopLogging, startLogging, updateTrail, putEventSelectors, putInsightSelectors, putEventConfiguration, removeTags}
+var gravity = []string{
+	deleteTrail,
+	stopLogging,
+	startLogging,
+	updateTrail,
+	putEventSelectors,
+	putInsightSelectors,
+	putEventConfiguration,
+	removeTags,
+}
 
 // suspects returns the fields of a drift with the operations that can have changed them, the gravest first.
 func suspects(trail *v1alpha1.Trail, drift *v1alpha1.Drift) []finding {
@@ -276,16 +298,22 @@ func changedBy(name string, trail *v1alpha1.Trail) []string {
 	return []string{updateTrail} // A field of another version of the operator.
 }
 
-// callsOf returns the calls of an operation that changed the trail before the drift was found and after AWS was last in sync, the latest first.
-// They are not complete when there are more in that time than could be read. Noise hides none: they are looked up about the time that
-// CloudTrail reports then, in which few calls have room, or by the trail.
-func callsOf(ctx context.Context, w *work, drift *v1alpha1.Drift, name, operation string) (calls []cloudtrail.Event, complete bool, err error) {
+// callsOf returns the calls of an operation that changed the trail before the drift was found and after AWS was last in
+// sync, the latest first. They are not complete when there are more in that time than could be read. Noise hides none:
+// they are looked up about the time that CloudTrail reports then, in which few calls have room, or by the trail.
+func callsOf(
+	ctx context.Context,
+	w *work,
+	drift *v1alpha1.Drift,
+	name, operation string,
+) (calls []cloudtrail.Event, complete bool, err error) {
 	match := func(e *cloudtrail.Event) bool { return e.Name == operation && isForeign(e, w) }
 	query := cloudtrail.Query{Attribute: cloudtrail.AttributeEventName, Value: operation}
 	query.Start, query.End = timeOfDrift(drift)
 	if calls, complete, err = w.region.Search(ctx, query, maxScanned, match); err != nil || complete || len(calls) > 0 {
 		return calls, complete, err
 	}
+
 	if name == fieldLogging && drift.LoggingChangedTime != nil {
 		about := query
 		about.Start, about.End = drift.LoggingChangedTime.Add(-clockSkew), drift.LoggingChangedTime.Add(clockSkew)
@@ -293,6 +321,7 @@ func callsOf(ctx context.Context, w *work, drift *v1alpha1.Drift, name, operatio
 			return calls, false, err
 		}
 	}
+
 	for _, resource := range []string{arnOf(w), w.TrailName()} {
 		query.Attribute, query.Value = cloudtrail.AttributeResourceName, resource
 		found, all, err := w.region.Search(ctx, query, maxScanned, match)
@@ -317,8 +346,8 @@ func arnOf(w *work) string {
 	return cmp.Or(w.Status.TrailARN, cloudtrail.TrailARN(w.caller.Region, w.caller.AccountID, w.TrailName()))
 }
 
-// isForeign tells whether a call changed this trail and was not the operator's own for this object. Calls of another object are
-// not its own: two that fight over a trail are told of each other.
+// isForeign tells whether a call changed this trail and was not the operator's own for this object. Calls of another
+// object are not its own: two that fight over a trail are told of each other.
 func isForeign(e *cloudtrail.Event, w *work) bool {
 	own := append([]string{cloudtrail.Principal(w.caller.ARN)}, w.Status.OperatorARNs...)
 	return changes(e, w) && !e.By(client.ObjectKeyFromObject(w.Trail).String(), own)
@@ -340,8 +369,8 @@ func lastOf(calls []cloudtrail.Event, made func(*cloudtrail.Event) bool) *cloudt
 	return last
 }
 
-// firstOf returns, of the calls that stopped a trail, the one that did: the first after it was last started. Whoever stops it again changes
-// nothing. Calls that start one are parted by those that stop it.
+// firstOf returns, of the calls that stopped a trail, the one that did: the first after it was last started. Whoever
+// stops it again changes nothing. Calls that start one are parted by those that stop it.
 func firstOf(calls, undoing []cloudtrail.Event) *cloudtrail.Event {
 	first := lastOf(calls, func(*cloudtrail.Event) bool { return true })
 	if first == nil {
@@ -361,8 +390,8 @@ func firstOf(calls, undoing []cloudtrail.Event) *cloudtrail.Event {
 	return first
 }
 
-// ofDrift returns those of the calls that belong to the drift that was made at a time: between two of the operator's own repairs. Events
-// may be a moment later than what CloudTrail reports.
+// ofDrift returns those of the calls that belong to the drift that was made at a time: between two of the operator's
+// own repairs. Events may be a moment later than what CloudTrail reports.
 func ofDrift(calls, repairs []cloudtrail.Event, made time.Time) []cloudtrail.Event {
 	repairsBefore := func(e *cloudtrail.Event) (number int) {
 		for i := range repairs {
@@ -476,7 +505,7 @@ func (i *investigation) conclude(trail *v1alpha1.Trail, drift *v1alpha1.Drift, e
 
 // obstacle says what keeps the history from being asked, "" when nothing does or it may pass soon.
 func (i *investigation) obstacle(trail *v1alpha1.Trail, err error, age time.Duration) string {
-	if refusal := refusalOf(err); refusal != nil {
+	if refusal := accessErrorOf(err); refusal != nil {
 		return refusal.Message
 	}
 	switch e := awsErrorOf(err); {
@@ -496,16 +525,22 @@ func (i *investigation) absence(drift *v1alpha1.Drift) string {
 	if !start.IsZero() {
 		between = "from " + start.UTC().Format(time.RFC3339) + " " + between
 	}
-	text := fmt.Sprintf("CloudTrail's event history shows no call of %s on this trail %s by anybody else that succeeded", strings.Join(i.missing(), ", "), between)
+	text := fmt.Sprintf("CloudTrail's event history shows no call of %s on this trail %s by anybody else that succeeded",
+		strings.Join(i.missing(), ", "), between)
 	if len(i.unread) > 0 {
-		text += fmt.Sprintf("; but there are more than %d calls of %s in that time, of which not all were read: look them up with an EventLookup",
-			maxScanned, strings.Join(i.unread, ", "))
+		text += fmt.Sprintf("; but there are more than %d calls of %s in that time, of which not all were read: "+
+			"look them up with an EventLookup", maxScanned, strings.Join(i.unread, ", "))
 	}
 	return text
 }
 
 // emitAttribution emits an event for each culprit that is new: the gravest at once, the others when it is over.
-func (r *Reconciler) emitAttribution(ctx context.Context, trail *v1alpha1.Trail, before, drift *v1alpha1.Drift, i *investigation) {
+func (r *Reconciler) emitAttribution(
+	ctx context.Context,
+	trail *v1alpha1.Trail,
+	before, drift *v1alpha1.Drift,
+	i *investigation,
+) {
 	over := !isUncertain(drift)
 	gravest := i.gravest()
 	emitted := []string{before.EventID}
@@ -515,13 +550,16 @@ func (r *Reconciler) emitAttribution(ctx context.Context, trail *v1alpha1.Trail,
 			continue
 		}
 		emitted = append(emitted, f.culprit.ID)
+
 		note := f.culprit.String() + "; " + repair(drift, f.culprit.Time)
 		if !f.certain && !over {
 			note += "; provisional, as CloudTrail's history may not be complete yet"
 		}
-		ctrl.LoggerFrom(ctx).Info("drift is attributed", "event", note, "eventID", f.culprit.ID, "userAgent", f.culprit.UserAgent)
+		ctrl.LoggerFrom(ctx).Info("drift is attributed",
+			"event", note, "eventID", f.culprit.ID, "userAgent", f.culprit.UserAgent)
 		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventAttributed, actionAttribute, "%s", note)
 	}
+
 	if over && drift.AttributionMessage != "" {
 		note := "who changed the trail is not known: " + drift.AttributionMessage
 		ctrl.LoggerFrom(ctx).Info("drift is not attributed", "fields", drift.Fields, "message", drift.AttributionMessage)

@@ -47,7 +47,15 @@ func newHistory(ctx context.Context, options cloudtrailtest.Options) *world {
 // attribute asks the history once who made the last drift. Each time it is another process that asks.
 func (w *world) attribute(ctx context.Context, name string) time.Duration {
 	GinkgoHelper()
-	reconciler, err := trail.New(trail.Options{Client: w.client, Live: w.client, Recorder: w.events, Sessions: w.sessions, ClusterID: clusterID, Interval: interval, Now: w.clock})
+	reconciler, err := trail.New(trail.Options{
+		Client:    w.client,
+		Live:      w.client,
+		Recorder:  w.events,
+		Sessions:  w.sessions,
+		ClusterID: clusterID,
+		Interval:  interval,
+		Now:       w.clock,
+	})
 	Expect(err).NotTo(HaveOccurred())
 	result, err := reconciler.Attribute(ctx, w.get(ctx, name))
 	Expect(err).NotTo(HaveOccurred())
@@ -102,7 +110,11 @@ func (w *world) do(actor cloudtrailtest.ActingAs, operation string, params map[s
 }
 
 func (w *world) user(name, address string) cloudtrailtest.ActingAs {
-	return w.aws.As(cloudtrailtest.Actor{ARN: fmt.Sprintf("arn:aws:iam::%s:user/%s", account, name), SourceIPAddress: address, UserAgent: "aws-cli/2.15.0"})
+	return w.aws.As(cloudtrailtest.Actor{
+		ARN:             fmt.Sprintf("arn:aws:iam::%s:user/%s", account, name),
+		SourceIPAddress: address,
+		UserAgent:       "aws-cli/2.15.0",
+	})
 }
 
 // provisionally is what an event says of a name that is not certain yet.
@@ -118,7 +130,9 @@ var _ = Describe("Who made a drift", func() {
 	})
 
 	no := false
-	dataEvents := []v1alpha1.EventSelector{{DataResources: []v1alpha1.DataResource{{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3"}}}}}
+	dataEvents := []v1alpha1.EventSelector{
+		{DataResources: []v1alpha1.DataResource{{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3"}}}},
+	}
 	tagged := v1alpha1.TrailSpec{S3BucketName: "trail-logs", Tags: []v1alpha1.Tag{{Key: "team", Value: "audit"}}}
 	DescribeTable("is told of every kind of drift, when the history has caught up",
 		func(ctx context.Context, spec v1alpha1.TrailSpec, operation string, params map[string]any) {
@@ -139,8 +153,10 @@ var _ = Describe("Who made a drift", func() {
 			w.told("")
 
 			drift := w.conclude(ctx, auditName)
-			Expect(w.named[0].at).To(BeTemporally("~", made.Add(lag), 3*time.Minute), "somebody is named soon after the history tells")
-			Expect(w.clock()).To(BeTemporally("~", made.Add(historySettles), 10*time.Second), "and for certain when no later call can appear")
+			Expect(w.named[0].at).
+				To(BeTemporally("~", made.Add(lag), 3*time.Minute), "somebody is named soon after the history tells")
+			Expect(w.clock()).
+				To(BeTemporally("~", made.Add(historySettles), 10*time.Second), "and for certain when no later call can appear")
 			Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
 			Expect(drift.AttributionMessage).To(BeEmpty())
 			Expect(drift.Actor).To(Equal("arn:aws:iam::111122223333:user/intruder"))
@@ -149,59 +165,84 @@ var _ = Describe("Who made a drift", func() {
 			Expect(drift.EventTime.Time).To(BeTemporally("==", made.Truncate(time.Second)))
 			Expect(drift.SourceIPAddress).To(Equal("198.51.100.7"))
 			Expect(drift.UserAgent).To(Equal("aws-cli/2.15.0"))
-			Expect(w.told("DriftAttributed")).To(ConsistOf(fmt.Sprintf("%s by arn:aws:iam::111122223333:user/intruder from 198.51.100.7 at %s; repaired after 4s%s",
+			Expect(w.told("DriftAttributed")).To(ConsistOf(fmt.Sprintf(
+				"%s by arn:aws:iam::111122223333:user/intruder from 198.51.100.7 at %s; repaired after 4s%s",
 				operation, made.UTC().Format("2006-01-02T15:04:05Z"), provisionally)))
 			Expect(found.Status.Conditions).To(Equal(w.get(ctx, auditName).Status.Conditions), "nothing else is written")
 		},
-		Entry("logging stopped", v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, "StopLogging", map[string]any{"Name": auditName}),
-		Entry("logging started", v1alpha1.TrailSpec{S3BucketName: "trail-logs", Logging: &no}, "StartLogging", map[string]any{"Name": trailARN(auditName)}),
-		Entry("a setting", v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, "UpdateTrail", map[string]any{"Name": trailARN(auditName), "S3BucketName": "elsewhere"}),
-		Entry("a flag", v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, "UpdateTrail", map[string]any{"Name": auditName, "IncludeGlobalServiceEvents": false}),
+		Entry("logging stopped", v1alpha1.TrailSpec{S3BucketName: "trail-logs"},
+			"StopLogging", map[string]any{"Name": auditName}),
+		Entry("logging started", v1alpha1.TrailSpec{S3BucketName: "trail-logs", Logging: &no},
+			"StartLogging", map[string]any{"Name": trailARN(auditName)}),
+		Entry("a setting", v1alpha1.TrailSpec{S3BucketName: "trail-logs"},
+			"UpdateTrail", map[string]any{"Name": trailARN(auditName), "S3BucketName": "elsewhere"}),
+		Entry("a flag", v1alpha1.TrailSpec{S3BucketName: "trail-logs"},
+			"UpdateTrail", map[string]any{"Name": auditName, "IncludeGlobalServiceEvents": false}),
 		Entry("event selectors", v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, "PutEventSelectors", map[string]any{
-			"TrailName": auditName, "EventSelectors": []any{map[string]any{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": true}},
+			"TrailName":      auditName,
+			"EventSelectors": []any{map[string]any{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": true}},
 		}),
-		Entry("insights", v1alpha1.TrailSpec{S3BucketName: "trail-logs", InsightSelectors: []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}}}, "PutInsightSelectors",
-			map[string]any{"TrailName": trailARN(auditName), "InsightSelectors": []any{}}),
+		Entry("insights", v1alpha1.TrailSpec{
+			S3BucketName:     "trail-logs",
+			InsightSelectors: []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}},
+		}, "PutInsightSelectors", map[string]any{"TrailName": trailARN(auditName), "InsightSelectors": []any{}}),
 		Entry("aggregation", v1alpha1.TrailSpec{
-			S3BucketName: "trail-logs", EventSelectors: dataEvents,
-			AggregationConfigurations: []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}}},
+			S3BucketName:   "trail-logs",
+			EventSelectors: dataEvents,
+			AggregationConfigurations: []v1alpha1.AggregationConfiguration{
+				{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}},
+			},
 		}, "PutEventConfiguration", map[string]any{"TrailName": trailARN(auditName), "AggregationConfigurations": []any{}}),
-		Entry("a tag changed", tagged, "AddTags", map[string]any{"ResourceId": trailARN(auditName), "TagsList": []any{map[string]any{"Key": "team", "Value": "mallory"}}}),
-		Entry("a tag removed", tagged, "RemoveTags", map[string]any{"ResourceId": trailARN(auditName), "TagsList": []any{map[string]any{"Key": "team"}}}),
-		Entry("the owner tag removed", v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned}, "RemoveTags",
-			map[string]any{"ResourceId": trailARN(auditName), "TagsList": []any{map[string]any{"Key": v1alpha1.OwnerTagKey}}}),
-		Entry("the trail deleted", v1alpha1.TrailSpec{S3BucketName: "trail-logs", EventSelectors: dataEvents}, "DeleteTrail", map[string]any{"Name": auditName}),
+		Entry("a tag changed", tagged, "AddTags", map[string]any{
+			"ResourceId": trailARN(auditName),
+			"TagsList":   []any{map[string]any{"Key": "team", "Value": "mallory"}},
+		}),
+		Entry("a tag removed", tagged, "RemoveTags", map[string]any{
+			"ResourceId": trailARN(auditName),
+			"TagsList":   []any{map[string]any{"Key": "team"}},
+		}),
+		Entry("the owner tag removed", v1alpha1.TrailSpec{
+			S3BucketName:   "trail-logs",
+			AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned,
+		}, "RemoveTags", map[string]any{
+			"ResourceId": trailARN(auditName),
+			"TagsList":   []any{map[string]any{"Key": v1alpha1.OwnerTagKey}},
+		}),
+		Entry("the trail deleted", v1alpha1.TrailSpec{S3BucketName: "trail-logs", EventSelectors: dataEvents},
+			"DeleteTrail", map[string]any{"Name": auditName}),
 	)
 
-	It("blames neither the operator, nor who failed, nor who changed other trails, nor who came earlier or later", func(ctx context.Context) {
-		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
-		w.apply(ctx, auditName, spec)
-		w.apply(ctx, "other", spec)
-		w.settle(ctx, auditName)
-		w.settle(ctx, "other")
-		update := map[string]any{"Name": auditName, "S3KeyPrefix": "elsewhere"}
+	It("blames neither the operator, nor who failed, nor who changed other trails, nor who came earlier or later",
+		func(ctx context.Context) {
+			spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
+			w.apply(ctx, auditName, spec)
+			w.apply(ctx, "other", spec)
+			w.settle(ctx, auditName)
+			w.settle(ctx, "other")
+			update := map[string]any{"Name": auditName, "S3KeyPrefix": "elsewhere"}
 
-		w.do(w.user("earlier", "203.0.113.1"), "UpdateTrail", update)
-		spec.S3KeyPrefix = "elsewhere"
-		w.apply(ctx, auditName, spec)
-		w.settle(ctx, auditName)
-		spec.S3KeyPrefix = "ours" // The operator's own UpdateTrail.
-		w.apply(ctx, auditName, spec)
-		w.settle(ctx, auditName)
-		w.pass(10 * time.Second)
-		w.do(w.intruder(), "UpdateTrail", update)
-		w.pass(10 * time.Second)
-		w.do(w.user("stranger", "203.0.113.2"), "UpdateTrail", map[string]any{"Name": "other", "S3KeyPrefix": "elsewhere"})
-		_, err := w.user("clumsy", "203.0.113.3").Do(region, "UpdateTrail", map[string]any{"Name": auditName, "S3BucketName": "Not A Bucket"})
-		Expect(err).To(HaveOccurred())
-		Expect(w.settle(ctx, auditName).Status.LastDrift.Fields).To(ConsistOf("s3KeyPrefix"))
-		w.pass(10 * time.Second)
-		w.do(w.user("later", "203.0.113.4"), "UpdateTrail", update)
+			w.do(w.user("earlier", "203.0.113.1"), "UpdateTrail", update)
+			spec.S3KeyPrefix = "elsewhere"
+			w.apply(ctx, auditName, spec)
+			w.settle(ctx, auditName)
+			spec.S3KeyPrefix = "ours" // The operator's own UpdateTrail.
+			w.apply(ctx, auditName, spec)
+			w.settle(ctx, auditName)
+			w.pass(10 * time.Second)
+			w.do(w.intruder(), "UpdateTrail", update)
+			w.pass(10 * time.Second)
+			w.do(w.user("stranger", "203.0.113.2"), "UpdateTrail", map[string]any{"Name": "other", "S3KeyPrefix": "elsewhere"})
+			refused := map[string]any{"Name": auditName, "S3BucketName": "Not A Bucket"}
+			_, err := w.user("clumsy", "203.0.113.3").Do(region, "UpdateTrail", refused)
+			Expect(err).To(HaveOccurred())
+			Expect(w.settle(ctx, auditName).Status.LastDrift.Fields).To(ConsistOf("s3KeyPrefix"))
+			w.pass(10 * time.Second)
+			w.do(w.user("later", "203.0.113.4"), "UpdateTrail", update)
 
-		drift := w.conclude(ctx, auditName)
-		Expect(drift.Actor).To(HaveSuffix("user/intruder"))
-		Expect(drift.EventName).To(Equal("UpdateTrail"))
-	})
+			drift := w.conclude(ctx, auditName)
+			Expect(drift.Actor).To(HaveSuffix("user/intruder"))
+			Expect(drift.EventName).To(Equal("UpdateTrail"))
+		})
 
 	It("blames nobody who came earlier when a restart has forgotten the last look", func(ctx context.Context) {
 		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
@@ -225,7 +266,8 @@ var _ = Describe("Who made a drift", func() {
 		w.restart()
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
 		since := w.settle(ctx, auditName).Status.LastDrift.LastInSyncTime.Time
-		Expect(since).To(BeTemporally("~", looked.Add(-30*time.Second), 6*time.Second), "less what a shared read may be old, and reads may lag")
+		Expect(since).To(BeTemporally("~", looked.Add(-30*time.Second), 6*time.Second),
+			"less what a shared read may be old, and reads may lag")
 		Expect(since).To(BeTemporally("<", looked))
 	})
 
@@ -242,7 +284,8 @@ var _ = Describe("Who made a drift", func() {
 		Expect(w.aws.CallCounts()["LookupEvents"]).To(BeNumerically("<", 25), "it is looked for ever less often")
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionNotFound))
 		Expect(drift.Actor).To(BeEmpty())
-		Expect(drift.AttributionMessage).To(MatchRegexp("^CloudTrail's event history shows no call of StopLogging on this trail from .*Z until .*Z by anybody else that succeeded$"))
+		Expect(drift.AttributionMessage).To(MatchRegexp("^CloudTrail's event history shows no call of StopLogging " +
+			"on this trail from .*Z until .*Z by anybody else that succeeded$"))
 		Expect(w.told("DriftNotAttributed")).To(ConsistOf("who changed the trail is not known: " + drift.AttributionMessage))
 	})
 
@@ -264,7 +307,8 @@ var _ = Describe("Who made a drift", func() {
 		drift = w.conclude(ctx, auditName)
 		Expect(drift.Actor).To(HaveSuffix("user/second"), "to stop a trail is graver")
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
-		Expect(w.told("DriftAttributed")).To(ContainElement(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/second")))
+		Expect(w.told("DriftAttributed")).
+			To(ContainElement(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/second")))
 	})
 
 	It("is found for each of several drifts that come before the history tells of the first", func(ctx context.Context) {
@@ -277,7 +321,10 @@ var _ = Describe("Who made a drift", func() {
 			w.do(w.user(who, "203.0.113.1"), "StopLogging", map[string]any{"Name": auditName})
 			Expect(w.settle(ctx, auditName).Status.LastDrift.Actor).To(BeEmpty())
 			w.attribute(ctx, auditName)
-			want = append(want, And(HavePrefix("StopLogging by arn:aws:iam::111122223333:user/"+who), HaveSuffix("; repaired after 1m0s"+provisionally)))
+			want = append(want, And(
+				HavePrefix("StopLogging by arn:aws:iam::111122223333:user/"+who),
+				HaveSuffix("; repaired after 1m0s"+provisionally),
+			))
 		}
 		Expect(w.get(ctx, auditName).Status.EarlierDrifts).To(HaveLen(3))
 		w.told("")
@@ -298,12 +345,15 @@ var _ = Describe("Who made a drift", func() {
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
 		w.settle(ctx, auditName)
 		w.pass(lag)
-		fault := w.aws.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Code: "AccessDeniedException", Message: "not authorized"})
+		fault := w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "LookupEvents", Code: "AccessDeniedException", Message: "not authorized",
+		})
 
 		Expect(w.attribute(ctx, auditName)).To(BeNumerically(">", 0))
 		drift := w.get(ctx, auditName).Status.LastDrift
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionPending))
-		Expect(drift.AttributionMessage).To(And(ContainSubstring("not authorized"), ContainSubstring("needs permission for cloudtrail:LookupEvents")))
+		Expect(drift.AttributionMessage).
+			To(And(ContainSubstring("not authorized"), ContainSubstring("needs permission for cloudtrail:LookupEvents")))
 		Expect(w.aws.ClearFault(fault)).To(BeTrue())
 		drift = w.conclude(ctx, auditName)
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
@@ -342,7 +392,8 @@ var _ = Describe("Who made a drift", func() {
 		look := func(name string) {
 			GinkgoHelper()
 			w.pass(time.Second)
-			_, err := w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}})
+			_, err := w.reconc.Reconcile(ctx,
+				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}})
 			Expect(err).NotTo(HaveOccurred())
 		}
 		var names []string
@@ -364,11 +415,12 @@ var _ = Describe("Who made a drift", func() {
 		w.aws.ResetCalls()
 		w.startLimited(context.WithoutCancel(ctx), now)
 		for _, name := range names {
-			Eventually(func() string { return w.get(ctx, name).Status.LastDrift.Actor }).WithContext(ctx).WithTimeout(30*time.Second).
-				Should(HaveSuffix("user/intruder"), name)
+			Eventually(func() string { return w.get(ctx, name).Status.LastDrift.Actor }).WithContext(ctx).
+				WithTimeout(30*time.Second).Should(HaveSuffix("user/intruder"), name)
 		}
 		Expect(w.aws.Throttled()).To(BeZero())
-		Expect(w.aws.CallCounts()["LookupEvents"]).To(BeNumerically("<", 2*trails), "one each, but where two writes of a status met")
+		Expect(w.aws.CallCounts()["LookupEvents"]).
+			To(BeNumerically("<", 2*trails), "one each, but where two writes of a status met")
 	})
 })
 
@@ -383,7 +435,7 @@ var _ = Describe("Who stopped a trail", func() {
 		"events are late and repeated calls move it": {EventDelay: 900 * time.Millisecond, RepeatedCallsMoveTimes: true},
 	} {
 		options.NoRateLimit = true
-		begin := func(ctx context.Context) (w *world, stop func(who string, shown time.Duration), start func(who string, shown time.Duration)) {
+		begin := func(ctx context.Context) (w *world, stop, start func(who string, shown time.Duration)) {
 			GinkgoHelper()
 			w = newHistory(ctx, options)
 			w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
@@ -417,8 +469,13 @@ var _ = Describe("Who stopped a trail", func() {
 			Expect(drift.Actor).To(HaveSuffix("user/intruder"))
 		})
 
-		for name, between := range map[string]time.Duration{"a minute": time.Minute, "two seconds": 2 * time.Second, "a third of a second": 300 * time.Millisecond} {
-			It(fmt.Sprintf("is not who had stopped and started it %s before, whose calls the history shows first: %s", name, how), func(ctx context.Context) {
+		for name, between := range map[string]time.Duration{
+			"a minute":            time.Minute,
+			"two seconds":         2 * time.Second,
+			"a third of a second": 300 * time.Millisecond,
+		} {
+			before := fmt.Sprintf("is not who had stopped and started it %s before", name)
+			It(before+", whose calls the history shows first: "+how, func(ctx context.Context) {
 				w, stop, start := begin(ctx)
 				stop("clumsy", time.Minute)
 				w.pass(between / 2)
@@ -456,7 +513,12 @@ var _ = Describe("Who stopped a trail", func() {
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
 		w.pass(8 * time.Second)
 		accomplice := cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/accomplice", Bound: true}
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "StopLogging", PrincipalARN: accomplice.ARN, Code: "AccessDeniedException", Message: "no"})
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation:    "StopLogging",
+			PrincipalARN: accomplice.ARN,
+			Code:         "AccessDeniedException",
+			Message:      "no",
+		})
 		for range 1001 {
 			_, err := w.aws.As(accomplice).Do(region, "StopLogging", map[string]any{"Name": trailARN(auditName)})
 			Expect(err).To(HaveOccurred())
@@ -470,7 +532,12 @@ var _ = Describe("Who stopped a trail", func() {
 func (w *world) startLimited(ctx context.Context, now func() time.Time) {
 	GinkgoHelper()
 	sessions := cloudtrail.NewSessions(cloudtrail.Options{
-		Config:     aws.Config{Region: region, BaseEndpoint: aws.String(w.endpoint), HTTPClient: w.life, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")},
+		Config: aws.Config{
+			Region:       region,
+			BaseEndpoint: aws.String(w.endpoint),
+			HTTPClient:   w.life,
+			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+		},
 		ClusterID:  clusterID,
 		Version:    "test",
 		RateLimits: cloudtrail.RateLimitOn,
@@ -485,7 +552,13 @@ func (w *world) startLimited(ctx context.Context, now func() time.Time) {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	reconciler, err := trail.New(trail.Options{
-		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: manager.GetEventRecorder("trail-operator"), Sessions: sessions, ClusterID: clusterID, Interval: interval, Now: now,
+		Client:    manager.GetClient(),
+		Live:      manager.GetAPIReader(),
+		Recorder:  manager.GetEventRecorder("trail-operator"),
+		Sessions:  sessions,
+		ClusterID: clusterID,
+		Interval:  interval,
+		Now:       now,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(reconciler.SetupWithManager(ctx, manager, 4)).To(Succeed())

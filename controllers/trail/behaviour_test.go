@@ -14,6 +14,7 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 // condition returns a condition that must be there.
@@ -35,10 +36,15 @@ func expectCondition(trail *v1alpha1.Trail, conditionType string, want metav1.Co
 var _ = Describe("What AWS refuses", func() {
 	It("is Stalled and not tried again when the spec is wrong", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", Code: "InvalidTrailNameException", Message: "Trail name is not valid.", Times: 1})
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "CreateTrail",
+			Code:      "InvalidTrailNameException",
+			Message:   "Trail name is not valid.",
+			Times:     1,
+		})
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		found := w.settle(ctx, "audit")
-		expectKstatus(found, status.FailedStatus)
+		testbed.ExpectKstatus(found, status.FailedStatus)
 		expectCondition(found, v1alpha1.ConditionStalled, metav1.ConditionTrue, "InvalidTrailNameException")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "InvalidTrailNameException")
 		Expect(condition(found, v1alpha1.ConditionReady).Message).To(ContainSubstring("Trail name is not valid."))
@@ -50,7 +56,12 @@ var _ = Describe("What AWS refuses", func() {
 		Expect(again.ResourceVersion).To(Equal(found.ResourceVersion))
 
 		By("restarting: it is tried once")
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", Code: "InvalidTrailNameException", Message: "Trail name is not valid.", Times: 1})
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "CreateTrail",
+			Code:      "InvalidTrailNameException",
+			Message:   "Trail name is not valid.",
+			Times:     1,
+		})
 		w.restart()
 		w.settle(ctx, "audit")
 		Expect(w.settle(ctx, "audit").ResourceVersion).To(Equal(found.ResourceVersion))
@@ -63,9 +74,11 @@ var _ = Describe("What AWS refuses", func() {
 
 	It("is tried again on request even when the spec is wrong", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", Code: "InvalidParameterException", Message: "No.", Times: 1})
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "CreateTrail", Code: "InvalidParameterException", Message: "No.", Times: 1,
+		})
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
-		expectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
+		testbed.ExpectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
 		for _, annotation := range []string{v1alpha1.AnnotationReconcileAt, v1alpha1.AnnotationFluxReconcileAt} {
 			object := w.get(ctx, "audit")
 			before := object.DeepCopy()
@@ -73,7 +86,7 @@ var _ = Describe("What AWS refuses", func() {
 			Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
 			Expect(w.settle(ctx, "audit").Status.LastHandledReconcileAt).To(Equal("2026-01-01T00:00:00Z " + annotation))
 		}
-		expectKstatus(w.get(ctx, "audit"), status.CurrentStatus)
+		testbed.ExpectKstatus(w.get(ctx, "audit"), status.CurrentStatus)
 	})
 
 	It("heals by itself when a missing bucket appears", func(ctx context.Context) {
@@ -85,7 +98,7 @@ var _ = Describe("What AWS refuses", func() {
 		found := w.get(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "S3BucketDoesNotExistException")
 		Expect(condition(found, v1alpha1.ConditionReady).Message).To(ContainSubstring("create the bucket trail-logs"))
-		expectKstatus(found, status.InProgressStatus)
+		testbed.ExpectKstatus(found, status.InProgressStatus)
 		Expect(w.aws.Trails()).To(BeEmpty())
 
 		By("failing the same way: nothing is written anew")
@@ -106,11 +119,17 @@ var _ = Describe("What AWS refuses", func() {
 
 	It("names the identity and the action when a permission is missing", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "StartLogging", Code: "AccessDeniedException", Message: "User: arn:aws:iam::111122223333:user/operator is not authorized to perform: cloudtrail:StartLogging", Times: 1})
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "StartLogging",
+			Code:      "AccessDeniedException",
+			Message:   "User: arn:aws:iam::111122223333:user/operator is not authorized to perform: cloudtrail:StartLogging",
+			Times:     1,
+		})
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		found := w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "AccessDeniedException")
-		Expect(condition(found, v1alpha1.ConditionReady).Message).To(And(ContainSubstring("cloudtrail:StartLogging"), ContainSubstring(w.identity)))
+		Expect(condition(found, v1alpha1.ConditionReady).Message).
+			To(And(ContainSubstring("cloudtrail:StartLogging"), ContainSubstring(w.identity)))
 		expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStopped)
 		Expect(found.Status.TrailARN).To(Equal("arn:aws:cloudtrail:us-east-1:111122223333:trail/audit"))
 		w.expectSettled(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
@@ -121,17 +140,20 @@ var _ = Describe("What AWS refuses", func() {
 		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
 		w.apply(ctx, "audit", spec)
 		w.expectSettled(ctx, "audit", spec)
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "UpdateTrail", Code: "InvalidS3PrefixException", Message: "No.", Times: 1})
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "UpdateTrail", Code: "InvalidS3PrefixException", Message: "No.", Times: 1,
+		})
 		spec.S3KeyPrefix = "refused"
 		w.apply(ctx, "audit", spec)
-		expectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
+		testbed.ExpectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
 		_, err := w.intruder().Do(region, "StopLogging", map[string]any{"Name": "audit"})
 		Expect(err).NotTo(HaveOccurred())
 		w.aws.ResetCalls()
 		found := w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionStalled, metav1.ConditionTrue, "InvalidS3PrefixException")
 		expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionTrue, v1alpha1.ReasonLogging)
-		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"StartLogging": 1}), "what was refused is not tried again")
+		Expect(writesOf(w.aws.CallCounts())).
+			To(Equal(map[string]int{"StartLogging": 1}), "what was refused is not tried again")
 	})
 
 	It("starts no trail that could not be made ours", func(ctx context.Context) {
@@ -139,9 +161,9 @@ var _ = Describe("What AWS refuses", func() {
 		handMade(ctx, w)
 		w.aws.Inject(cloudtrailtest.Fault{Operation: "AddTags", Code: "InvalidTagParameterException", Message: "No."})
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "hand-made", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned})
-		expectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
+		testbed.ExpectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
 		w.aws.ResetCalls()
-		expectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
+		testbed.ExpectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
 		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
 		Expect(w.held("audit").IsLogging).To(BeFalse())
 	})
@@ -152,7 +174,9 @@ var _ = Describe("What AWS refuses", func() {
 		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdvancedEventSelectors: dataEvents}
 		w.apply(ctx, "audit", spec)
 		w.expectSettled(ctx, "audit", spec)
-		spec.AggregationConfigurations = []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}}}
+		spec.AggregationConfigurations = []v1alpha1.AggregationConfiguration{
+			{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}},
+		}
 		w.apply(ctx, "audit", spec)
 		expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, "AccessDeniedException")
 	})
@@ -181,7 +205,9 @@ var _ = Describe("What AWS refuses", func() {
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.expectSettled(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		before := w.get(ctx, "audit")
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "GetTrailStatus", Code: "InternalFailure", Message: "Try again.", Status: 500})
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation: "GetTrailStatus", Code: "InternalFailure", Message: "Try again.", Status: 500,
+		})
 		_, err := w.look(ctx, "audit")
 		Expect(err).To(MatchError(ContainSubstring("InternalFailure")))
 		Expect(w.get(ctx, "audit").ResourceVersion).To(Equal(before.ResourceVersion), "one fault is not worth showing")
@@ -190,7 +216,7 @@ var _ = Describe("What AWS refuses", func() {
 		found := w.get(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "InternalFailure")
 		expectCondition(found, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRetrying)
-		expectKstatus(found, status.InProgressStatus)
+		testbed.ExpectKstatus(found, status.InProgressStatus)
 		w.aws.ClearFaults()
 		w.expectSettled(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 	})
@@ -199,24 +225,42 @@ var _ = Describe("What AWS refuses", func() {
 var _ = Describe("Delivery", func() {
 	It("shows errors with what to do, and times", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", SNSTopicName: "trail-topic", CloudWatchLogsLogGroupARN: logGroup, CloudWatchLogsRoleARN: logRole}
+		spec := v1alpha1.TrailSpec{
+			S3BucketName:              "trail-logs",
+			SNSTopicName:              "trail-topic",
+			CloudWatchLogsLogGroupARN: logGroup,
+			CloudWatchLogsRoleARN:     logRole,
+		}
 		w.apply(ctx, "audit", spec)
 		found := w.expectSettled(ctx, "audit", spec)
 		expectCondition(found, v1alpha1.ConditionDelivering, metav1.ConditionTrue, v1alpha1.ReasonDelivered)
 		delivered := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 		for reason, delivery := range map[string]cloudtrailtest.Delivery{
-			v1alpha1.ReasonS3DeliveryFailed:             {LatestDeliveryError: aws.String("AccessDenied"), LatestDeliveryTime: &delivered},
-			v1alpha1.ReasonDigestDeliveryFailed:         {LatestDigestDeliveryError: aws.String("AccessDenied"), LatestDigestDeliveryTime: &delivered},
-			v1alpha1.ReasonNotificationFailed:           {LatestNotificationError: aws.String("AuthorizationError"), LatestNotificationTime: &delivered},
-			v1alpha1.ReasonCloudWatchLogsDeliveryFailed: {LatestCloudWatchLogsDeliveryError: aws.String("Access denied"), LatestCloudWatchLogsDeliveryTime: &delivered},
+			v1alpha1.ReasonS3DeliveryFailed: {
+				LatestDeliveryError: aws.String("AccessDenied"),
+				LatestDeliveryTime:  &delivered,
+			},
+			v1alpha1.ReasonDigestDeliveryFailed: {
+				LatestDigestDeliveryError: aws.String("AccessDenied"),
+				LatestDigestDeliveryTime:  &delivered,
+			},
+			v1alpha1.ReasonNotificationFailed: {
+				LatestNotificationError: aws.String("AuthorizationError"),
+				LatestNotificationTime:  &delivered,
+			},
+			v1alpha1.ReasonCloudWatchLogsDeliveryFailed: {
+				LatestCloudWatchLogsDeliveryError: aws.String("Access denied"),
+				LatestCloudWatchLogsDeliveryTime:  &delivered,
+			},
 		} {
 			w.aws.SetDelivery(found.Status.TrailARN, delivery)
 			found = w.settle(ctx, "audit")
 			expectCondition(found, v1alpha1.ConditionDelivering, metav1.ConditionFalse, reason)
 			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, reason)
 			expectCondition(found, v1alpha1.ConditionSynced, metav1.ConditionTrue, v1alpha1.ReasonSynced)
-			expectKstatus(found, status.InProgressStatus)
-			Expect(condition(found, v1alpha1.ConditionReady).Message).To(Or(ContainSubstring("policy"), ContainSubstring("role")))
+			testbed.ExpectKstatus(found, status.InProgressStatus)
+			Expect(condition(found, v1alpha1.ConditionReady).Message).
+				To(Or(ContainSubstring("policy"), ContainSubstring("role")))
 			Expect(w.settle(ctx, "audit").ResourceVersion).To(Equal(found.ResourceVersion))
 			w.aws.SetDelivery(found.Status.TrailARN, cloudtrailtest.Delivery{
 				LatestDeliveryError: aws.String(""), LatestDigestDeliveryError: aws.String(""),
@@ -237,7 +281,7 @@ var _ = Describe("Suspend", func() {
 		w.apply(ctx, "audit", spec)
 		found := w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
-		expectKstatus(found, status.InProgressStatus)
+		testbed.ExpectKstatus(found, status.InProgressStatus)
 		Expect(w.aws.CallCounts()).To(BeEmpty())
 		spec.Suspend = nil
 		w.apply(ctx, "audit", spec)
@@ -304,9 +348,14 @@ var _ = Describe("An identity that must not be used", func() {
 		change func(*v1alpha1.AWSIdentity)
 		reason string
 	}{
-		"names no namespaces": {func(i *v1alpha1.AWSIdentity) { i.Spec.AllowedNamespaces = nil }, v1alpha1.ReasonNamespaceNotAllowed},
+		"names no namespaces": {func(i *v1alpha1.AWSIdentity) {
+			i.Spec.AllowedNamespaces = nil
+		}, v1alpha1.ReasonNamespaceNotAllowed},
 		"selects other namespaces": {func(i *v1alpha1.AWSIdentity) {
-			i.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromSelector, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "other"}}}
+			i.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{
+				From:     v1alpha1.NamespacesFromSelector,
+				Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "other"}},
+			}
 		}, v1alpha1.ReasonNamespaceNotAllowed},
 		"allows other regions": {func(i *v1alpha1.AWSIdentity) {
 			i.Spec.AllowedRegions = []string{"eu-central-1", "eu-west-1"}
@@ -324,19 +373,25 @@ var _ = Describe("An identity that must not be used", func() {
 			w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 			found := w.settle(ctx, "audit")
 			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, c.reason)
-			expectKstatus(found, status.InProgressStatus)
+			testbed.ExpectKstatus(found, status.InProgressStatus)
 			Expect(w.aws.CallCounts()).To(BeEmpty(), "not even a read")
 		})
 	}
 
-	It("makes no call to CloudTrail: the operator's own credentials are of a partition without the region", func(ctx context.Context) {
-		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.aws.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "china", SecretAccessKey: "test", ARN: "arn:aws-cn:iam::" + account + ":user/operator"})
-		w.accessKey.Store(new("china"))
-		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
-		expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRegionNotAllowed)
-		Expect(w.cloudTrailCalls()).To(BeZero())
-	})
+	It("makes no call to CloudTrail: the operator's own credentials are of a partition without the region",
+		func(ctx context.Context) {
+			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+			w.aws.AddCredentials(cloudtrailtest.Credentials{
+				AccessKeyID:     "china",
+				SecretAccessKey: "test",
+				ARN:             "arn:aws-cn:iam::" + account + ":user/operator",
+			})
+			w.accessKey.Store(new("china"))
+			w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+			expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady,
+				metav1.ConditionFalse, v1alpha1.ReasonRegionNotAllowed)
+			Expect(w.cloudTrailCalls()).To(BeZero())
+		})
 
 	It("makes no call to AWS: it does not exist", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
@@ -360,7 +415,8 @@ var _ = Describe("An identity that must not be used", func() {
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountChanged)
 		Expect(found.Status.AccountID).To(Equal(account))
 		for _, call := range w.aws.Calls() {
-			Expect(call.Operation).To(BeElementOf("AssumeRole", "GetCallerIdentity"), "CloudTrail is not called in the other account")
+			Expect(call.Operation).
+				To(BeElementOf("AssumeRole", "GetCallerIdentity"), "CloudTrail is not called in the other account")
 		}
 	})
 })

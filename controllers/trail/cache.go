@@ -8,7 +8,8 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// StripForCache is the cache's transform for Trails: it drops what nobody reads, and keeps what most Trails say only once.
+// StripForCache is the cache's transform for Trails: it drops what nobody reads, and keeps what most Trails say only
+// once.
 func StripForCache(object any) (any, error) {
 	trail, ok := object.(*v1alpha1.Trail)
 	if !ok {
@@ -16,8 +17,10 @@ func StripForCache(object any) (any, error) {
 	}
 	trail.ManagedFields = nil
 	delete(trail.Annotations, corev1.LastAppliedConfigAnnotation)
+
 	for _, s := range []*string{
-		&trail.Namespace, &trail.Spec.Region, &trail.Spec.S3BucketName, &trail.Spec.KMSKeyID, &trail.Status.HomeRegion, &trail.Status.AccountID,
+		&trail.Namespace, &trail.Spec.Region, &trail.Spec.S3BucketName, &trail.Spec.KMSKeyID,
+		&trail.Status.HomeRegion, &trail.Status.AccountID,
 	} {
 		share(s)
 	}

@@ -24,8 +24,8 @@ func sameLogGroup(a, b string) bool {
 	return strings.TrimSuffix(a, ":*") == strings.TrimSuffix(b, ":*")
 }
 
-// sameKey compares a key of the spec with the ARN that AWS reports. An alias says nothing of the key behind it, so it is
-// compared by what it stood for when it was last applied.
+// sameKey compares a key of the spec with the ARN that AWS reports. An alias says nothing of the key behind it, so it
+// is compared by what it stood for when it was last applied.
 func sameKey(trail *v1alpha1.Trail, reported string) bool {
 	wanted := trail.Spec.KMSKeyID
 	switch {
@@ -56,7 +56,8 @@ func sameSelectors(wanted, reported cloudtrail.Selectors) bool {
 	return sameJSON(wanted, reported)
 }
 
-// normalSelectors returns selectors with defaults spelled out, in order, without duplicates, the default basic selector as none.
+// normalSelectors returns selectors with defaults spelled out, in order, without duplicates, the default basic selector
+// as none.
 func normalSelectors(s cloudtrail.Selectors) cloudtrail.Selectors {
 	var normal cloudtrail.Selectors
 	for _, b := range s.Basic {
@@ -87,7 +88,8 @@ func normalBasic(s v1alpha1.EventSelector) v1alpha1.EventSelector {
 		values[d.Type] = append(values[d.Type], d.Values...)
 	}
 	for _, resourceType := range slices.Sorted(maps.Keys(values)) {
-		normal.DataResources = append(normal.DataResources, v1alpha1.DataResource{Type: resourceType, Values: distinct(values[resourceType])})
+		normal.DataResources = append(normal.DataResources,
+			v1alpha1.DataResource{Type: resourceType, Values: distinct(values[resourceType])})
 	}
 	return normal
 }
@@ -111,9 +113,10 @@ func normalAdvanced(s v1alpha1.AdvancedEventSelector) v1alpha1.AdvancedEventSele
 
 // isDefaultAdvanced tells whether advanced selectors log what the default logs: all management events, nothing else.
 func isDefaultAdvanced(selectors []v1alpha1.AdvancedEventSelector) bool {
+	management := []v1alpha1.AdvancedFieldSelector{{Field: fieldEventCategory, Equals: []string{categoryManagement}}}
 	return len(selectors) == 1 && sameJSON(
 		normalAdvanced(v1alpha1.AdvancedEventSelector{FieldSelectors: selectors[0].FieldSelectors}),
-		v1alpha1.AdvancedEventSelector{FieldSelectors: []v1alpha1.AdvancedFieldSelector{{Field: fieldEventCategory, Equals: []string{categoryManagement}}}},
+		v1alpha1.AdvancedEventSelector{FieldSelectors: management},
 	)
 }
 
@@ -135,7 +138,8 @@ func normalAggregations(configurations []v1alpha1.AggregationConfiguration) []v1
 	var normal []v1alpha1.AggregationConfiguration
 	for _, c := range configurations {
 		if len(c.Templates) > 0 {
-			normal = append(normal, v1alpha1.AggregationConfiguration{EventCategory: c.EventCategory, Templates: distinct(c.Templates)})
+			normal = append(normal,
+				v1alpha1.AggregationConfiguration{EventCategory: c.EventCategory, Templates: distinct(c.Templates)})
 		}
 	}
 	return distinct(normal)

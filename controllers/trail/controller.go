@@ -27,7 +27,7 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
-	"github.com/trail-operator/trail-operator/controllers/wake"
+	"github.com/trail-operator/trail-operator/controllers/requeue"
 )
 
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=trails,verbs=get;list;watch;patch
@@ -48,8 +48,8 @@ type Options struct {
 	Interval time.Duration
 	// Now is the clock; default time.Now.
 	Now func() time.Time
-	// NamespacesUnwatched says that the operator may not watch Namespaces. When one's labels change, which identities select by,
-	// its trails learn of it at their next look.
+	// NamespacesUnwatched says that the operator may not watch Namespaces. When one's labels change, which identities
+	// select by, its trails learn of it at their next look.
 	NamespacesUnwatched bool
 }
 
@@ -59,12 +59,13 @@ type Reconciler struct {
 	memory memory
 
 	// queue is the controller's, and attributions that of the attribution.
-	queue, attributions wake.Queue
+	queue, attributions requeue.Queue
 }
 
 // New returns a Reconciler. It refuses options that are not complete.
 func New(options Options) (*Reconciler, error) {
-	if options.Client == nil || options.Live == nil || options.Recorder == nil || options.Sessions == nil || options.ClusterID == "" || options.Interval <= 0 {
+	if options.Client == nil || options.Live == nil || options.Recorder == nil || options.Sessions == nil ||
+		options.ClusterID == "" || options.Interval <= 0 {
 		return nil, errors.New("trail: Client, Live, Recorder, Sessions, ClusterID and Interval are required")
 	}
 	if options.Now == nil {
@@ -78,31 +79,35 @@ const identityIndex = ".spec.identityRef.name"
 
 // SetupWithManager adds the controller to the manager, with this many workers.
 func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager, workers int) error {
-	err := manager.GetFieldIndexer().IndexField(ctx, &v1alpha1.Trail{}, identityIndex, func(object client.Object) []string {
+	identityNames := func(object client.Object) []string {
 		trail, ok := object.(*v1alpha1.Trail)
 		if !ok {
 			return nil
 		}
 		return []string{trail.IdentityName()}
-	})
+	}
+	err := manager.GetFieldIndexer().IndexField(ctx, &v1alpha1.Trail{}, identityIndex, identityNames)
 	if err != nil {
 		return fmt.Errorf("indexing Trails by identity: %w", err)
 	}
+
+	pace := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry)
 	controllerBuilder := ctrl.NewControllerManagedBy(manager).
 		Named("trail").
-		For(&v1alpha1.Trail{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, awsidentity.RequestChanged))).
+		For(&v1alpha1.Trail{},
+			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, awsidentity.RequestChanged))).
 		Watches(&v1alpha1.Trail{}, changedFirst).
 		Watches(&v1alpha1.Trail{}, handler.Funcs{DeleteFunc: r.deleted}).
 		WatchesRawSource(r.queue.Source()).
-		Watches(&v1alpha1.AWSIdentity{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfIdentity), builder.WithPredicates(identityChanged)).
-		WithOptions(controller.Options{
-			MaxConcurrentReconciles: workers,
-			RateLimiter:             retryPace{workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry), r},
-		})
+		Watches(&v1alpha1.AWSIdentity{},
+			handler.EnqueueRequestsFromMapFunc(r.trailsOfIdentity), builder.WithPredicates(identityChanged)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers, RateLimiter: retryPace{pace, r}})
 	if !r.NamespacesUnwatched {
-		controllerBuilder.WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.trailsOfNamespace), builder.WithPredicates(labelsChanged))
+		controllerBuilder.WatchesMetadata(&corev1.Namespace{},
+			handler.EnqueueRequestsFromMapFunc(r.trailsOfNamespace), builder.WithPredicates(labelsChanged))
 	}
-	return errors.Join(controllerBuilder.Complete(reconcile.AsReconciler(manager.GetClient(), r)), r.setUpAttribution(manager))
+	return errors.Join(controllerBuilder.Complete(reconcile.AsReconciler(manager.GetClient(), r)),
+		r.setUpAttribution(manager))
 }
 
 // recordOf returns what is remembered of a Trail.
@@ -111,7 +116,11 @@ func (r *Reconciler) recordOf(trail *v1alpha1.Trail) *record {
 }
 
 // deleted forgets a Trail that is gone.
-func (r *Reconciler) deleted(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+func (r *Reconciler) deleted(
+	_ context.Context,
+	e event.DeleteEvent,
+	_ workqueue.TypedRateLimitingInterface[reconcile.Request],
+) {
 	r.memory.forget(e.Object.GetUID(), r.Sessions)
 }
 
@@ -124,32 +133,39 @@ func (r *Reconciler) intervalOf(request reconcile.Request) time.Duration {
 	return trail.Spec.ResyncInterval(r.Interval)
 }
 
-// changedFirst gives Trails that were changed while no operator ran the priority of a change. At the start all others are looked at in the
-// background.
+// changedFirst gives Trails that were changed while no operator ran the priority of a change. At the start all others
+// are looked at in the background.
 var changedFirst = handler.Funcs{
-	CreateFunc: func(_ context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	CreateFunc: func(
+		_ context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+	) {
 		trail, ok := e.Object.(*v1alpha1.Trail)
 		prioritized, also := queue.(priorityqueue.PriorityQueue[reconcile.Request])
 		if !ok || !also || !e.IsInInitialList {
 			return
 		}
 		if trail.Generation != trail.Status.ObservedGeneration || !trail.DeletionTimestamp.IsZero() || requested(trail) {
-			prioritized.AddWithOpts(priorityqueue.AddOpts{Priority: new(0)}, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(trail)})
+			prioritized.AddWithOpts(priorityqueue.AddOpts{Priority: new(0)},
+				reconcile.Request{NamespacedName: client.ObjectKeyFromObject(trail)})
 		}
 	},
 }
 
-// identityChanged lets an identity through when its spec changes, when it works again, or when it leads to another account. That it works
-// for the first time is no change: Trails do not wait for that.
+// identityChanged lets an identity through when its spec changes, when it works again, or when it leads to another
+// account. That it works for the first time is no change: Trails do not wait for that.
 var identityChanged = predicate.Funcs{
 	// At the start every Trail is looked at anyway.
 	CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList },
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*v1alpha1.AWSIdentity)
 		after, also := e.ObjectNew.(*v1alpha1.AWSIdentity)
-		return ok && also && (before.Generation != after.Generation ||
-			before.Status.AccountID != "" && before.Status.AccountID != after.Status.AccountID ||
-			meta.IsStatusConditionFalse(before.Status.Conditions, v1alpha1.ConditionReady) && meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionReady))
+		if !ok || !also {
+			return false
+		}
+		moved := before.Status.AccountID != "" && before.Status.AccountID != after.Status.AccountID
+		recovered := meta.IsStatusConditionFalse(before.Status.Conditions, v1alpha1.ConditionReady) &&
+			meta.IsStatusConditionTrue(after.Status.Conditions, v1alpha1.ConditionReady)
+		return before.Generation != after.Generation || moved || recovered
 	},
 }
 
@@ -180,15 +196,15 @@ func (r *Reconciler) requests(ctx context.Context, options ...client.ListOption)
 	return requests
 }
 
-// Reconcile looks at a trail, makes AWS hold what the spec says, and writes what was found into the status. When a call to AWS is not
-// answered yet it ends, and is run again from its beginning when it is: see cloudtrail.Calls.
+// Reconcile looks at a trail, makes AWS hold what the spec says, and writes what was found into the status. When a call
+// to AWS is not answered yet it ends, and is run again from its beginning when it is: see cloudtrail.Calls.
 func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reconcile.Result, error) {
 	record := r.recordOf(trail)
 	now, interval := r.Now(), trail.Spec.ResyncInterval(r.Interval)
 	r.memory.begin(now)
 	ctx, err := record.calls.Begin(ctx, attemptOf(trail), reasonFor(trail, record), interval, now)
 	if err != nil {
-		return wake.Wait(cloudtrail.PendingOf(err).After)
+		return requeue.Wait(cloudtrail.PendingOf(err).After)
 	}
 
 	before := trail.Status.DeepCopy()
@@ -201,7 +217,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reco
 	default:
 		o = r.manage(ctx, trail, record)
 	}
-	return inTurn(r.report(ctx, before, trail, record, o))
+	return requeue.InTurn(r.report(ctx, before, trail, record, o))
 }
 
 // attempt is what a reconcile works on: what AWS has answered counts for nothing else.
@@ -242,10 +258,11 @@ type outcome struct {
 	// observed is what AWS holds in the end; nil when it was not read.
 	observed *observation
 	state    state
-	// found are the differences at the beginning, drift those of them that somebody made in AWS, and open those that are there in
-	// the end.
+	// found are the differences at the beginning, drift those of them that somebody made in AWS, and open those that are
+	// there in the end.
 	found, drift, open []difference
-	// loggingChanged is when logging was last stopped against the spec, or started, as CloudTrail reported it at the beginning.
+	// loggingChanged is when logging was last stopped against the spec, or started, as CloudTrail reported it at the
+	// beginning.
 	loggingChanged time.Time
 	// settling are the differences that AWS may just not show to be ended yet, and notKept those that it never ends.
 	settling, notKept []difference
@@ -256,8 +273,8 @@ type outcome struct {
 	suspended bool
 	// takenFrom is the owner that the trail was taken from, "" for nobody.
 	takenFrom string
-	// retained says that the object was let go although AWS did not answer, and left that a trail which was its own is not deleted, as it
-	// does not carry the owner tag any more.
+	// retained says that the object was let go although AWS did not answer, and left that a trail which was its own is not
+	// deleted, as it does not carry the owner tag any more.
 	retained, left bool
 	// gone says that the object has no finalizer any more.
 	gone bool
@@ -316,16 +333,18 @@ func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail, record *
 	return o
 }
 
-// open returns CloudTrail in the trail's region as the trail's identity. The work tells where that is also with an error.
+// open returns CloudTrail in the trail's region as the trail's identity. The work tells where that is also with an
+// error.
 func (r *Reconciler) open(ctx context.Context, trail *v1alpha1.Trail, record *record) (*work, error) {
 	account, region := home(trail)
 	caller, entered, err := awsidentity.Enter(ctx, r.Client, r.Sessions, awsidentity.User{
 		Namespace: trail.Namespace, Identity: trail.IdentityName(), Region: cmp.Or(trail.Spec.Region, region),
 	})
 	if err == nil && account != "" && account != caller.AccountID {
-		err = &awsidentity.Refusal{
+		err = &awsidentity.AccessError{
 			Reason: v1alpha1.ReasonAccountChanged,
-			Message: fmt.Sprintf("AWSIdentity %q leads to account %s, but the trail is in account %s: correct the identity, or create a new Trail for the other account",
+			Message: fmt.Sprintf("AWSIdentity %q leads to account %s, but the trail is in account %s: "+
+				"correct the identity, or create a new Trail for the other account",
 				trail.IdentityName(), caller.AccountID, account),
 		}
 	}
@@ -337,7 +356,8 @@ func (r *Reconciler) open(ctx context.Context, trail *v1alpha1.Trail, record *re
 
 // act makes AWS hold what the spec says, as far as AWS lets it.
 func (r *Reconciler) act(ctx context.Context, w *work, differences []difference, resting resting, o *outcome) {
-	tried, held := w.record.sort(plan(w.target, w.observed, differences, w.record.alone(w.target, resting)), w.target, o, resting)
+	tried, held := w.record.sort(plan(w.target, w.observed, differences, w.record.alone(w.target, resting)),
+		w.target, o, resting)
 	o.results = held
 	if len(tried) == 0 {
 		return
@@ -404,14 +424,25 @@ func sameStatus(before, after *v1alpha1.TrailStatus) bool {
 
 // identified returns an object that says which and of which version the Trail is, and nothing else.
 func identified(trail *v1alpha1.Trail) *v1alpha1.Trail {
-	return &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: trail.Namespace, Name: trail.Name, UID: trail.UID, ResourceVersion: trail.ResourceVersion}}
+	return &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{
+		Namespace:       trail.Namespace,
+		Name:            trail.Name,
+		UID:             trail.UID,
+		ResourceVersion: trail.ResourceVersion,
+	}}
 }
 
 // report is the one exit: it writes the status, emits events, and says when to reconcile again.
-func (r *Reconciler) report(ctx context.Context, before *v1alpha1.TrailStatus, trail *v1alpha1.Trail, record *record, o outcome) (reconcile.Result, error) {
+func (r *Reconciler) report(
+	ctx context.Context,
+	before *v1alpha1.TrailStatus,
+	trail *v1alpha1.Trail,
+	record *record,
+	o outcome,
+) (reconcile.Result, error) {
 	switch {
 	case cloudtrail.PendingOf(o.err) != nil:
-		return wake.Wait(cloudtrail.PendingOf(o.err).After)
+		return requeue.Wait(cloudtrail.PendingOf(o.err).After)
 	case o.gone:
 		r.end(record)
 		r.memory.forget(trail.UID, r.Sessions)
@@ -421,14 +452,14 @@ func (r *Reconciler) report(ctx context.Context, before *v1alpha1.TrailStatus, t
 		r.end(record)
 		return reconcile.Result{RequeueAfter: firstRetry}, nil
 	case !isAboutTrail(o.err):
-		return retryOnConflict(o.err)
+		return requeue.OnConflict(o.err)
 	}
 
 	now := r.Now()
 	shown := record.shows(o.fault(), now)
 	drifted := setStatus(trail, record, &o, shown, now)
 	if err := r.writeStatus(ctx, before, trail); err != nil {
-		return retryOnConflict(client.IgnoreNotFound(err)) // With what AWS has answered kept, so that nothing is lost.
+		return requeue.OnConflict(client.IgnoreNotFound(err)) // With what AWS has answered kept, so that nothing is lost.
 	}
 	r.learn(record, &o, now)
 	r.end(record)

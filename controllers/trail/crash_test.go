@@ -82,17 +82,28 @@ type flow struct {
 }
 
 var rich = v1alpha1.TrailSpec{
-	S3BucketName: "trail-logs", S3KeyPrefix: "audit", SNSTopicName: "trail-topic", KMSKeyID: "alias/trail",
-	CloudWatchLogsLogGroupARN: logGroup, CloudWatchLogsRoleARN: logRole, EnableLogFileValidation: truthy(),
+	S3BucketName:              "trail-logs",
+	S3KeyPrefix:               "audit",
+	SNSTopicName:              "trail-topic",
+	KMSKeyID:                  "alias/trail",
+	CloudWatchLogsLogGroupARN: logGroup,
+	CloudWatchLogsRoleARN:     logRole,
+	EnableLogFileValidation:   truthy(),
 	AdvancedEventSelectors: []v1alpha1.AdvancedEventSelector{
 		{Name: "management", FieldSelectors: []v1alpha1.AdvancedFieldSelector{managementOnly}}, dataEvents[0],
 	},
-	InsightSelectors:          []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}},
-	AggregationConfigurations: []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}}},
-	Tags:                      []v1alpha1.Tag{{Key: "team", Value: "security"}},
+	InsightSelectors: []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}},
+	AggregationConfigurations: []v1alpha1.AggregationConfiguration{
+		{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}},
+	},
+	Tags: []v1alpha1.Tag{{Key: "team", Value: "security"}},
 }
 
-var poor = v1alpha1.TrailSpec{S3BucketName: "other-bucket", Tags: []v1alpha1.Tag{{Key: "stage", Value: "live"}}, Logging: falsy()}
+var poor = v1alpha1.TrailSpec{
+	S3BucketName: "other-bucket",
+	Tags:         []v1alpha1.Tag{{Key: "stage", Value: "live"}},
+	Logging:      falsy(),
+}
 
 func applied(spec v1alpha1.TrailSpec) func(context.Context, *world) {
 	return func(ctx context.Context, w *world) { w.apply(ctx, "audit", spec) }
@@ -121,7 +132,9 @@ func deleted(ctx context.Context, w *world) {
 // handMade creates a trail by hand that is nobody's.
 func handMade(_ context.Context, w *world) {
 	GinkgoHelper()
-	admin := w.aws.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/admin", AccountID: account, AccessKeyID: "AKIAADMIN"})
+	admin := w.aws.As(cloudtrailtest.Actor{
+		ARN: "arn:aws:iam::" + account + ":user/admin", AccountID: account, AccessKeyID: "AKIAADMIN",
+	})
 	_, err := admin.Do(region, "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "hand-made"})
 	Expect(err).NotTo(HaveOccurred())
 }
@@ -160,20 +173,24 @@ var flows = map[string]flow{
 	"delete of what is not ours": {
 		before: func(ctx context.Context, w *world) {
 			settled(poor)(ctx, w)
-			_, err := w.intruder().Do(region, "AddTags", map[string]any{"ResourceId": w.held("audit").ARN, "TagsList": []any{map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": "other-cluster/a/b"}}})
+			_, err := w.intruder().Do(region, "AddTags", map[string]any{
+				"ResourceId": w.held("audit").ARN,
+				"TagsList":   []any{map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": "other-cluster/a/b"}},
+			})
 			Expect(err).NotTo(HaveOccurred())
 		},
 		after: deleted,
 		right: func(ctx context.Context, w *world) {
 			GinkgoHelper()
 			w.expectGone(ctx, "audit")
-			Expect(w.held("audit").Tags).To(HaveKeyWithValue(v1alpha1.OwnerTagKey, "other-cluster/a/b"), "somebody else's trail is not touched")
+			Expect(w.held("audit").Tags).
+				To(HaveKeyWithValue(v1alpha1.OwnerTagKey, "other-cluster/a/b"), "somebody else's trail is not touched")
 		},
 	},
 }
 
-// In every flow the process dies right before and right after each of its calls to AWS; another one takes over. The steps come from a
-// recording of the flow itself.
+// In every flow the process dies right before and right after each of its calls to AWS; another one takes over. The
+// steps come from a recording of the flow itself.
 var _ = Describe("A crash at any call to AWS", func() {
 	for name, f := range flows {
 		It("leaves nothing wrong behind: "+name, func(ctx context.Context) {

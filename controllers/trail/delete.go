@@ -18,8 +18,8 @@ const (
 	retainWait = 30 * time.Second
 )
 
-// finalize deletes the object's trail or lets go of it, and then lets the object go. DeleteTrail is called for no trail but one whose
-// owner tag, read right then, is ours.
+// finalize deletes the object's trail or lets go of it, and then lets the object go. DeleteTrail is called for no trail
+// but one whose owner tag, read right then, is ours.
 func (r *Reconciler) finalize(ctx context.Context, trail *v1alpha1.Trail, record *record) outcome {
 	if !controllerutil.ContainsFinalizer(trail, v1alpha1.Finalizer) {
 		return outcome{target: target{Trail: trail}, gone: true}
@@ -42,8 +42,8 @@ func (r *Reconciler) finalize(ctx context.Context, trail *v1alpha1.Trail, record
 	return o
 }
 
-// givesUp tells whether an object that is only to be let go is let go although its trail could not be: at once when that does not pass by
-// itself, and after a while when it may.
+// givesUp tells whether an object that is only to be let go is let go although its trail could not be: at once when
+// that does not pass by itself, and after a while when it may.
 func (r *Reconciler) givesUp(record *record, err error) bool {
 	now := r.Now()
 	if record.retaining.IsZero() {
@@ -92,7 +92,12 @@ func (r *Reconciler) dispose(ctx context.Context, trail *v1alpha1.Trail, record 
 }
 
 // errNotOurs says that a trail is somebody else's by now.
-var errNotOurs = &cloudtrail.Error{Operation: deleteTrail, Class: cloudtrail.FixAWS, Code: v1alpha1.ReasonOwnedByAnother, Message: "the trail belongs to somebody else"}
+var errNotOurs = &cloudtrail.Error{
+	Operation: deleteTrail,
+	Class:     cloudtrail.FixAWS,
+	Code:      v1alpha1.ReasonOwnedByAnother,
+	Message:   "the trail belongs to somebody else",
+}
 
 // findForDeletion returns the object's trail, nil when there is certainly none.
 func (r *Reconciler) findForDeletion(ctx context.Context, w *work) (*cloudtrail.Trail, error) {
@@ -124,8 +129,8 @@ func (r *Reconciler) absentHere(ctx context.Context, w *work) error {
 	return w.region.ConfirmAccount(ctx)
 }
 
-// absent returns nil when a trail that reads do not show is not there, and errUnseen when that is not certain yet: a CreateTrail that was
-// sent just now, by this process or by one before it, may have created it.
+// absent returns nil when a trail that reads do not show is not there, and errUnseen when that is not certain yet: a
+// CreateTrail that was sent just now, by this process or by one before it, may have created it.
 func (r *Reconciler) absent(w *work) error {
 	account, _ := home(w.Trail)
 	if account == "" {
@@ -141,7 +146,10 @@ func (r *Reconciler) absent(w *work) error {
 
 // errUnseen says that it is too early to tell whether there is a trail.
 var errUnseen = &cloudtrail.Error{
-	Operation: "DescribeTrails", Class: cloudtrail.Transient, Code: v1alpha1.ReasonDeleting, Message: "a trail of the object may have been created just now, and may not be visible yet",
+	Operation: "DescribeTrails",
+	Class:     cloudtrail.Transient,
+	Code:      v1alpha1.ReasonDeleting,
+	Message:   "a trail of the object may have been created just now, and may not be visible yet",
 }
 
 // mayDelete makes sure that the object is still to be deleted, and that the trail is still ours.
@@ -159,5 +167,6 @@ func (r *Reconciler) mayDelete(ctx context.Context, w *work, found *cloudtrail.T
 
 // deletionMessage says why an object that is being deleted is still there, and what helps.
 func deletionMessage(message string) string {
-	return "the trail cannot be deleted yet: " + message + " (or set spec.deletionPolicy: Retain to leave the trail in AWS and let this object go)"
+	return "the trail cannot be deleted yet: " + message +
+		" (or set spec.deletionPolicy: Retain to leave the trail in AWS and let this object go)"
 }

@@ -19,7 +19,7 @@ func TestGivesUp(t *testing.T) {
 		err        error
 		now, later bool // At once, and after a while.
 	}{
-		"an identity refused": {&awsidentity.Refusal{}, true, true},
+		"an identity refused": {&awsidentity.AccessError{}, true, true},
 		"denied":              {awsError(cloudtrail.Permission, "a", "b", "c"), true, true},
 		"refused":             {awsError(cloudtrail.FixAWS, "a", "b", "c"), true, true},
 		"a passing fault":     {awsError(cloudtrail.Transient, "a", "b", "c"), false, true},

@@ -13,9 +13,9 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// TestOrderOfFields holds the place of each field. The digests in the status of every Trail go by it, so a new field goes to the end, and
-// one that is gone leaves its place: if fields changed places, an upgrade would take every later change in AWS for one of the spec, and tell
-// of no drift.
+// TestOrderOfFields holds the place of each field. The digests in the status of every Trail go by it, so a new field
+// goes to the end, and one that is gone leaves its place: if fields changed places, an upgrade would take every later
+// change in AWS for one of the spec, and tell of no drift.
 func TestOrderOfFields(t *testing.T) {
 	t.Parallel()
 	names := make([]string, 0, len(fields))
@@ -23,9 +23,23 @@ func TestOrderOfFields(t *testing.T) {
 		names = append(names, f.name)
 	}
 	NewWithT(t).Expect(names).To(Equal([]string{
-		"trail", "ownerTag", "logging", "s3BucketName", "s3KeyPrefix", "snsTopicName", "kmsKeyID", "cloudWatchLogsLogGroupARN",
-		"cloudWatchLogsRoleARN", "includeGlobalServiceEvents", "isMultiRegionTrail", "enableLogFileValidation",
-		"isOrganizationTrail", "eventSelectors", "insightSelectors", "aggregationConfigurations", "tags",
+		"trail",
+		"ownerTag",
+		"logging",
+		"s3BucketName",
+		"s3KeyPrefix",
+		"snsTopicName",
+		"kmsKeyID",
+		"cloudWatchLogsLogGroupARN",
+		"cloudWatchLogsRoleARN",
+		"includeGlobalServiceEvents",
+		"isMultiRegionTrail",
+		"enableLogFileValidation",
+		"isOrganizationTrail",
+		"eventSelectors",
+		"insightSelectors",
+		"aggregationConfigurations",
+		"tags",
 	}))
 }
 

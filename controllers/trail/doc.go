@@ -2,5 +2,6 @@
 //
 //	observe → which state? → plan → apply → status
 //
-// The state and the plan are pure functions of the spec and the observation. Status is written by one patch, at one exit.
+// The state and the plan are pure functions of the spec and the observation. Status is written by one patch, at one
+// exit.
 package trail

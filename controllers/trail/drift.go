@@ -16,15 +16,15 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// maxEarlierDrifts is how many drifts before the last one are remembered until it is certain who made them: with somebody who
-// changes a trail again and again, before the history tells.
+// maxEarlierDrifts is how many drifts before the last one are remembered until it is certain who made them: with
+// somebody who changes a trail again and again, before the history tells.
 const maxEarlierDrifts = 5
 
 // readLag is how far AWS's answers may lie behind what was changed: its reads are eventually consistent.
 const readLag = 30 * time.Second
 
-// recordBefore writes a new drift into the status before it is repaired: a crash must not make it untold. It does not keep a repair
-// from being made when the API server cannot be written to; the drift is told afterwards then.
+// recordBefore writes a new drift into the status before it is repaired: a crash must not make it untold. It does not
+// keep a repair from being made when the API server cannot be written to; the drift is told afterwards then.
 func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome) error {
 	before := w.Status.DeepCopy()
 	note := func() bool {
@@ -80,7 +80,8 @@ func (r *Reconciler) reread(ctx context.Context, trail *v1alpha1.Trail) error {
 // noteDrift notes the differences that somebody made in AWS, if some of them are new, and tells whether they are.
 func noteDrift(trail *v1alpha1.Trail, record *record, o *outcome, now time.Time) bool {
 	status := &trail.Status
-	news := slices.DeleteFunc(slices.Clone(o.drift), func(d difference) bool { return slices.Contains(status.Differences, d.shown()) })
+	news := slices.DeleteFunc(slices.Clone(o.drift),
+		func(d difference) bool { return slices.Contains(status.Differences, d.shown()) })
 	if len(news) == 0 {
 		return false
 	}
@@ -112,13 +113,15 @@ func loggingChanged(trail *v1alpha1.Trail, o *observation) time.Time {
 
 // isUncertain tells whether it is still to be found out who made a drift.
 func isUncertain(drift *v1alpha1.Drift) bool {
-	return drift.Attribution == v1alpha1.DriftAttributionPending || drift.Attribution == v1alpha1.DriftAttributionProvisional
+	return drift.Attribution == v1alpha1.DriftAttributionPending ||
+		drift.Attribution == v1alpha1.DriftAttributionProvisional
 }
 
 // noteRepaired notes which drifts AWS does not show any more.
 func noteRepaired(status *v1alpha1.TrailStatus, now time.Time) {
 	repaired := func(drift *v1alpha1.Drift) {
-		open := slices.ContainsFunc(status.Differences, func(d v1alpha1.Difference) bool { return slices.Contains(drift.Fields, d.Field) })
+		open := slices.ContainsFunc(status.Differences,
+			func(d v1alpha1.Difference) bool { return slices.Contains(drift.Fields, d.Field) })
 		if drift.RepairedTime == nil && !open {
 			drift.RepairedTime = timeOrNil(now)
 		}
@@ -131,8 +134,8 @@ func noteRepaired(status *v1alpha1.TrailStatus, now time.Time) {
 	}
 }
 
-// shownOf returns the differences as the status has them. Of fields of which it could not be read what AWS holds, those stay that
-// were there; of those that are not ours to read, none.
+// shownOf returns the differences as the status has them. Of fields of which it could not be read what AWS holds, those
+// stay that were there; of those that are not ours to read, none.
 func shownOf(status *v1alpha1.TrailStatus, o *observation, differences []difference) []v1alpha1.Difference {
 	var shown []v1alpha1.Difference
 	for _, d := range differences {
@@ -151,8 +154,8 @@ func shownOf(status *v1alpha1.TrailStatus, o *observation, differences []differe
 	return shown
 }
 
-// lastInSync returns when all of the fields were last known to be as the spec says; zero when they never were. The status tells it where
-// this process does not know.
+// lastInSync returns when all of the fields were last known to be as the spec says; zero when they never were. The
+// status tells it where this process does not know.
 func (r *record) lastInSync(status *v1alpha1.TrailStatus, differences []difference, now time.Time) time.Time {
 	last := now
 	for _, d := range differences {
@@ -167,8 +170,8 @@ func (r *record) lastInSync(status *v1alpha1.TrailStatus, differences []differen
 	return last
 }
 
-// noteInSync notes which fields are as the spec says: since a time that nothing is older than that was read, and those that were set since
-// they were.
+// noteInSync notes which fields are as the spec says: since a time that nothing is older than that was read, and those
+// that were set since they were.
 func (r *record) noteInSync(o *outcome, since time.Time) {
 	for number, f := range fields {
 		if f.unknown(o.observed) != nil || isAmong(o.open, number) {
@@ -184,7 +187,8 @@ func (r *record) noteInSync(o *outcome, since time.Time) {
 	}
 }
 
-// lastSynced returns when all fields but those that differ were last known to be as the spec says; zero when that is not known.
+// lastSynced returns when all fields but those that differ were last known to be as the spec says; zero when that is
+// not known.
 func (r *record) lastSynced(o *outcome) time.Time {
 	var last time.Time
 	for number, at := range r.inSync {

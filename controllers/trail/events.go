@@ -11,6 +11,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/condition"
 	"github.com/trail-operator/trail-operator/controllers/text"
 )
 
@@ -37,7 +38,8 @@ func (r *Reconciler) emitDrift(trail *v1alpha1.Trail) {
 // emit emits events, and logs one line, for what was done; a look that found nothing emits nothing.
 func (r *Reconciler) emit(ctx context.Context, before *v1alpha1.TrailStatus, trail *v1alpha1.Trail, o *outcome) {
 	if o.takenFrom != "" {
-		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventTaken, actionSync, "the trail was taken from %s, as adoptionPolicy is Always", text.Escape(o.takenFrom))
+		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventTaken, actionSync,
+			"the trail was taken from %s, as adoptionPolicy is Always", text.Escape(o.takenFrom))
 	}
 	if o.retained {
 		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventReleased, actionDelete,
@@ -48,7 +50,8 @@ func (r *Reconciler) emit(ctx context.Context, before *v1alpha1.TrailStatus, tra
 			"the trail %s was left in AWS, as it does not carry this object's owner tag any more", trail.TrailName())
 	}
 	if done := o.done(); len(done) > 0 {
-		ctrl.LoggerFrom(ctx).Info("changed AWS", "steps", describe(done), "trail", trail.TrailName(), "region", o.caller.Region, "account", o.caller.AccountID)
+		ctrl.LoggerFrom(ctx).Info("changed AWS", "steps", describe(done),
+			"trail", trail.TrailName(), "region", o.caller.Region, "account", o.caller.AccountID)
 	}
 	for _, e := range eventsOf(o) {
 		r.Recorder.Eventf(trail, nil, corev1.EventTypeNormal, e.reason, e.action, "%s", describe(e.steps))
@@ -81,17 +84,21 @@ func eventsOf(o *outcome) []stepsEvent {
 	if o.state == stateDrifted && done[0].operation == createTrail {
 		return []stepsEvent{{eventRepaired, actionSync, done}} // All of it repairs one deletion.
 	}
+
+	isKept := func(d difference) bool { return !isAmong(o.notKept, d.number) }
+	isDrift := func(d difference) bool { return isAmong(o.drift, d.number) }
 	var repairs, changes []step
 	for _, s := range done {
-		if !slices.ContainsFunc(s.sets, func(d difference) bool { return !isAmong(o.notKept, d.number) }) && len(o.notKept) > 0 {
+		if len(o.notKept) > 0 && !slices.ContainsFunc(s.sets, isKept) {
 			continue // It was told that this is of no use.
 		}
-		if slices.ContainsFunc(s.sets, func(d difference) bool { return isAmong(o.drift, d.number) }) {
+		if slices.ContainsFunc(s.sets, isDrift) {
 			repairs = append(repairs, s)
 		} else {
 			changes = append(changes, s)
 		}
 	}
+
 	var events []stepsEvent
 	if len(repairs) > 0 {
 		events = append(events, stepsEvent{eventRepaired, actionSync, repairs})
@@ -102,21 +109,14 @@ func eventsOf(o *outcome) []stepsEvent {
 	return events
 }
 
-// emitReady emits an event when Ready turns, or turns to another reason. That a new trail is ready follows from its creation, which has its
-// own event.
+// emitReady emits an event when Ready turns, or turns to another reason. That a new trail is ready follows from its
+// creation, which has its own event.
 func (r *Reconciler) emitReady(ctx context.Context, before *v1alpha1.TrailStatus, after *v1alpha1.Trail) {
-	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReady)
-	is := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady)
-	if is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason {
+	is := condition.Turned(before.Conditions, after.Status.Conditions, v1alpha1.ConditionReady)
+	isNew := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReady) == nil
+	if is == nil || isNew && is.Status == metav1.ConditionTrue {
 		return
-	}
-	if was == nil && is.Status == metav1.ConditionTrue {
-		return
-	}
-	kind := corev1.EventTypeNormal
-	if is.Status == metav1.ConditionFalse {
-		kind = corev1.EventTypeWarning
 	}
 	ctrl.LoggerFrom(ctx).Info("trail is "+is.Reason, "ready", is.Status, "message", is.Message)
-	r.Recorder.Eventf(after, nil, kind, is.Reason, actionLook, "%s", is.Message)
+	r.Recorder.Eventf(after, nil, condition.EventType(is), is.Reason, actionLook, "%s", is.Message)
 }

@@ -74,31 +74,70 @@ var fields = []field{
 		wanted:  func(t target) string { return strconv.FormatBool(t.Spec.LoggingDesired()) },
 		found:   func(_ target, o *observation) string { return strconv.FormatBool(o.status.value.IsLogging) },
 	},
-	textSetting("s3BucketName", func(s *v1alpha1.TrailSpec) *string { return &s.S3BucketName },
-		func(s *cloudtrail.Settings) string { return s.S3BucketName }, func(c *cloudtrail.Change) **string { return &c.S3BucketName }),
-	textSetting("s3KeyPrefix", func(s *v1alpha1.TrailSpec) *string { return &s.S3KeyPrefix },
-		func(s *cloudtrail.Settings) string { return s.S3KeyPrefix }, func(c *cloudtrail.Change) **string { return &c.S3KeyPrefix }),
-	textSetting("snsTopicName", func(s *v1alpha1.TrailSpec) *string { return &s.SNSTopicName },
-		func(s *cloudtrail.Settings) string { return s.SNSTopicARN }, func(c *cloudtrail.Change) **string { return &c.SNSTopicName }).
-		comparedBy(func(t target, found string) bool {
-			return cloudtrail.TopicARN(t.caller.Region, t.caller.AccountID, t.Spec.SNSTopicName) == found
-		}),
-	textSetting("kmsKeyID", func(s *v1alpha1.TrailSpec) *string { return &s.KMSKeyID },
-		func(s *cloudtrail.Settings) string { return s.KMSKeyARN }, func(c *cloudtrail.Change) **string { return &c.KMSKeyID }).
-		comparedBy(func(t target, found string) bool { return sameKey(t.Trail, found) }),
-	textSetting("cloudWatchLogsLogGroupARN", func(s *v1alpha1.TrailSpec) *string { return &s.CloudWatchLogsLogGroupARN },
-		func(s *cloudtrail.Settings) string { return s.CloudWatchLogsLogGroupARN }, nil).
-		comparedBy(func(t target, found string) bool { return sameLogGroup(t.Spec.CloudWatchLogsLogGroupARN, found) }).setBy(setLogGroupAndRole),
-	textSetting("cloudWatchLogsRoleARN", func(s *v1alpha1.TrailSpec) *string { return &s.CloudWatchLogsRoleARN },
-		func(s *cloudtrail.Settings) string { return s.CloudWatchLogsRoleARN }, nil).setBy(setLogGroupAndRole),
-	flagSetting("includeGlobalServiceEvents", (*v1alpha1.TrailSpec).GlobalServiceEventsDesired,
-		func(s *cloudtrail.Settings) bool { return s.IncludeGlobalServiceEvents }, func(c *cloudtrail.Change) **bool { return &c.IncludeGlobalServiceEvents }),
-	flagSetting("isMultiRegionTrail", (*v1alpha1.TrailSpec).MultiRegionDesired,
-		func(s *cloudtrail.Settings) bool { return s.IsMultiRegionTrail }, func(c *cloudtrail.Change) **bool { return &c.IsMultiRegionTrail }),
-	flagSetting("enableLogFileValidation", (*v1alpha1.TrailSpec).LogFileValidationDesired,
-		func(s *cloudtrail.Settings) bool { return s.EnableLogFileValidation }, func(c *cloudtrail.Change) **bool { return &c.EnableLogFileValidation }),
-	flagSetting("isOrganizationTrail", (*v1alpha1.TrailSpec).OrganizationDesired,
-		func(s *cloudtrail.Settings) bool { return s.IsOrganizationTrail }, func(c *cloudtrail.Change) **bool { return &c.IsOrganizationTrail }),
+	textSetting(
+		"s3BucketName",
+		func(s *v1alpha1.TrailSpec) *string { return &s.S3BucketName },
+		func(s *cloudtrail.Settings) string { return s.S3BucketName },
+		func(c *cloudtrail.Change) **string { return &c.S3BucketName },
+	),
+	textSetting(
+		"s3KeyPrefix",
+		func(s *v1alpha1.TrailSpec) *string { return &s.S3KeyPrefix },
+		func(s *cloudtrail.Settings) string { return s.S3KeyPrefix },
+		func(c *cloudtrail.Change) **string { return &c.S3KeyPrefix },
+	),
+	textSetting(
+		"snsTopicName",
+		func(s *v1alpha1.TrailSpec) *string { return &s.SNSTopicName },
+		func(s *cloudtrail.Settings) string { return s.SNSTopicARN },
+		func(c *cloudtrail.Change) **string { return &c.SNSTopicName },
+	).comparedBy(func(t target, found string) bool {
+		return cloudtrail.TopicARN(t.caller.Region, t.caller.AccountID, t.Spec.SNSTopicName) == found
+	}),
+	textSetting(
+		"kmsKeyID",
+		func(s *v1alpha1.TrailSpec) *string { return &s.KMSKeyID },
+		func(s *cloudtrail.Settings) string { return s.KMSKeyARN },
+		func(c *cloudtrail.Change) **string { return &c.KMSKeyID },
+	).comparedBy(func(t target, found string) bool { return sameKey(t.Trail, found) }),
+	textSetting(
+		"cloudWatchLogsLogGroupARN",
+		func(s *v1alpha1.TrailSpec) *string { return &s.CloudWatchLogsLogGroupARN },
+		func(s *cloudtrail.Settings) string { return s.CloudWatchLogsLogGroupARN },
+		nil,
+	).comparedBy(func(t target, found string) bool {
+		return sameLogGroup(t.Spec.CloudWatchLogsLogGroupARN, found)
+	}).setBy(setLogGroupAndRole),
+	textSetting(
+		"cloudWatchLogsRoleARN",
+		func(s *v1alpha1.TrailSpec) *string { return &s.CloudWatchLogsRoleARN },
+		func(s *cloudtrail.Settings) string { return s.CloudWatchLogsRoleARN },
+		nil,
+	).setBy(setLogGroupAndRole),
+	flagSetting(
+		"includeGlobalServiceEvents",
+		(*v1alpha1.TrailSpec).GlobalServiceEventsDesired,
+		func(s *cloudtrail.Settings) bool { return s.IncludeGlobalServiceEvents },
+		func(c *cloudtrail.Change) **bool { return &c.IncludeGlobalServiceEvents },
+	),
+	flagSetting(
+		"isMultiRegionTrail",
+		(*v1alpha1.TrailSpec).MultiRegionDesired,
+		func(s *cloudtrail.Settings) bool { return s.IsMultiRegionTrail },
+		func(c *cloudtrail.Change) **bool { return &c.IsMultiRegionTrail },
+	),
+	flagSetting(
+		"enableLogFileValidation",
+		(*v1alpha1.TrailSpec).LogFileValidationDesired,
+		func(s *cloudtrail.Settings) bool { return s.EnableLogFileValidation },
+		func(c *cloudtrail.Change) **bool { return &c.EnableLogFileValidation },
+	),
+	flagSetting(
+		"isOrganizationTrail",
+		(*v1alpha1.TrailSpec).OrganizationDesired,
+		func(s *cloudtrail.Settings) bool { return s.IsOrganizationTrail },
+		func(c *cloudtrail.Change) **bool { return &c.IsOrganizationTrail },
+	),
 	{
 		name: "eventSelectors", operation: putEventSelectors,
 		unknown: func(o *observation) error { return errors.Join(unknownTrail(o), o.selectors.err) },
@@ -163,7 +202,12 @@ func unknownSettings(o *observation) error {
 var errNoTrail = errors.New("there is no trail")
 
 // textSetting is a field that UpdateTrail sets.
-func textSetting(name string, wanted func(*v1alpha1.TrailSpec) *string, found func(*cloudtrail.Settings) string, change func(*cloudtrail.Change) **string) field {
+func textSetting(
+	name string,
+	wanted func(*v1alpha1.TrailSpec) *string,
+	found func(*cloudtrail.Settings) string,
+	change func(*cloudtrail.Change) **string,
+) field {
 	return field{
 		name: name, operation: updateTrail, unknown: unknownSettings,
 		wanted: func(t target) string { return *wanted(&t.Spec) },
@@ -173,7 +217,12 @@ func textSetting(name string, wanted func(*v1alpha1.TrailSpec) *string, found fu
 }
 
 // flagSetting is a field that UpdateTrail sets.
-func flagSetting(name string, wanted func(*v1alpha1.TrailSpec) bool, found func(*cloudtrail.Settings) bool, change func(*cloudtrail.Change) **bool) field {
+func flagSetting(
+	name string,
+	wanted func(*v1alpha1.TrailSpec) bool,
+	found func(*cloudtrail.Settings) bool,
+	change func(*cloudtrail.Change) **bool,
+) field {
 	return field{
 		name: name, operation: updateTrail, unknown: unknownSettings,
 		wanted: func(t target) string { return strconv.FormatBool(wanted(&t.Spec)) },
@@ -234,7 +283,8 @@ func differencesOf(t target, o *observation) []difference {
 	return differences
 }
 
-// selectorField names the field of the spec that selectors differ in: the one that is set, else the kind that AWS holds.
+// selectorField names the field of the spec that selectors differ in: the one that is set, else the kind that AWS
+// holds.
 func selectorField(spec *v1alpha1.TrailSpec, o *observation) string {
 	if len(spec.AdvancedEventSelectors) > 0 || len(spec.EventSelectors) == 0 && len(o.selectors.value.Advanced) > 0 {
 		return "advancedEventSelectors"
@@ -254,7 +304,8 @@ func namesOf(differences []difference) []string {
 // maxFound bounds what the status shows of what AWS holds, in bytes.
 const maxFound = 256
 
-// shown is the difference as the status has it. A text that is cut ends in a digest, as another value must be another text.
+// shown is the difference as the status has it. A text that is cut ends in a digest, as another value must be another
+// text.
 func (d *difference) shown() v1alpha1.Difference {
 	found := text.Escape(d.found)
 	if len(found) > maxFound {
@@ -263,12 +314,12 @@ func (d *difference) shown() v1alpha1.Difference {
 	return v1alpha1.Difference{Field: d.name, Found: found}
 }
 
-// digests are, for each field, a digest of what the spec said when AWS held it. They are kept in the status as text: whether a
-// difference is drift must not depend on what else went wrong, nor on this process.
+// digests are, for each field, a digest of what the spec said when AWS held it. They are kept in the status as text:
+// whether a difference is drift must not depend on what else went wrong, nor on this process.
 type digests []byte
 
-// digestSize is the size of one digest in bytes. Two values of a field share a digest once in 16 million times; drift would be taken
-// for a change of the spec then.
+// digestSize is the size of one digest in bytes. Two values of a field share a digest once in 16 million times; drift
+// would be taken for a change of the spec then.
 const digestSize = 3
 
 func digestsOf(status *v1alpha1.TrailStatus) digests {

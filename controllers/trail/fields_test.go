@@ -14,6 +14,7 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 const (
@@ -24,7 +25,8 @@ const (
 	logRole  = "arn:aws:iam::111122223333:role/trail-logs"
 )
 
-// fieldCase takes one field of the spec through its life: set at creation, changed, cleared, and changed by somebody else.
+// fieldCase takes one field of the spec through its life: set at creation, changed, cleared, and changed by somebody
+// else.
 type fieldCase struct {
 	set, change, clear func(*v1alpha1.TrailSpec)
 	// drift is what somebody else does, as operation and parameters; the operator must undo it.
@@ -87,16 +89,21 @@ var fieldCases = map[string]fieldCase{
 			s.CloudWatchLogsLogGroupARN, s.CloudWatchLogsRoleARN = logGroup, logRole
 		},
 		change: func(s *v1alpha1.TrailSpec) {
-			s.CloudWatchLogsLogGroupARN, s.CloudWatchLogsRoleARN = strings.Replace(logGroup, "trail", "other", 1), strings.Replace(logRole, "trail", "other", 1)
+			s.CloudWatchLogsLogGroupARN = strings.Replace(logGroup, "trail", "other", 1)
+			s.CloudWatchLogsRoleARN = strings.Replace(logRole, "trail", "other", 1)
 		},
-		clear: func(s *v1alpha1.TrailSpec) { s.CloudWatchLogsLogGroupARN, s.CloudWatchLogsRoleARN = "", "" },
-		drift: "UpdateTrail", params: map[string]any{"CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": ""}, field: "cloudWatchLogsLogGroupARN",
+		clear:  func(s *v1alpha1.TrailSpec) { s.CloudWatchLogsLogGroupARN, s.CloudWatchLogsRoleARN = "", "" },
+		drift:  "UpdateTrail",
+		params: map[string]any{"CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": ""},
+		field:  "cloudWatchLogsLogGroupARN",
 	},
 	"includeGlobalServiceEvents": {
 		set:    func(s *v1alpha1.TrailSpec) { s.IncludeGlobalServiceEvents = falsy() },
 		change: func(s *v1alpha1.TrailSpec) { s.IncludeGlobalServiceEvents = truthy() },
 		clear:  func(s *v1alpha1.TrailSpec) { s.IncludeGlobalServiceEvents = nil },
-		drift:  "UpdateTrail", params: map[string]any{"IncludeGlobalServiceEvents": true}, field: "includeGlobalServiceEvents",
+		drift:  "UpdateTrail",
+		params: map[string]any{"IncludeGlobalServiceEvents": true},
+		field:  "includeGlobalServiceEvents",
 	},
 	"isMultiRegionTrail": {
 		set:    func(s *v1alpha1.TrailSpec) { s.IsMultiRegionTrail = truthy() },
@@ -130,20 +137,41 @@ var fieldCases = map[string]fieldCase{
 	},
 	"eventSelectors": {
 		set: func(s *v1alpha1.TrailSpec) {
-			s.EventSelectors = []v1alpha1.EventSelector{{ReadWriteType: v1alpha1.WriteOnly, IncludeManagementEvents: truthy(), ExcludeManagementEventSources: []string{"kms.amazonaws.com"}}}
+			s.EventSelectors = []v1alpha1.EventSelector{
+				{
+					ReadWriteType:                 v1alpha1.WriteOnly,
+					IncludeManagementEvents:       truthy(),
+					ExcludeManagementEventSources: []string{"kms.amazonaws.com"},
+				},
+			}
 		},
 		change: func(s *v1alpha1.TrailSpec) {
 			s.EventSelectors = []v1alpha1.EventSelector{
 				{ReadWriteType: v1alpha1.ReadWriteAll, IncludeManagementEvents: truthy()},
-				{ReadWriteType: v1alpha1.WriteOnly, IncludeManagementEvents: falsy(), DataResources: []v1alpha1.DataResource{{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3:::one-bucket/", "arn:aws:s3:::other-bucket/"}}}},
+				{
+					ReadWriteType:           v1alpha1.WriteOnly,
+					IncludeManagementEvents: falsy(),
+					DataResources: []v1alpha1.DataResource{
+						{Type: "AWS::S3::Object", Values: []string{"arn:aws:s3:::one-bucket/", "arn:aws:s3:::other-bucket/"}},
+					},
+				},
 			}
 		},
 		clear: func(s *v1alpha1.TrailSpec) { s.EventSelectors = nil },
-		drift: "PutEventSelectors", params: map[string]any{"EventSelectors": []any{map[string]any{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": true}}}, field: "eventSelectors",
+		drift: "PutEventSelectors",
+		params: map[string]any{
+			"EventSelectors": []any{map[string]any{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": true}},
+		},
+		field: "eventSelectors",
 	},
 	"advancedEventSelectors": {
 		set: func(s *v1alpha1.TrailSpec) {
-			s.AdvancedEventSelectors = []v1alpha1.AdvancedEventSelector{{Name: "writes", FieldSelectors: []v1alpha1.AdvancedFieldSelector{managementOnly, {Field: "readOnly", Equals: []string{"false"}}}}}
+			s.AdvancedEventSelectors = []v1alpha1.AdvancedEventSelector{
+				{
+					Name:           "writes",
+					FieldSelectors: []v1alpha1.AdvancedFieldSelector{managementOnly, {Field: "readOnly", Equals: []string{"false"}}},
+				},
+			}
 		},
 		change: func(s *v1alpha1.TrailSpec) {
 			s.AdvancedEventSelectors = []v1alpha1.AdvancedEventSelector{
@@ -155,7 +183,11 @@ var fieldCases = map[string]fieldCase{
 			}
 		},
 		clear: func(s *v1alpha1.TrailSpec) { s.AdvancedEventSelectors = nil },
-		drift: "PutEventSelectors", params: map[string]any{"EventSelectors": []any{map[string]any{"ReadWriteType": "All", "IncludeManagementEvents": true}}}, field: "advancedEventSelectors",
+		drift: "PutEventSelectors",
+		params: map[string]any{
+			"EventSelectors": []any{map[string]any{"ReadWriteType": "All", "IncludeManagementEvents": true}},
+		},
+		field: "advancedEventSelectors",
 	},
 	"from basic selectors to advanced": {
 		set: func(s *v1alpha1.TrailSpec) {
@@ -163,19 +195,32 @@ var fieldCases = map[string]fieldCase{
 		},
 		change: func(s *v1alpha1.TrailSpec) {
 			s.EventSelectors = nil
-			s.AdvancedEventSelectors = []v1alpha1.AdvancedEventSelector{{Name: "reads", FieldSelectors: []v1alpha1.AdvancedFieldSelector{managementOnly, {Field: "readOnly", Equals: []string{"true"}}}}}
+			s.AdvancedEventSelectors = []v1alpha1.AdvancedEventSelector{
+				{
+					Name:           "reads",
+					FieldSelectors: []v1alpha1.AdvancedFieldSelector{managementOnly, {Field: "readOnly", Equals: []string{"true"}}},
+				},
+			}
 		},
 		clear: func(s *v1alpha1.TrailSpec) { s.EventSelectors, s.AdvancedEventSelectors = nil, nil },
-		drift: "PutEventSelectors", params: map[string]any{"AdvancedEventSelectors": []any{map[string]any{"Name": "nothing", "FieldSelectors": []any{
-			map[string]any{"Field": "eventCategory", "Equals": []any{"Management"}}, map[string]any{"Field": "readOnly", "Equals": []any{"false"}},
-		}}}}, field: "eventSelectors",
+		drift: "PutEventSelectors",
+		params: map[string]any{"AdvancedEventSelectors": []any{map[string]any{"Name": "nothing", "FieldSelectors": []any{
+			map[string]any{
+				"Field":  "eventCategory",
+				"Equals": []any{"Management"},
+			},
+			map[string]any{"Field": "readOnly", "Equals": []any{"false"}},
+		}}}},
+		field: "eventSelectors",
 	},
 	"insightSelectors": {
 		set: func(s *v1alpha1.TrailSpec) {
 			s.InsightSelectors = []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}}
 		},
 		change: func(s *v1alpha1.TrailSpec) {
-			s.InsightSelectors = []v1alpha1.InsightSelector{{InsightType: "ApiErrorRateInsight", EventCategories: []v1alpha1.InsightEventCategory{"Management"}}}
+			s.InsightSelectors = []v1alpha1.InsightSelector{
+				{InsightType: "ApiErrorRateInsight", EventCategories: []v1alpha1.InsightEventCategory{"Management"}},
+			}
 		},
 		clear: func(s *v1alpha1.TrailSpec) { s.InsightSelectors = nil },
 		drift: "PutInsightSelectors", params: map[string]any{"InsightSelectors": []any{}}, field: "insightSelectors",
@@ -183,22 +228,30 @@ var fieldCases = map[string]fieldCase{
 	"aggregationConfigurations": {
 		set: func(s *v1alpha1.TrailSpec) {
 			s.AdvancedEventSelectors = dataEvents
-			s.AggregationConfigurations = []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}}}
+			s.AggregationConfigurations = []v1alpha1.AggregationConfiguration{
+				{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}},
+			}
 		},
 		change: func(s *v1alpha1.TrailSpec) {
 			s.AdvancedEventSelectors = dataEvents
-			s.AggregationConfigurations = []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"RESOURCE_ACCESS", "USER_ACTIONS"}}}
+			s.AggregationConfigurations = []v1alpha1.AggregationConfiguration{
+				{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"RESOURCE_ACCESS", "USER_ACTIONS"}},
+			}
 		},
-		clear: func(s *v1alpha1.TrailSpec) { s.AggregationConfigurations, s.AdvancedEventSelectors = nil, nil },
-		drift: "PutEventConfiguration", params: map[string]any{"AggregationConfigurations": []any{}}, field: "aggregationConfigurations",
+		clear:  func(s *v1alpha1.TrailSpec) { s.AggregationConfigurations, s.AdvancedEventSelectors = nil, nil },
+		drift:  "PutEventConfiguration",
+		params: map[string]any{"AggregationConfigurations": []any{}},
+		field:  "aggregationConfigurations",
 	},
 	"tags": {
 		set: func(s *v1alpha1.TrailSpec) { s.Tags = []v1alpha1.Tag{{Key: "team", Value: "security"}, {Key: "empty"}} },
 		change: func(s *v1alpha1.TrailSpec) {
 			s.Tags = []v1alpha1.Tag{{Key: "team", Value: "audit"}, {Key: "stage", Value: "live"}}
 		},
-		clear: func(s *v1alpha1.TrailSpec) { s.Tags = nil },
-		drift: "AddTags", params: map[string]any{"TagsList": []any{map[string]any{"Key": "team", "Value": "intruders"}}}, field: "tags",
+		clear:  func(s *v1alpha1.TrailSpec) { s.Tags = nil },
+		drift:  "AddTags",
+		params: map[string]any{"TagsList": []any{map[string]any{"Key": "team", "Value": "intruders"}}},
+		field:  "tags",
 	},
 }
 
@@ -267,12 +320,14 @@ func nameParameter(operation string) string {
 	}
 }
 
-// expectSettled looks until AWS holds what the spec says: once. A second look must change nothing, neither in AWS nor at the API server.
+// expectSettled looks until AWS holds what the spec says: once. A second look must change nothing, neither in AWS nor
+// at the API server.
 func (w *world) expectSettled(ctx context.Context, name string, spec v1alpha1.TrailSpec) *v1alpha1.Trail {
 	GinkgoHelper()
 	found := w.settle(ctx, name)
-	expectKstatus(found, status.CurrentStatus)
-	Expect(meta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue(), "conditions: %v", found.Status.Conditions)
+	testbed.ExpectKstatus(found, status.CurrentStatus)
+	Expect(meta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReady)).
+		To(BeTrue(), "conditions: %v", found.Status.Conditions)
 	Expect(found.Status.ObservedGeneration).To(Equal(found.Generation))
 	w.expectHeld(name, spec)
 
@@ -289,7 +344,9 @@ func (w *world) expectSettled(ctx context.Context, name string, spec v1alpha1.Tr
 func writesOf(counts map[string]int) map[string]int {
 	writes := map[string]int{}
 	for operation, n := range counts {
-		if !strings.HasPrefix(operation, "Get") && !strings.HasPrefix(operation, "Describe") && !strings.HasPrefix(operation, "List") && operation != "AssumeRole" {
+		isRead := strings.HasPrefix(operation, "Get") || strings.HasPrefix(operation, "Describe") ||
+			strings.HasPrefix(operation, "List")
+		if !isRead && operation != "AssumeRole" {
 			writes[operation] = n
 		}
 	}
@@ -312,9 +369,11 @@ func (w *world) expectHeld(name string, spec v1alpha1.TrailSpec) {
 		"11111111-2222-3333-4444-555555555555": keyARN, "99999999-2222-3333-4444-555555555555": otherKey,
 		"alias/trail": keyARN, "arn:aws:kms:us-east-1:111122223333:alias/other": otherKey,
 	}[spec.KMSKeyID]))
-	Expect(strings.TrimSuffix(held.CloudWatchLogsLogGroupARN, ":*")).To(Equal(strings.TrimSuffix(spec.CloudWatchLogsLogGroupARN, ":*")))
+	Expect(strings.TrimSuffix(held.CloudWatchLogsLogGroupARN, ":*")).
+		To(Equal(strings.TrimSuffix(spec.CloudWatchLogsLogGroupARN, ":*")))
 	Expect(held.CloudWatchLogsRoleARN).To(Equal(spec.CloudWatchLogsRoleARN))
-	Expect(held.IncludeGlobalServiceEvents).To(Equal(spec.IncludeGlobalServiceEvents == nil || *spec.IncludeGlobalServiceEvents))
+	Expect(held.IncludeGlobalServiceEvents).
+		To(Equal(spec.IncludeGlobalServiceEvents == nil || *spec.IncludeGlobalServiceEvents))
 	Expect(held.IsMultiRegionTrail).To(Equal(aws.ToBool(spec.IsMultiRegionTrail)))
 	Expect(held.EnableLogFileValidation).To(Equal(aws.ToBool(spec.EnableLogFileValidation)))
 	Expect(held.IsOrganizationTrail).To(Equal(aws.ToBool(spec.IsOrganizationTrail)))
@@ -345,7 +404,8 @@ func (w *world) expectHeld(name string, spec v1alpha1.TrailSpec) {
 }
 
 func isDefault(selectors []cloudtrailtest.EventSelector) bool {
-	return len(selectors) == 1 && asJSON(selectors) == asJSON([]cloudtrailtest.EventSelector{{ReadWriteType: "All", IncludeManagementEvents: true}})
+	standard := []cloudtrailtest.EventSelector{{ReadWriteType: "All", IncludeManagementEvents: true}}
+	return len(selectors) == 1 && asJSON(selectors) == asJSON(standard)
 }
 
 // asJSON returns a value as JSON without what is empty.

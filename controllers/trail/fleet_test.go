@@ -81,7 +81,10 @@ func (f *fleetOf) eachTrail(ctx context.Context, do func(context.Context, client
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for number := range f.count() {
-		object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: fmt.Sprintf("trail-%04d", number)}, Spec: f.spec}
+		object := &v1alpha1.Trail{
+			ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: fmt.Sprintf("trail-%04d", number)},
+			Spec:       f.spec,
+		}
 		object.Spec.IdentityRef = &v1alpha1.IdentityReference{Name: f.identityOf(number / f.perAccount)}
 		group.Go(func() error { return do(ctx, object) })
 	}
@@ -106,7 +109,8 @@ func (f *fleetOf) allReady(ctx context.Context) {
 			}
 		}
 		return n
-	}).WithContext(ctx).WithTimeout(manyTrails).WithPolling(250*time.Millisecond).Should(Equal(f.count()), "all trails become ready")
+	}).WithContext(ctx).WithTimeout(manyTrails).WithPolling(250*time.Millisecond).
+		Should(Equal(f.count()), "all trails become ready")
 }
 
 // expectOneEach checks that AWS holds one trail for each object, logging, and that no error is left in any status.
@@ -122,13 +126,15 @@ func (f *fleetOf) expectOneEach(ctx context.Context) {
 		Expect(one.Status.LastDrift).To(BeNil(), "nobody has changed %s", one.Name)
 		for _, c := range one.Status.Conditions {
 			Expect(c.Status).To(Equal(metav1.ConditionTrue), "%s of %s: %s", c.Type, one.Name, c.Message)
-			Expect(c.Type).NotTo(BeElementOf(v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled), "%s of %s: %s", c.Type, one.Name, c.Message)
+			Expect(c.Type).NotTo(BeElementOf(v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled),
+				"%s of %s: %s", c.Type, one.Name, c.Message)
 		}
 	}
 	Expect(owned).To(HaveLen(f.count()))
 }
 
-// run runs the controllers of trails and of lookups as the operator does, on a process's memory, and counts their writes to the API server.
+// run runs the controllers of trails and of lookups as the operator does, on a process's memory, and counts their
+// writes to the API server.
 func (f *fleetOf) run(ctx context.Context, sessions *cloudtrail.Sessions) *atomic.Int64 {
 	GinkgoHelper()
 	var writes atomic.Int64
@@ -149,11 +155,17 @@ func (f *fleetOf) run(ctx context.Context, sessions *cloudtrail.Sessions) *atomi
 				return nil, err
 			}
 			return interceptor.NewClient(plain, interceptor.Funcs{
-				Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+				Patch: func(
+					ctx context.Context, c client.WithWatch, object client.Object,
+					patch client.Patch, options ...client.PatchOption,
+				) error {
 					writes.Add(1)
 					return c.Patch(ctx, object, patch, options...)
 				},
-				SubResourceUpdate: func(ctx context.Context, c client.Client, subresource string, object client.Object, options ...client.SubResourceUpdateOption) error {
+				SubResourceUpdate: func(
+					ctx context.Context, c client.Client, subresource string,
+					object client.Object, options ...client.SubResourceUpdateOption,
+				) error {
 					writes.Add(1)
 					return c.SubResource(subresource).Update(ctx, object, options...)
 				},
@@ -162,11 +174,18 @@ func (f *fleetOf) run(ctx context.Context, sessions *cloudtrail.Sessions) *atomi
 	})
 	Expect(err).NotTo(HaveOccurred())
 	reconciler, err := trail.New(trail.Options{
-		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: f.events, Sessions: sessions, ClusterID: clusterID, Interval: f.interval,
+		Client:    manager.GetClient(),
+		Live:      manager.GetAPIReader(),
+		Recorder:  f.events,
+		Sessions:  sessions,
+		ClusterID: clusterID,
+		Interval:  f.interval,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(reconciler.SetupWithManager(ctx, manager, 64)).To(Succeed())
-	lookups, err := eventlookup.New(eventlookup.Options{Client: manager.GetClient(), Recorder: f.events, Sessions: sessions})
+	lookups, err := eventlookup.New(eventlookup.Options{
+		Client: manager.GetClient(), Recorder: f.events, Sessions: sessions,
+	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(lookups.SetupWithManager(manager)).To(Succeed())
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -218,10 +237,13 @@ var _ = Describe("A storm of faults", func() {
 		}
 		sessions := cloudtrail.NewSessions(cloudtrail.Options{
 			Config: aws.Config{
-				Region: region, BaseEndpoint: aws.String(f.endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-				HTTPClient: awshttp.NewBuildableClient().WithTimeout(3 * time.Second),
+				Region:       region,
+				BaseEndpoint: aws.String(f.endpoint),
+				Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+				HTTPClient:   awshttp.NewBuildableClient().WithTimeout(3 * time.Second),
 				Retryer: func() aws.Retryer {
-					return retry.AddWithErrorCodes(retry.AddWithMaxBackoffDelay(retry.NewStandard(), 20*time.Millisecond), "ConflictException")
+					return retry.AddWithErrorCodes(retry.AddWithMaxBackoffDelay(retry.NewStandard(), 20*time.Millisecond),
+						"ConflictException")
 				},
 			},
 			ClusterID: clusterID, Version: "test", RateLimits: cloudtrail.RateLimitOff,
@@ -240,7 +262,8 @@ var _ = Describe("A storm of faults", func() {
 
 		By("deleting all, while it storms on")
 		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Delete(ctx, object) })
-		Eventually(func() int { return len(f.list(ctx)) }).WithContext(ctx).WithTimeout(manyTrails).WithPolling(250*time.Millisecond).Should(BeZero(), "all objects go")
+		Eventually(func() int { return len(f.list(ctx)) }).WithContext(ctx).WithTimeout(manyTrails).
+			WithPolling(250*time.Millisecond).Should(BeZero(), "all objects go")
 		Expect(f.aws.Trails()).To(BeEmpty(), "nothing is orphaned")
 	})
 })
@@ -254,8 +277,11 @@ var _ = Describe("CloudTrail's true limits", func() {
 		}
 		sessions := cloudtrail.NewSessions(cloudtrail.Options{
 			Config: aws.Config{
-				Region: region, BaseEndpoint: aws.String(f.endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-				HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 128 }),
+				Region:       region,
+				BaseEndpoint: aws.String(f.endpoint),
+				Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+				HTTPClient: awshttp.NewBuildableClient().
+					WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 128 }),
 			},
 			ClusterID: clusterID, Version: "test", RateLimits: cloudtrail.RateLimitOn,
 		})
@@ -295,7 +321,8 @@ var _ = Describe("Looks with nothing to do", func() {
 					continue
 				}
 				group.Go(func() error {
-					result, err := f.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: f.namespace, Name: name}})
+					result, err := f.reconc.Reconcile(ctx,
+						reconcile.Request{NamespacedName: client.ObjectKey{Namespace: f.namespace, Name: name}})
 					mu.Lock()
 					defer mu.Unlock()
 					next[name] = at.Add(result.RequeueAfter)
@@ -327,7 +354,8 @@ var _ = Describe("Looks with nothing to do", func() {
 		for looks < (intervals+1)*f.count() {
 			round()
 		}
-		Expect(float64(f.cloudTrailCalls())/float64(looks)).To(BeNumerically("<=", 1.5), "calls of %d looks: %v", looks, f.aws.CallCounts())
+		Expect(float64(f.cloudTrailCalls())/float64(looks)).
+			To(BeNumerically("<=", 1.5), "calls of %d looks: %v", looks, f.aws.CallCounts())
 		Expect(writesOf(f.aws.CallCounts())).To(BeEmpty())
 		Expect(f.writes).To(BeZero(), "not one write to the API server")
 		for _, one := range f.list(ctx) {
@@ -338,10 +366,14 @@ var _ = Describe("Looks with nothing to do", func() {
 
 var _ = Describe("A trail that AWS does not show yet", func() {
 	const consistency = 12 * time.Second
-	spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", EventSelectors: []v1alpha1.EventSelector{{ReadWriteType: v1alpha1.WriteOnly, IncludeManagementEvents: truthy()}}}
+	spec := v1alpha1.TrailSpec{
+		S3BucketName:   "trail-logs",
+		EventSelectors: []v1alpha1.EventSelector{{ReadWriteType: v1alpha1.WriteOnly, IncludeManagementEvents: truthy()}},
+	}
 	// lookNow looks as soon as a person who has just applied the object asks for it.
 	lookNow := func(ctx context.Context, w *world) error {
-		_, err := w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}})
+		_, err := w.reconc.Reconcile(ctx,
+			reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}})
 		return err
 	}
 	created := func(w *world) int {
@@ -482,8 +514,8 @@ var _ = Describe("A fault of the API server at any write", func() {
 	}
 })
 
-// In every flow another operator of the same cluster takes over at each of its calls to AWS, while the first one has not noticed
-// yet that it does not lead any more.
+// In every flow another operator of the same cluster takes over at each of its calls to AWS, while the first one has
+// not noticed yet that it does not lead any more.
 var _ = Describe("A change of the leader at any call to AWS", func() {
 	for name, f := range flows {
 		It("leaves nothing wrong behind: "+name, func(ctx context.Context) {

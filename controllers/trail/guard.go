@@ -17,9 +17,9 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// What is believed of an object may be old: the cache lags, and a process that was frozen wakes up with what it knew. So right
-// before a call that cannot be undone it is made sure, at the API server itself, that the object is as it is believed to be,
-// and at AWS, that the trail is still ours.
+// What is believed of an object may be old: the cache lags, and a process that was frozen wakes up with what it knew.
+// So right before a call that cannot be undone it is made sure, at the API server itself, that the object is as it is
+// believed to be, and at AWS, that the trail is still ours.
 
 // errChanged says that the object is not as it was believed to be.
 var errChanged = errors.New("the object has changed")
@@ -52,7 +52,8 @@ func (r *Reconciler) mayChange(ctx context.Context, w *work, s step) error {
 	return r.prepare(ctx, w, nil)
 }
 
-// mayCreate makes sure that a trail may be created: in the account in which there was one, for an object that is still there.
+// mayCreate makes sure that a trail may be created: in the account in which there was one, for an object that is still
+// there.
 func (r *Reconciler) mayCreate(ctx context.Context, w *work, s step) error {
 	if pinned, _ := home(w.Trail); pinned != "" {
 		if err := w.region.ConfirmAccount(ctx); err != nil {
@@ -90,7 +91,8 @@ func (r *Reconciler) mayClaim(ctx context.Context, w *work) error {
 	return nil
 }
 
-// isOurs makes sure that the trail was ours a moment ago. Where that cannot be read, no more is done than to start logging.
+// isOurs makes sure that the trail was ours a moment ago. Where that cannot be read, no more is done than to start
+// logging.
 func (r *Reconciler) isOurs(ctx context.Context, w *work) error {
 	found := w.observed.trail
 	isNew := r.Now().Sub(w.record.calls.SentAt(createTrail)) < cloudtrail.OwnerFresh
@@ -118,7 +120,9 @@ func (r *Reconciler) confirm(ctx context.Context, trail *v1alpha1.Trail) error {
 		return errChanged
 	case err != nil:
 		return fmt.Errorf("reading the object: %w", err)
-	case live.UID != trail.UID, live.Generation != trail.Generation, live.DeletionTimestamp.IsZero() != trail.DeletionTimestamp.IsZero(),
+	case live.UID != trail.UID,
+		live.Generation != trail.Generation,
+		live.DeletionTimestamp.IsZero() != trail.DeletionTimestamp.IsZero(),
 		!controllerutil.ContainsFinalizer(live, v1alpha1.Finalizer):
 		return errChanged
 	default:
@@ -126,8 +130,8 @@ func (r *Reconciler) confirm(ctx context.Context, trail *v1alpha1.Trail) error {
 	}
 }
 
-// creation is what must be known after a crash, as a trail may have been created: the annotation AnnotationCreation. It tells of
-// the object with this UID only, as annotations are copied.
+// creation is what must be known after a crash, as a trail may have been created: the annotation AnnotationCreation. It
+// tells of the object with this UID only, as annotations are copied.
 type creation struct {
 	UID     types.UID `json:"uid"`
 	Account string    `json:"account"`
@@ -135,7 +139,8 @@ type creation struct {
 	TagKeys []string  `json:"tagKeys,omitempty"`
 }
 
-// creationOf returns what is known of the creation of the object's trail. An annotation that is not its own says nothing.
+// creationOf returns what is known of the creation of the object's trail. An annotation that is not its own says
+// nothing.
 func creationOf(trail *v1alpha1.Trail) (known creation, ok bool) {
 	err := json.Unmarshal([]byte(trail.Annotations[v1alpha1.AnnotationCreation]), &known)
 	if err != nil || known.UID != trail.UID {
@@ -153,8 +158,8 @@ func home(trail *v1alpha1.Trail) (account, region string) {
 	return known.Account, known.Region
 }
 
-// prepare persists what must survive a crash before a trail is created or claimed: the finalizer, and where the trail is. The write
-// fails when the object is not as it is believed to be; where there is nothing to write, that is read.
+// prepare persists what must survive a crash before a trail is created or claimed: the finalizer, and where the trail
+// is. The write fails when the object is not as it is believed to be; where there is nothing to write, that is read.
 func (r *Reconciler) prepare(ctx context.Context, w *work, tagKeys []string) error {
 	metadata := map[string]any{}
 	if !controllerutil.ContainsFinalizer(w.Trail, v1alpha1.Finalizer) {
@@ -162,7 +167,8 @@ func (r *Reconciler) prepare(ctx context.Context, w *work, tagKeys []string) err
 	}
 	known, _ := creationOf(w.Trail)
 	wanted := creation{UID: w.UID, Account: w.caller.AccountID, Region: w.caller.Region, TagKeys: tagKeys}
-	if w.Status.AccountID == "" && !(known.Account == wanted.Account && known.Region == wanted.Region && isSubset(tagKeys, known.TagKeys)) {
+	persisted := known.Account == wanted.Account && known.Region == wanted.Region && isSubset(tagKeys, known.TagKeys)
+	if w.Status.AccountID == "" && !persisted {
 		wanted.TagKeys = union(known.TagKeys, tagKeys)
 		metadata["annotations"] = map[string]string{v1alpha1.AnnotationCreation: asJSON(wanted)}
 	}
@@ -172,8 +178,8 @@ func (r *Reconciler) prepare(ctx context.Context, w *work, tagKeys []string) err
 	return r.patchMetadata(ctx, w.Trail, metadata)
 }
 
-// patchMetadata writes metadata of the object as it is believed to be. The API server's answer replaces the object's metadata and nothing
-// else, so that a status that is being worked on is kept.
+// patchMetadata writes metadata of the object as it is believed to be. The API server's answer replaces the object's
+// metadata and nothing else, so that a status that is being worked on is kept.
 func (r *Reconciler) patchMetadata(ctx context.Context, trail *v1alpha1.Trail, metadata map[string]any) error {
 	metadata["resourceVersion"] = trail.ResourceVersion
 	patch, err := json.Marshal(map[string]any{"metadata": metadata})
@@ -193,7 +199,8 @@ func (r *Reconciler) addFinalizer(ctx context.Context, trail *v1alpha1.Trail) er
 	if controllerutil.ContainsFinalizer(trail, v1alpha1.Finalizer) {
 		return nil
 	}
-	return r.patchMetadata(ctx, trail, map[string]any{"finalizers": append(slices.Clone(trail.Finalizers), v1alpha1.Finalizer)})
+	finalizers := append(slices.Clone(trail.Finalizers), v1alpha1.Finalizer)
+	return r.patchMetadata(ctx, trail, map[string]any{"finalizers": finalizers})
 }
 
 // removeFinalizer removes the finalizer, which lets the object go.
@@ -202,7 +209,8 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, trail *v1alpha1.Trail)
 	return client.IgnoreNotFound(r.patchMetadata(ctx, trail, map[string]any{"finalizers": left}))
 }
 
-// rememberTags notes in the status which tags are ours to remove, before they are added. It tells whether it has written.
+// rememberTags notes in the status which tags are ours to remove, before they are added. It tells whether it has
+// written.
 func (r *Reconciler) rememberTags(ctx context.Context, trail *v1alpha1.Trail) (wrote bool, err error) {
 	keys := tagKeys(trail.Spec.Tags)
 	if isSubset(keys, trail.Status.ManagedTagKeys) {

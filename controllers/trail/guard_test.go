@@ -92,8 +92,8 @@ func (l liveObject) Get(_ context.Context, _ client.ObjectKey, object client.Obj
 	return l.err
 }
 
-// TestConfirm holds that an object is not acted for that is another one by now, wants something else, goes, or does not wait for its
-// trail: each of these for itself.
+// TestConfirm holds that an object is not acted for that is another one by now, wants something else, goes, or does not
+// wait for its trail: each of these for itself.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
 	notFound := apierrors.NewNotFound(schema.GroupResource{Resource: "trails"}, "audit")
@@ -104,13 +104,17 @@ func TestConfirm(t *testing.T) {
 		want error
 	}{
 		"as it is believed to be": {},
-		"with another version":    {live: func(o *metav1.ObjectMeta) { o.ResourceVersion, o.Labels = "9", map[string]string{"a": "b"} }},
-		"another of its name":     {live: func(o *metav1.ObjectMeta) { o.UID = "other-uid" }, want: errChanged},
-		"with another spec":       {live: func(o *metav1.ObjectMeta) { o.Generation++ }, want: errChanged},
-		"being deleted":           {live: func(o *metav1.ObjectMeta) { o.DeletionTimestamp = ago(0) }, want: errChanged},
-		"without our finalizer":   {live: func(o *metav1.ObjectMeta) { o.Finalizers = []string{"other/finalizer"} }, want: errChanged},
-		"gone":                    {err: notFound, want: errChanged},
-		"not to be read":          {err: silent, want: silent},
+		"with another version": {live: func(o *metav1.ObjectMeta) {
+			o.ResourceVersion, o.Labels = "9", map[string]string{"a": "b"}
+		}},
+		"another of its name": {live: func(o *metav1.ObjectMeta) { o.UID = "other-uid" }, want: errChanged},
+		"with another spec":   {live: func(o *metav1.ObjectMeta) { o.Generation++ }, want: errChanged},
+		"being deleted":       {live: func(o *metav1.ObjectMeta) { o.DeletionTimestamp = ago(0) }, want: errChanged},
+		"without our finalizer": {live: func(o *metav1.ObjectMeta) {
+			o.Finalizers = []string{"other/finalizer"}
+		}, want: errChanged},
+		"gone":           {err: notFound, want: errChanged},
+		"not to be read": {err: silent, want: silent},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

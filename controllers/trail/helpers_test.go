@@ -287,7 +287,7 @@ func sendLogging(t *testing.T, record *record) {
 	_, session := newAWS(t)
 	region := session.Region(testRegion)
 	ctx := begin(t, record)
-	found, err := region.Create(ctx, testTrail(nil), nil, nil)
+	found, err := region.Create(ctx, "audit", settingsOf(&testTrail(nil).Spec), nil, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(region.StartLogging(ctx, found, nil)).To(Succeed())
 }

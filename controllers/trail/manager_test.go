@@ -36,7 +36,12 @@ func (w *world) start(ctx context.Context, every time.Duration) {
 	})
 	Expect(err).NotTo(HaveOccurred())
 	reconciler, err := trail.New(trail.Options{
-		Client: manager.GetClient(), Live: manager.GetAPIReader(), Recorder: manager.GetEventRecorder("trail-operator"), Sessions: w.sessions, ClusterID: clusterID, Interval: every,
+		Client:    manager.GetClient(),
+		Live:      manager.GetAPIReader(),
+		Recorder:  manager.GetEventRecorder("trail-operator"),
+		Sessions:  w.sessions,
+		ClusterID: clusterID,
+		Interval:  every,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(reconciler.SetupWithManager(ctx, manager, 4)).To(Succeed())
@@ -56,7 +61,8 @@ func (w *world) eventually(ctx context.Context, name, why string, wanted func(*v
 }
 
 func ready(t *v1alpha1.Trail) bool {
-	return t.Status.ObservedGeneration == t.Generation && meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionReady)
+	return t.Status.ObservedGeneration == t.Generation &&
+		meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionReady)
 }
 
 var _ = Describe("The running controller", func() {
@@ -91,7 +97,8 @@ var _ = Describe("The running controller", func() {
 			meta := metav1.Now().Format(time.RFC3339Nano)
 			object.Annotations = map[string]string{annotation: meta}
 			Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
-			w.eventually(ctx, "audit", annotation+" is echoed", func(t *v1alpha1.Trail) bool { return t.Status.LastHandledReconcileAt == meta })
+			w.eventually(ctx, "audit", annotation+" is echoed",
+				func(t *v1alpha1.Trail) bool { return t.Status.LastHandledReconcileAt == meta })
 		}
 		Expect(w.held("audit").IsLogging).To(BeTrue(), "the look repaired the trail, an hour before its time")
 	})
@@ -109,7 +116,10 @@ var _ = Describe("The running controller", func() {
 		}
 		w.eventually(ctx, "audit", "there is no identity", reason(v1alpha1.ReasonIdentityNotFound))
 		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.identity}}
-		identity.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromSelector, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "security"}}}
+		identity.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{
+			From:     v1alpha1.NamespacesFromSelector,
+			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "security"}},
+		}
 		Expect(w.client.Create(ctx, identity)).To(Succeed())
 		w.eventually(ctx, "audit", "the identity does not select the namespace", reason(v1alpha1.ReasonNamespaceNotAllowed))
 		Expect(w.aws.CallCounts()).To(BeEmpty())

@@ -10,8 +10,8 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// memory is what the controller remembers of Trails from one reconcile to the next. It is lost with the process, after which
-// some things are tried once more, or told less exactly.
+// memory is what the controller remembers of Trails from one reconcile to the next. It is lost with the process, after
+// which some things are tried once more, or told less exactly.
 type memory struct {
 	mu     sync.Mutex
 	trails map[types.UID]*record
@@ -21,7 +21,8 @@ type memory struct {
 	began time.Time
 }
 
-// record is what is remembered of one Trail. Two reconciles of a Trail never run at a time; what others read is under the memory's lock.
+// record is what is remembered of one Trail. Two reconciles of a Trail never run at a time; what others read is under
+// the memory's lock.
 type record struct {
 	// calls are those of the reconcile that is under way, and lookups those of the search for who made a drift.
 	calls, lookups *cloudtrail.Calls
@@ -46,8 +47,8 @@ type record struct {
 	written map[int]writtenField
 }
 
-// of returns the record of a Trail. wake is called when a call to AWS on its behalf can go on, and lookup when one of the search for who
-// made a drift can.
+// of returns the record of a Trail. wake is called when a call to AWS on its behalf can go on, and lookup when one of
+// the search for who made a drift can.
 func (m *memory) of(trail *v1alpha1.Trail, wake, lookup func(types.NamespacedName)) *record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -94,7 +95,8 @@ func (m *memory) begin(now time.Time) time.Time {
 	return m.began
 }
 
-// take reserves a trail in AWS for the writes of one Trail, which gives up any other that it had. It fails while another Trail has it.
+// take reserves a trail in AWS for the writes of one Trail, which gives up any other that it had. It fails while
+// another Trail has it.
 func (m *memory) take(r *record, arn string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -65,7 +65,8 @@ func TestOneWriterOfATrail(t *testing.T) {
 	g.Expect(m.busy).To(BeEmpty())
 }
 
-// TestOneTrailOfAWriter holds that a Trail that turns to another trail in AWS, as its identity leads elsewhere now, gives up the first.
+// TestOneTrailOfAWriter holds that a Trail that turns to another trail in AWS, as its identity leads elsewhere now,
+// gives up the first.
 func TestOneTrailOfAWriter(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
@@ -81,7 +82,8 @@ func TestOneTrailOfAWriter(t *testing.T) {
 	g.Expect(m.busy).To(BeEmpty())
 }
 
-// TestWriterThatIsGone holds that a Trail that goes while it is worked on reserves no trail any more: nobody would give it up.
+// TestWriterThatIsGone holds that a Trail that goes while it is worked on reserves no trail any more: nobody would give
+// it up.
 func TestWriterThatIsGone(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)

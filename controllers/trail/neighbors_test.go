@@ -28,7 +28,9 @@ func (f *fleetOf) limited(ctx context.Context, around func(aws.HTTPClient) aws.H
 	Expect(err).NotTo(HaveOccurred())
 	config.BaseEndpoint, config.Credentials = aws.String(f.endpoint), f
 	config.HTTPClient = around(config.HTTPClient)
-	return cloudtrail.NewSessions(cloudtrail.Options{Config: config, ClusterID: clusterID, Version: "test", RateLimits: cloudtrail.RateLimitOn})
+	return cloudtrail.NewSessions(cloudtrail.Options{
+		Config: config, ClusterID: clusterID, Version: "test", RateLimits: cloudtrail.RateLimitOn,
+	})
 }
 
 // stopAll stops all trails of the fleet, as somebody in their accounts.
@@ -65,7 +67,8 @@ var _ = Describe("Five full trails in each of ten accounts, looked at every ten 
 
 		By("stopping all of them")
 		f.stopAll()
-		f.allLog(ctx, time.Minute, "each is looked at within an interval, and started within CloudTrail's limits") // It takes some 15 seconds.
+		f.allLog(ctx, time.Minute,
+			"each is looked at within an interval, and started within CloudTrail's limits") // It takes some 15 seconds.
 		Eventually(func() int {
 			told := 0
 			for _, one := range f.list(ctx) {
@@ -78,7 +81,8 @@ var _ = Describe("Five full trails in each of ten accounts, looked at every ten 
 
 		By("leaving them alone")
 		f.aws.ResetCalls()
-		Eventually(func() int { return f.aws.CallCounts()["GetTrailStatus"] }).WithContext(ctx).WithTimeout(time.Minute).Should(BeNumerically(">=", 3*f.count()), "they are looked at")
+		Eventually(func() int { return f.aws.CallCounts()["GetTrailStatus"] }).WithContext(ctx).WithTimeout(time.Minute).
+			Should(BeNumerically(">=", 3*f.count()), "they are looked at")
 		counts := f.aws.CallCounts()
 		reads := f.cloudTrailCalls() - counts["LookupEvents"] // Who stopped them is still being looked for.
 		Expect(float64(reads)/float64(counts["GetTrailStatus"])).To(BeNumerically("<=", 5), "calls a look: %v", counts)
@@ -120,7 +124,9 @@ var _ = Describe("Neighbors of a silent region, of a slow account and of a role 
 		f.others = []string{tenant.Name}
 		for name, role := range map[string]string{"slow": "arn:aws:iam::" + slow + ":role/trail-operator", "hangs": hangs} {
 			identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: tenant.Name + "-" + name}}
-			identity.Spec.RoleARN, identity.Spec.AllowedNamespaces = role, &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}
+			identity.Spec.RoleARN, identity.Spec.AllowedNamespaces = role, &v1alpha1.AllowedNamespaces{
+				From: v1alpha1.NamespacesFromAll,
+			}
 			Expect(f.client.Create(ctx, identity)).To(Succeed())
 		}
 		var asked atomic.Int32
@@ -134,7 +140,10 @@ var _ = Describe("Neighbors of a silent region, of a slow account and of a role 
 		f.aws.Inject(cloudtrailtest.Fault{Operation: "AssumeRole", RoleARN: hangs, Hang: true})
 		shared := &v1alpha1.IdentityReference{Name: f.identityOf(0)}
 		for number := range 300 {
-			object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Name, Name: fmt.Sprintf("trail-%03d", number)}, Spec: full}
+			object := &v1alpha1.Trail{
+				ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Name, Name: fmt.Sprintf("trail-%03d", number)},
+				Spec:       full,
+			}
 			switch {
 			case number < 200:
 				object.Spec.IdentityRef, object.Spec.Region = shared, silent
@@ -146,7 +155,9 @@ var _ = Describe("Neighbors of a silent region, of a slow account and of a role 
 			Expect(f.client.Create(ctx, object)).To(Succeed())
 		}
 		for number := range 100 {
-			lookup := &v1alpha1.EventLookup{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Name, Name: fmt.Sprintf("lookup-%03d", number)}}
+			lookup := &v1alpha1.EventLookup{
+				ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Name, Name: fmt.Sprintf("lookup-%03d", number)},
+			}
 			lookup.Spec.IdentityRef, lookup.Spec.Region = shared, silent
 			Expect(f.client.Create(ctx, lookup)).To(Succeed())
 		}
@@ -177,7 +188,8 @@ var _ = Describe("A role that must not be assumed", func() {
 		f.run(ctx, f.limited(ctx, func(sent aws.HTTPClient) aws.HTTPClient { return sent }))
 		Eventually(func() (told int) {
 			for _, one := range f.list(ctx) {
-				if c := meta.FindStatusCondition(one.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason == "AccessDenied" {
+				c := meta.FindStatusCondition(one.Status.Conditions, v1alpha1.ConditionReady)
+				if c != nil && c.Reason == "AccessDenied" {
 					told++
 				}
 			}

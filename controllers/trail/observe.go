@@ -10,13 +10,13 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// observation is what AWS holds of a trail. Each part of it is read by a call of its own, and fails for itself: what could be
-// read is acted on.
+// observation is what AWS holds of a trail. Each part of it is read by a call of its own, and fails for itself: what
+// could be read is acted on.
 type observation struct {
 	// trail is nil when there is none, or when nothing is known of it.
 	trail *cloudtrail.Trail
-	// settingsErr is why it is not known whether there is a trail, and what its settings are. If the trail was known before,
-	// its ARN, tags and other parts are there all the same.
+	// settingsErr is why it is not known whether there is a trail, and what its settings are. If the trail was known
+	// before, its ARN, tags and other parts are there all the same.
 	settingsErr error
 	// managementAccountID is the management account of the organization, "" where no trail of it tells.
 	managementAccountID string
@@ -53,9 +53,9 @@ func (o *observation) err() error {
 	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, errNotRead) })...)
 }
 
-// observe reads what AWS holds of the trail. What guards its logging is read first. What the shared reads show to be empty is not
-// read, and of a trail that is not ours to manage nothing more is read than whose it is. The only error is that of a call that
-// is not answered yet.
+// observe reads what AWS holds of the trail. What guards its logging is read first. What the shared reads show to be
+// empty is not read, and of a trail that is not ours to manage nothing more is read than whose it is. The only error is
+// that of a call that is not answered yet.
 func observe(ctx context.Context, region *cloudtrail.Region, t target) (*observation, error) {
 	o, err := findTrail(ctx, region, t)
 	if err != nil || o.trail == nil {
@@ -77,7 +77,8 @@ func observe(ctx context.Context, region *cloudtrail.Region, t target) (*observa
 	return o, o.readSelectors(ctx, region, t)
 }
 
-// findTrail finds the trail among all of the region. When these cannot be read, one that was known before is gone on with by its ARN.
+// findTrail finds the trail among all of the region. When these cannot be read, one that was known before is gone on
+// with by its ARN.
 func findTrail(ctx context.Context, region *cloudtrail.Region, t target) (*observation, error) {
 	found, err := read(region.Find(ctx, t.Status.TrailARN, t.TrailName()))
 	o := &observation{trail: found.value, settingsErr: found.err, managementAccountID: region.ManagementAccountID()}
@@ -85,7 +86,11 @@ func findTrail(ctx context.Context, region *cloudtrail.Region, t target) (*obser
 		return o, err
 	}
 
-	o.trail = &cloudtrail.Trail{ARN: t.Status.TrailARN, Name: t.TrailName(), HomeRegion: cmp.Or(t.Status.HomeRegion, region.Name())}
+	o.trail = &cloudtrail.Trail{
+		ARN:        t.Status.TrailARN,
+		Name:       t.TrailName(),
+		HomeRegion: cmp.Or(t.Status.HomeRegion, region.Name()),
+	}
 	tags, err := read(region.Tags(ctx, o.trail.ARN))
 	o.trail.Tags, o.trail.TagsErr = tags.value, tags.err
 	return o, err
@@ -111,7 +116,8 @@ func (o *observation) readSelectors(ctx context.Context, region *cloudtrail.Regi
 			return err
 		}
 		if !wanted && !isTransient(o.aggregations.err) {
-			// They are somebody else's at most: that they cannot be read, as an older IAM policy does not allow it, is no reason to fail.
+			// They are somebody else's at most: that they cannot be read, as an older IAM policy does not allow it, is no reason
+			// to fail.
 			o.aggregations.err = nil
 		}
 	}
@@ -123,9 +129,9 @@ func readable(t target, found *cloudtrail.Trail) bool {
 	return t.Spec.ObserveOnly() || found.TagsErr != nil || mayManage(t, found)
 }
 
-// has tells whether selectors are to be read: where DescribeTrails or the spec says that there are some. What AWS counts as
-// its default is not left to its word: a selector that it reports as none would be put again at every look. What
-// DescribeTrails did not tell may be there.
+// has tells whether selectors are to be read: where DescribeTrails or the spec says that there are some. What AWS
+// counts as its default is not left to its word: a selector that it reports as none would be put again at every look.
+// What DescribeTrails did not tell may be there.
 func has(o *observation, reported *bool, wanted bool) bool {
 	return reported != nil && *reported || wanted || o.settingsErr != nil
 }

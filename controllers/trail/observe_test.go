@@ -74,7 +74,7 @@ func TestObserve(t *testing.T) {
 				}
 			})
 			_, err := region.Create(
-				t.Context(), testTrail(nil), map[string]string{v1alpha1.OwnerTagKey: c.owner}, nil,
+				t.Context(), "audit", settingsOf(&testTrail(nil).Spec), map[string]string{v1alpha1.OwnerTagKey: c.owner}, nil,
 			)
 			g.Expect(err).NotTo(HaveOccurred())
 
@@ -99,7 +99,8 @@ func TestObserve(t *testing.T) {
 		g := NewWithT(t)
 		_, session := newAWS(t)
 		trail := testTrail(func(trail *v1alpha1.Trail) { trail.Spec.IsMultiRegionTrail = aws.Bool(true) })
-		_, err := session.Region("us-east-1").Create(t.Context(), trail, wantedTags(targetOf(trail)), nil)
+		_, err := session.Region("us-east-1").
+			Create(t.Context(), "audit", settingsOf(&trail.Spec), wantedTags(targetOf(trail)), nil)
 		g.Expect(err).NotTo(HaveOccurred())
 
 		trail.Spec.InsightSelectors = someInsights

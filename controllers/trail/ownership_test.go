@@ -24,6 +24,7 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 // someoneElse is the owner tag of a trail that another cluster manages.
@@ -49,7 +50,10 @@ func (w *world) takeOver(name, owner string) {
 	if owner == "" {
 		operation = "RemoveTags"
 	}
-	w.do(w.intruder(), operation, map[string]any{"ResourceId": trailARN(name), "TagsList": []any{map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": owner}}})
+	w.do(w.intruder(), operation, map[string]any{
+		"ResourceId": trailARN(name),
+		"TagsList":   []any{map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": owner}},
+	})
 }
 
 // allTold returns the events that were told since it was last called.
@@ -67,24 +71,38 @@ func (w *world) allTold() []string {
 
 var _ = Describe("A trail that is there before its object", func() {
 	const managed = "" // No reason to refuse it.
-	anyPolicy := []v1alpha1.AdoptionPolicy{"", v1alpha1.AdoptionPolicyNever, v1alpha1.AdoptionPolicyIfUnowned, v1alpha1.AdoptionPolicyAlways}
+	anyPolicy := []v1alpha1.AdoptionPolicy{
+		"",
+		v1alpha1.AdoptionPolicyNever,
+		v1alpha1.AdoptionPolicyIfUnowned,
+		v1alpha1.AdoptionPolicyAlways,
+	}
 	// The table of the documentation, cell by cell.
 	for whose, c := range map[string]struct {
 		owner   func(*world) string // nil: there is no trail.
 		reasons map[v1alpha1.AdoptionPolicy]string
 	}{
-		"absent": {nil, map[v1alpha1.AdoptionPolicy]string{"": managed, "Never": managed, "IfUnowned": managed, "Always": managed}},
+		"absent": {
+			nil,
+			map[v1alpha1.AdoptionPolicy]string{"": managed, "Never": managed, "IfUnowned": managed, "Always": managed},
+		},
 		"ours": {
 			func(w *world) string { return w.owner("audit") },
 			map[v1alpha1.AdoptionPolicy]string{"": managed, "Never": managed, "IfUnowned": managed, "Always": managed},
 		},
 		"nobody's": {
 			func(*world) string { return "" },
-			map[v1alpha1.AdoptionPolicy]string{"": v1alpha1.ReasonNotOwned, "Never": v1alpha1.ReasonNotOwned, "IfUnowned": managed, "Always": managed},
+			map[v1alpha1.AdoptionPolicy]string{
+				"": v1alpha1.ReasonNotOwned, "Never": v1alpha1.ReasonNotOwned,
+				"IfUnowned": managed, "Always": managed,
+			},
 		},
 		"another's": {
 			func(*world) string { return someoneElse },
-			map[v1alpha1.AdoptionPolicy]string{"": v1alpha1.ReasonOwnedByAnother, "Never": v1alpha1.ReasonOwnedByAnother, "IfUnowned": v1alpha1.ReasonOwnedByAnother, "Always": managed},
+			map[v1alpha1.AdoptionPolicy]string{
+				"": v1alpha1.ReasonOwnedByAnother, "Never": v1alpha1.ReasonOwnedByAnother,
+				"IfUnowned": v1alpha1.ReasonOwnedByAnother, "Always": managed,
+			},
 		},
 	} {
 		for _, policy := range anyPolicy {
@@ -116,7 +134,8 @@ var _ = Describe("A trail that is there before its object", func() {
 				}
 				w.expectRefused(ctx, "audit", reason)
 				if owner != "" {
-					Expect(condition(w.get(ctx, "audit"), v1alpha1.ConditionReady).Message).To(ContainSubstring(owner), "the owner is named")
+					Expect(condition(w.get(ctx, "audit"), v1alpha1.ConditionReady).Message).
+						To(ContainSubstring(owner), "the owner is named")
 				}
 
 				By("deleting the object: the trail stays as it was")
@@ -140,38 +159,41 @@ var _ = Describe("A trail that is there before its object", func() {
 		w.expectSettled(ctx, "audit", spec)
 	})
 
-	It("is waited for when its object is deleted, also if it was in sync from the first look on", func(ctx context.Context) {
-		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.make("audit", w.owner("audit"))
-		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "hand-made", Logging: falsy()})
-		w.aws.ResetCalls()
-		Expect(w.settle(ctx, "audit").Finalizers).To(ConsistOf(v1alpha1.Finalizer))
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
-	})
-
-	It("keeps no object that names it from being deleted when it has its home elsewhere, whatever tag it carries", func(ctx context.Context) {
-		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		_, err := w.intruder().Do("eu-west-1", "CreateTrail", map[string]any{
-			"Name": "audit", "S3BucketName": "hand-made", "IsMultiRegionTrail": true,
-			"TagsList": []any{map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": w.owner("audit")}},
+	It("is waited for when its object is deleted, also if it was in sync from the first look on",
+		func(ctx context.Context) {
+			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+			w.make("audit", w.owner("audit"))
+			w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "hand-made", Logging: falsy()})
+			w.aws.ResetCalls()
+			Expect(w.settle(ctx, "audit").Finalizers).To(ConsistOf(v1alpha1.Finalizer))
+			Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
 		})
-		Expect(err).NotTo(HaveOccurred())
-		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
-		object := w.get(ctx, "audit")
-		object.Finalizers = []string{v1alpha1.Finalizer}
-		Expect(w.client.Update(ctx, object)).To(Succeed())
-		w.expectRefused(ctx, "audit", v1alpha1.ReasonWrongHomeRegion)
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
-		_, err = w.look(ctx, "audit")
-		Expect(err).NotTo(HaveOccurred())
-		w.expectGone(ctx, "audit")
-		Expect(w.aws.Trails()).To(HaveLen(1))
-	})
+
+	It("keeps no object that names it from being deleted when it has its home elsewhere, whatever tag it carries",
+		func(ctx context.Context) {
+			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+			_, err := w.intruder().Do("eu-west-1", "CreateTrail", map[string]any{
+				"Name": "audit", "S3BucketName": "hand-made", "IsMultiRegionTrail": true,
+				"TagsList": []any{map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": w.owner("audit")}},
+			})
+			Expect(err).NotTo(HaveOccurred())
+			w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
+			object := w.get(ctx, "audit")
+			object.Finalizers = []string{v1alpha1.Finalizer}
+			Expect(w.client.Update(ctx, object)).To(Succeed())
+			w.expectRefused(ctx, "audit", v1alpha1.ReasonWrongHomeRegion)
+			Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+			_, err = w.look(ctx, "audit")
+			Expect(err).NotTo(HaveOccurred())
+			w.expectGone(ctx, "audit")
+			Expect(w.aws.Trails()).To(HaveLen(1))
+		})
 
 	It("is not taken from somebody who has claimed it since it was read whose it is", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		w.make("audit", "")
-		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned})
+		w.apply(ctx, "audit",
+			v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned})
 		w.writing = func(_ int, write func() error) error {
 			w.writing = nil
 			w.takeOver("audit", someoneElse) // While the object is written, which comes before the claim.
@@ -201,7 +223,8 @@ var _ = Describe("A trail that is there before its object", func() {
 	})
 })
 
-// expectRefused looks twice: the object is Stalled for the reason, AWS is not written to, and the second look writes nothing at all.
+// expectRefused looks twice: the object is Stalled for the reason, AWS is not written to, and the second look writes
+// nothing at all.
 func (w *world) expectRefused(ctx context.Context, name, reason string) {
 	GinkgoHelper()
 	before := w.aws.Trails()
@@ -209,7 +232,7 @@ func (w *world) expectRefused(ctx context.Context, name, reason string) {
 	found := w.settle(ctx, name)
 	expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, reason)
 	expectCondition(found, v1alpha1.ConditionStalled, metav1.ConditionTrue, reason)
-	expectKstatus(found, status.FailedStatus)
+	testbed.ExpectKstatus(found, status.FailedStatus)
 	Expect(found.Status.TrailARN).To(BeEmpty(), "a trail that is not ours is not shown as ours")
 	Expect(w.settle(ctx, name).ResourceVersion).To(Equal(found.ResourceVersion))
 	Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
@@ -219,7 +242,11 @@ func (w *world) expectRefused(ctx context.Context, name, reason string) {
 var _ = Describe("deletionPolicy Retain", func() {
 	It("takes the owner tag away and leaves the trail, so that another object may adopt it", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", DeletionPolicy: v1alpha1.DeletionPolicyRetain, Tags: []v1alpha1.Tag{{Key: "team", Value: "security"}}}
+		spec := v1alpha1.TrailSpec{
+			S3BucketName:   "trail-logs",
+			DeletionPolicy: v1alpha1.DeletionPolicyRetain,
+			Tags:           []v1alpha1.Tag{{Key: "team", Value: "security"}},
+		}
 		w.apply(ctx, "audit", spec)
 		w.expectSettled(ctx, "audit", spec)
 		want := w.held("audit")
@@ -232,80 +259,91 @@ var _ = Describe("deletionPolicy Retain", func() {
 		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"RemoveTags": 1}))
 		Expect(w.held("audit")).To(Equal(want), "it goes on logging as it did")
 
-		adopting := v1alpha1.TrailSpec{Name: "audit", S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned}
+		adopting := v1alpha1.TrailSpec{
+			Name:           "audit",
+			S3BucketName:   "trail-logs",
+			AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned,
+		}
 		w.apply(ctx, "next", adopting)
 		Expect(ready(w.settle(ctx, "next"))).To(BeTrue())
 		Expect(w.held("audit").Tags).To(Equal(map[string]string{"team": "security", v1alpha1.OwnerTagKey: w.owner("next")}))
 	})
 
-	It("lets the object go though AWS does not allow to remove the tag, and though the identity is gone", func(ctx context.Context) {
-		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
-		for _, name := range []string{"audit", "other"} {
-			w.apply(ctx, name, spec)
-			w.expectSettled(ctx, name, spec)
-			Expect(w.client.Delete(ctx, w.get(ctx, name))).To(Succeed())
-		}
-		retain := func(name string) {
-			GinkgoHelper()
-			spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain
-			w.apply(ctx, name, spec)
-			_, err := w.look(ctx, name)
-			Expect(err).NotTo(HaveOccurred())
-			w.expectGone(ctx, name)
-			_, there := w.aws.Trail(account, region, name)
-			Expect(there).To(BeTrue(), "the trail stays")
-		}
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "DeleteTrail", Code: "AccessDeniedException", Message: "No."})
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "RemoveTags", Code: "AccessDeniedException", Message: "No."})
-		found := w.settle(ctx, "audit")
-		expectKstatus(found, status.TerminatingStatus)
-		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "AccessDeniedException")
-		Expect(condition(found, v1alpha1.ConditionReady).Message).To(ContainSubstring("deletionPolicy: Retain"), "what helps is told")
-		Expect(w.settle(ctx, "audit").ResourceVersion).To(Equal(found.ResourceVersion))
-		retain("audit")
+	It("lets the object go though AWS does not allow to remove the tag, and though the identity is gone",
+		func(ctx context.Context) {
+			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+			spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
+			for _, name := range []string{"audit", "other"} {
+				w.apply(ctx, name, spec)
+				w.expectSettled(ctx, name, spec)
+				Expect(w.client.Delete(ctx, w.get(ctx, name))).To(Succeed())
+			}
+			retain := func(name string) {
+				GinkgoHelper()
+				spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain
+				w.apply(ctx, name, spec)
+				_, err := w.look(ctx, name)
+				Expect(err).NotTo(HaveOccurred())
+				w.expectGone(ctx, name)
+				_, there := w.aws.Trail(account, region, name)
+				Expect(there).To(BeTrue(), "the trail stays")
+			}
+			w.aws.Inject(cloudtrailtest.Fault{Operation: "DeleteTrail", Code: "AccessDeniedException", Message: "No."})
+			w.aws.Inject(cloudtrailtest.Fault{Operation: "RemoveTags", Code: "AccessDeniedException", Message: "No."})
+			found := w.settle(ctx, "audit")
+			testbed.ExpectKstatus(found, status.TerminatingStatus)
+			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "AccessDeniedException")
+			Expect(condition(found, v1alpha1.ConditionReady).Message).
+				To(ContainSubstring("deletionPolicy: Retain"), "what helps is told")
+			Expect(w.settle(ctx, "audit").ResourceVersion).To(Equal(found.ResourceVersion))
+			retain("audit")
 
-		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.identity}}
-		Expect(w.client.Delete(ctx, identity)).To(Succeed())
-		found = w.settle(ctx, "other")
-		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonIdentityNotFound)
-		retain("other")
-	})
+			identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.identity}}
+			Expect(w.client.Delete(ctx, identity)).To(Succeed())
+			found = w.settle(ctx, "other")
+			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonIdentityNotFound)
+			retain("other")
+		})
 })
 
 var _ = Describe("Two Trails that name one trail", func() {
-	It("do not fight: the first keeps it, the second says so, and has it when the first is gone", func(ctx context.Context) {
-		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		first := v1alpha1.TrailSpec{Name: "the-trail", S3BucketName: "one-bucket"}
-		second := v1alpha1.TrailSpec{Name: "the-trail", S3BucketName: "other-bucket", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned}
-		w.apply(ctx, "first", first)
-		w.apply(ctx, "second", second)
-		Expect(ready(w.settle(ctx, "first"))).To(BeTrue())
-		kept := w.held("the-trail")
-		for range 3 {
-			w.expectRefused(ctx, "second", v1alpha1.ReasonOwnedByAnother)
-			Expect(condition(w.get(ctx, "second"), v1alpha1.ConditionReady).Message).To(ContainSubstring(w.owner("first")))
+	It("do not fight: the first keeps it, the second says so, and has it when the first is gone",
+		func(ctx context.Context) {
+			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+			first := v1alpha1.TrailSpec{Name: "the-trail", S3BucketName: "one-bucket"}
+			second := v1alpha1.TrailSpec{
+				Name:           "the-trail",
+				S3BucketName:   "other-bucket",
+				AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned,
+			}
+			w.apply(ctx, "first", first)
+			w.apply(ctx, "second", second)
 			Expect(ready(w.settle(ctx, "first"))).To(BeTrue())
-			w.restart()
-		}
-		Expect(w.held("the-trail")).To(Equal(kept))
+			kept := w.held("the-trail")
+			for range 3 {
+				w.expectRefused(ctx, "second", v1alpha1.ReasonOwnedByAnother)
+				Expect(condition(w.get(ctx, "second"), v1alpha1.ConditionReady).Message).To(ContainSubstring(w.owner("first")))
+				Expect(ready(w.settle(ctx, "first"))).To(BeTrue())
+				w.restart()
+			}
+			Expect(w.held("the-trail")).To(Equal(kept))
 
-		By("deleting the second one: the first one's trail stays")
-		Expect(w.client.Delete(ctx, w.get(ctx, "second"))).To(Succeed())
-		_, err := w.look(ctx, "second")
-		Expect(err).NotTo(HaveOccurred())
-		w.expectGone(ctx, "second")
-		Expect(w.held("the-trail")).To(Equal(kept))
+			By("deleting the second one: the first one's trail stays")
+			Expect(w.client.Delete(ctx, w.get(ctx, "second"))).To(Succeed())
+			_, err := w.look(ctx, "second")
+			Expect(err).NotTo(HaveOccurred())
+			w.expectGone(ctx, "second")
+			Expect(w.held("the-trail")).To(Equal(kept))
 
-		By("applying it again, and deleting the first one")
-		w.apply(ctx, "second", second)
-		w.expectRefused(ctx, "second", v1alpha1.ReasonOwnedByAnother)
-		Expect(w.client.Delete(ctx, w.get(ctx, "first"))).To(Succeed())
-		_, err = w.look(ctx, "first")
-		Expect(err).NotTo(HaveOccurred())
-		Expect(ready(w.settle(ctx, "second"))).To(BeTrue())
-		Expect(w.held("the-trail").S3BucketName).To(Equal("other-bucket"))
-	})
+			By("applying it again, and deleting the first one")
+			w.apply(ctx, "second", second)
+			w.expectRefused(ctx, "second", v1alpha1.ReasonOwnedByAnother)
+			Expect(w.client.Delete(ctx, w.get(ctx, "first"))).To(Succeed())
+			_, err = w.look(ctx, "first")
+			Expect(err).NotTo(HaveOccurred())
+			Expect(ready(w.settle(ctx, "second"))).To(BeTrue())
+			Expect(w.held("the-trail").S3BucketName).To(Equal("other-bucket"))
+		})
 
 	It("do not fight when both find that there is none yet", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
@@ -318,7 +356,8 @@ var _ = Describe("Two Trails that name one trail", func() {
 			}
 			raced = true
 			_, other := w.process(clusterID, http.DefaultClient)
-			_, err := other.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "second"}})
+			_, err := other.Reconcile(ctx,
+				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "second"}})
 			Expect(err).NotTo(HaveOccurred())
 		})
 		_, err := w.look(ctx, "first")
@@ -337,13 +376,19 @@ var _ = Describe("Two that claim one trail", func() {
 		w.settleTime = 300 * time.Millisecond
 		w.restart()
 		w.make("audit", "")
-		spec := v1alpha1.TrailSpec{Name: "audit", S3BucketName: "trail-logs", S3KeyPrefix: "first", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned}
+		spec := v1alpha1.TrailSpec{
+			Name:           "audit",
+			S3BucketName:   "trail-logs",
+			S3KeyPrefix:    "first",
+			AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned,
+		}
 		w.apply(ctx, "first", spec)
 		spec.S3KeyPrefix = "second"
 		w.apply(ctx, "second", spec)
 		_, other := w.process("other-cluster", http.DefaultClient)
 		look := func(r reconcile.Reconciler, name string) {
-			r.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}}) //nolint:errcheck // The loser looks again.
+			request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}}
+			r.Reconcile(ctx, request) //nolint:errcheck // The loser looks again.
 		}
 		var ended sync.WaitGroup
 		w.onSending(func(request *http.Request) {
@@ -371,7 +416,8 @@ var _ = Describe("Two that claim one trail", func() {
 	It("do not both have it, though the second claims it while the first makes up its mind", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		w.make("audit", "")
-		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned})
+		w.apply(ctx, "audit",
+			v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned})
 		w.onSending(func(request *http.Request) {
 			if operationOf(request) == "GetTrailStatus" {
 				w.onSending(nil)
@@ -393,7 +439,8 @@ var _ = Describe("Two that claim one trail", func() {
 				return
 			}
 			w.onSending(nil)
-			result, err := w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "second"}})
+			result, err := w.reconc.Reconcile(ctx,
+				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "second"}})
 			Expect(err).NotTo(HaveOccurred())
 			Expect(result.RequeueAfter).To(BeNumerically("<=", 2*time.Second), "it waits for the first")
 		})
@@ -475,19 +522,24 @@ var _ = Describe("managementPolicy Observe", func() {
 			expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStopped)
 			message := condition(found, v1alpha1.ConditionSynced).Message
 			for _, word := range []string{
-				"s3BucketName", "s3KeyPrefix", "snsTopicName", "kmsKeyID", "cloudWatchLogsLogGroupARN", "cloudWatchLogsRoleARN", "enableLogFileValidation",
-				"advancedEventSelectors", "insightSelectors", "aggregationConfigurations", "tags", "logging",
-				"AddTags{team}", "StartLogging", "UpdateTrail{", "PutEventSelectors", "PutInsightSelectors", "PutEventConfiguration",
+				"s3BucketName", "s3KeyPrefix", "snsTopicName", "kmsKeyID", "cloudWatchLogsLogGroupARN",
+				"cloudWatchLogsRoleARN", "enableLogFileValidation", "advancedEventSelectors", "insightSelectors",
+				"aggregationConfigurations", "tags", "logging", "AddTags{team}", "StartLogging", "UpdateTrail{",
+				"PutEventSelectors", "PutInsightSelectors", "PutEventConfiguration",
 			} {
 				Expect(message).To(ContainSubstring(word))
 			}
 			Expect(w.settle(ctx, "audit").ResourceVersion).To(Equal(found.ResourceVersion))
 
 			By("all being as the spec says")
-			same := v1alpha1.TrailSpec{S3BucketName: "hand-made", Logging: falsy(), ManagementPolicy: v1alpha1.ManagementPolicyObserve}
+			same := v1alpha1.TrailSpec{
+				S3BucketName:     "hand-made",
+				Logging:          falsy(),
+				ManagementPolicy: v1alpha1.ManagementPolicyObserve,
+			}
 			w.apply(ctx, "audit", same)
 			found = w.settle(ctx, "audit")
-			expectKstatus(found, status.CurrentStatus)
+			testbed.ExpectKstatus(found, status.CurrentStatus)
 			expectCondition(found, v1alpha1.ConditionSynced, metav1.ConditionTrue, v1alpha1.ReasonSynced)
 
 			By("deleting the object")
@@ -518,23 +570,24 @@ var _ = Describe("managementPolicy Observe", func() {
 		w.expectSettled(ctx, "audit", spec)
 	})
 
-	It("leaves a trail that was managed before as it is when the object is deleted, whatever deletionPolicy says", func(ctx context.Context) {
-		for _, policy := range []v1alpha1.DeletionPolicy{v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyRetain} {
-			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-			spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", DeletionPolicy: policy}
-			w.apply(ctx, "audit", spec)
-			w.expectSettled(ctx, "audit", spec)
-			spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve
-			w.apply(ctx, "audit", spec)
-			before := w.held("audit")
-			Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
-			w.aws.ResetCalls()
-			w.look(ctx, "audit") //nolint:errcheck // It is gone after it.
-			w.expectGone(ctx, "audit")
-			Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
-			Expect(w.held("audit")).To(Equal(before), "it goes on logging, and carries its owner tag")
-		}
-	})
+	It("leaves a trail that was managed before as it is when the object is deleted, whatever deletionPolicy says",
+		func(ctx context.Context) {
+			for _, policy := range []v1alpha1.DeletionPolicy{v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyRetain} {
+				w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+				spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", DeletionPolicy: policy}
+				w.apply(ctx, "audit", spec)
+				w.expectSettled(ctx, "audit", spec)
+				spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve
+				w.apply(ctx, "audit", spec)
+				before := w.held("audit")
+				Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+				w.aws.ResetCalls()
+				w.look(ctx, "audit") //nolint:errcheck // It is gone after it.
+				w.expectGone(ctx, "audit")
+				Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+				Expect(w.held("audit")).To(Equal(before), "it goes on logging, and carries its owner tag")
+			}
+		})
 })
 
 var _ = Describe("A backup restored into a new cluster", func() {
@@ -555,13 +608,15 @@ var _ = Describe("A backup restored into a new cluster", func() {
 		By("starting the operator with the new cluster's id")
 		_, w.reconc = w.process("new-cluster", w.life)
 		w.expectRefused(ctx, "audit", v1alpha1.ReasonOwnedByAnother)
-		Expect(condition(w.get(ctx, "audit"), v1alpha1.ConditionReady).Message).To(ContainSubstring(w.owner("audit")), "the id to give is to be read there")
+		Expect(condition(w.get(ctx, "audit"), v1alpha1.ConditionReady).Message).
+			To(ContainSubstring(w.owner("audit")), "the id to give is to be read there")
 
 		By("starting it with the old one's")
 		w.restart()
 		w.aws.ResetCalls()
 		w.settle(ctx, "audit")
-		Expect(writesOf(w.aws.CallCounts())).NotTo(Or(HaveKey("CreateTrail"), HaveKey("DeleteTrail"), HaveKey("AddTags"), HaveKey("StopLogging")))
+		Expect(writesOf(w.aws.CallCounts())).
+			NotTo(Or(HaveKey("CreateTrail"), HaveKey("DeleteTrail"), HaveKey("AddTags"), HaveKey("StopLogging")))
 		w.expectSettled(ctx, "audit", rich)
 		Expect(w.get(ctx, "audit").Status.LastDrift).To(BeNil())
 	})
@@ -613,9 +668,11 @@ var _ = Describe("A trail that is taken over while its object is deleted", func(
 			w.takeOver("audit", someoneElse)
 			before := w.held("audit")
 			w.aws.ResetCalls()
-			_, err := w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}})
+			_, err := w.reconc.Reconcile(ctx,
+				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}})
 			Expect(err).NotTo(HaveOccurred())
-			Expect(w.aws.CallCounts()).To(Equal(map[string]int{"ListTags": 1}), "whose it is, is read right then, and nothing else is called")
+			Expect(w.aws.CallCounts()).
+				To(Equal(map[string]int{"ListTags": 1}), "whose it is, is read right then, and nothing else is called")
 			w.expectGone(ctx, "audit")
 			Expect(w.held("audit")).To(Equal(before))
 			Expect(w.allTold()).To(ContainElement(HavePrefix("Warning Released")), "that the trail is left is told")
@@ -625,11 +682,13 @@ var _ = Describe("A trail that is taken over while its object is deleted", func(
 
 // firstWrite returns the place of the first write among the calls, -1 if there is none.
 func firstWrite(operations []string) int {
-	return slices.IndexFunc(operations, func(operation string) bool { return len(writesOf(map[string]int{operation: 1})) > 0 })
+	return slices.IndexFunc(operations,
+		func(operation string) bool { return len(writesOf(map[string]int{operation: 1})) > 0 })
 }
 
-// Whatever happens to a trail, to its tags and to its objects in any order, the controller writes to no trail that is not its
-// object's: looked at right before each of its writes. Each case is a seed: a failure is repeated by running its entry alone.
+// Whatever happens to a trail, to its tags and to its objects in any order, the controller writes to no trail that is
+// not its object's: looked at right before each of its writes. Each case is a seed: a failure is repeated by running
+// its entry alone.
 var _ = Describe("Random sequences of events around ownership", func() {
 	const (
 		seeds  = 60
@@ -697,8 +756,14 @@ func (s *ownershipStory) events() []storyEvent {
 		{"somebody takes the trail", ifThere(func() { s.takeOver(storyTrail, someoneElse) })},
 		{"somebody removes the owner tag", ifThere(func() { s.takeOver(storyTrail, "") })},
 		{"somebody gives the trail to " + name, ifThere(func() { s.takeOver(storyTrail, s.owner(name)) })},
-		{"somebody stops the trail", ifThere(func() { s.do(s.intruder(), "StopLogging", map[string]any{"Name": storyTrail}) })},
-		{"somebody deletes the trail", ifThere(func() { s.do(s.intruder(), "DeleteTrail", map[string]any{"Name": storyTrail}) })},
+		{
+			"somebody stops the trail",
+			ifThere(func() { s.do(s.intruder(), "StopLogging", map[string]any{"Name": storyTrail}) }),
+		},
+		{
+			"somebody deletes the trail",
+			ifThere(func() { s.do(s.intruder(), "DeleteTrail", map[string]any{"Name": storyTrail}) }),
+		},
 		{"somebody creates the trail", func(context.Context) {
 			if !there {
 				s.make(storyTrail, pick(s.random, "", someoneElse))
@@ -706,7 +771,12 @@ func (s *ownershipStory) events() []storyEvent {
 		}},
 		{"the tags cannot be read", func(context.Context) {
 			s.hidden = true
-			s.aws.Inject(cloudtrailtest.Fault{Operation: "ListTags", Times: 2, Code: pick(s.random, "AccessDeniedException", "ConflictException"), Message: "No."})
+			s.aws.Inject(cloudtrailtest.Fault{
+				Operation: "ListTags",
+				Times:     2,
+				Code:      pick(s.random, "AccessDeniedException", "ConflictException"),
+				Message:   "No.",
+			})
 		}},
 		{"the operator restarts", func(context.Context) { s.restart() }},
 	}
@@ -718,10 +788,11 @@ func (s *ownershipStory) applyRandom(ctx context.Context, name string) {
 		return
 	}
 	spec := v1alpha1.TrailSpec{
-		Name:             storyTrail,
-		S3BucketName:     pick(s.random, "one-bucket", "other-bucket"),
-		S3KeyPrefix:      pick(s.random, "", "audit"),
-		AdoptionPolicy:   pick(s.random, v1alpha1.AdoptionPolicyNever, v1alpha1.AdoptionPolicyIfUnowned, v1alpha1.AdoptionPolicyAlways),
+		Name:         storyTrail,
+		S3BucketName: pick(s.random, "one-bucket", "other-bucket"),
+		S3KeyPrefix:  pick(s.random, "", "audit"),
+		AdoptionPolicy: pick(s.random, v1alpha1.AdoptionPolicyNever,
+			v1alpha1.AdoptionPolicyIfUnowned, v1alpha1.AdoptionPolicyAlways),
 		DeletionPolicy:   pick(s.random, v1alpha1.DeletionPolicyDelete, v1alpha1.DeletionPolicyRetain),
 		ManagementPolicy: pick(s.random, "", "", v1alpha1.ManagementPolicyManage, v1alpha1.ManagementPolicyObserve),
 		Logging:          pick(s.random, nil, falsy()),
@@ -757,7 +828,8 @@ func (s *ownershipStory) look(ctx context.Context) {
 	}
 }
 
-// witness stands at the controller's way to AWS and says which calls it must not make: it looks at the trail's owner right then.
+// witness stands at the controller's way to AWS and says which calls it must not make: it looks at the trail's owner
+// right then.
 func (s *ownershipStory) witness(ctx context.Context, request *http.Request) {
 	operation := operationOf(request)
 	if operation == "STS" || operation == "CreateTrail" || len(writesOf(map[string]int{operation: 1})) == 0 {
@@ -784,7 +856,8 @@ func (s *ownershipStory) witness(ctx context.Context, request *http.Request) {
 		// Nobody may keep an audit trail stopped by hiding whose it is.
 	case operation == "AddTags" && adopts && object.DeletionTimestamp.IsZero() && setsOwner(request, owner):
 	default:
-		s.violations = append(s.violations, fmt.Sprintf("%s for %s (adoptionPolicy %s) while the owner is %q", operation, owner, policy, has))
+		s.violations = append(s.violations,
+			fmt.Sprintf("%s for %s (adoptionPolicy %s) while the owner is %q", operation, owner, policy, has))
 	}
 }
 

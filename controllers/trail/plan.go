@@ -29,7 +29,7 @@ type step struct {
 	operation string
 	// sets are the differences that it ends.
 	sets []difference
-	// change is UpdateTrail's.
+	// change is what CreateTrail and UpdateTrail set.
 	change cloudtrail.Change
 	// tags are CreateTrail's and AddTags's.
 	tags map[string]string
@@ -85,8 +85,8 @@ func fieldsOf(steps []step) []string {
 	return slices.Compact(names)
 }
 
-// plan returns the calls that end the differences, in the order in which they are to be made. alone tells which settings are to be
-// changed by a call of their own.
+// plan returns the calls that end the differences, in the order in which they are to be made. alone tells which
+// settings are to be changed by a call of their own.
 func plan(t target, o *observation, differences []difference, alone func(difference) bool) []step {
 	if o.trail == nil {
 		return planCreate(t, differences)
@@ -100,12 +100,20 @@ func plan(t target, o *observation, differences []difference, alone func(differe
 	return slices.Concat(claim, start, rest, stop) // Nothing else is done to a trail before it is ours.
 }
 
-// planCreate creates the trail and starts its logging at once: what AWS may refuse of the rest must not leave it silent.
+// planCreate creates the trail and starts its logging at once: what AWS may refuse of the rest must not leave it
+// silent.
 func planCreate(t target, missing []difference) []step {
 	if len(missing) == 0 {
 		return nil
 	}
-	steps := []step{{operation: createTrail, sets: missing, tags: wantedTags(t), spec: asJSON(t.Spec)}}
+	create := step{
+		operation: createTrail,
+		sets:      missing,
+		tags:      wantedTags(t),
+		change:    settingsOf(&t.Spec),
+		spec:      asJSON(t.Spec),
+	}
+	steps := []step{create}
 	if t.Spec.LoggingDesired() {
 		steps = append(steps, step{operation: startLogging, sets: one(t, fieldLogging)})
 	}
@@ -192,7 +200,8 @@ func planTags(t target, o *observation, differences []difference) []step {
 	return steps
 }
 
-// planLogging starts logging, or stops it. A trail is started before anything else that AWS may refuse, and stopped after it.
+// planLogging starts logging, or stops it. A trail is started before anything else that AWS may refuse, and stopped
+// after it.
 func planLogging(t target, differences []difference) (start, stop []step) {
 	differing := of(differences, fieldLogging)
 	switch {
@@ -205,8 +214,8 @@ func planLogging(t target, differences []difference) (start, stop []step) {
 	}
 }
 
-// planSettings names in UpdateTrail just what differs: it leaves alone what is not named, and "" clears. Settings that AWS has
-// refused are changed by calls of their own, so that they keep no others from being changed.
+// planSettings names in UpdateTrail just what differs: it leaves alone what is not named, and "" clears. Settings that
+// AWS has refused are changed by calls of their own, so that they keep no others from being changed.
 func planSettings(t target, differences []difference, alone func(difference) bool) []step {
 	var together step
 	var steps []step
@@ -223,6 +232,17 @@ func planSettings(t target, differences []difference, alone func(difference) boo
 		steps = append([]step{updateOf(t, together.sets...)}, steps...)
 	}
 	return steps
+}
+
+// settingsOf returns all that CreateTrail sets.
+func settingsOf(spec *v1alpha1.TrailSpec) cloudtrail.Change {
+	var settings cloudtrail.Change
+	for _, f := range fields {
+		if f.set != nil {
+			f.set(&settings, spec)
+		}
+	}
+	return settings
 }
 
 // updateOf returns the UpdateTrail that ends the differences.

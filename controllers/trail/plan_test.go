@@ -405,7 +405,9 @@ func TestPlanOfCreation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			NewWithT(t).Expect(plannedOf(planOf(c.trail, &observation{}))).To(Equal(c.steps))
+			want := slices.Clone(c.steps)
+			want[0].change = settingsOf(&c.trail.Spec)
+			NewWithT(t).Expect(plannedOf(planOf(c.trail, &observation{}))).To(Equal(want))
 		})
 	}
 
@@ -496,7 +498,10 @@ func TestSplit(t *testing.T) {
 		},
 		"creation": {
 			noTrail,
-			[]planned{{operation: createTrail, fields: []string{"trail"}, tags: wantedTags(targetOf(trail))}},
+			[]planned{{
+				operation: createTrail, fields: []string{"trail"},
+				change: settingsOf(&trail.Spec), tags: wantedTags(targetOf(trail)),
+			}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

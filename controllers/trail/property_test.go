@@ -42,14 +42,18 @@ func randomSpec(random *rand.Rand) v1alpha1.TrailSpec {
 			spec.KMSKeyID = pick(random, keyARN, otherKey, "alias/trail", "11111111-2222-3333-4444-555555555555")
 		},
 		func() {
-			spec.CloudWatchLogsLogGroupARN, spec.CloudWatchLogsRoleARN = pick(random, logGroup, "arn:aws:logs:us-east-1:111122223333:log-group:other:*"), logRole
+			other := "arn:aws:logs:us-east-1:111122223333:log-group:other:*"
+			spec.CloudWatchLogsLogGroupARN, spec.CloudWatchLogsRoleARN = pick(random, logGroup, other), logRole
 		},
 		func() { spec.EnableLogFileValidation = pick(random, truthy(), falsy()) },
 		func() { spec.IsMultiRegionTrail = truthy() },
 		func() { spec.Logging = pick(random, truthy(), falsy()) },
 		func() { spec.IsOrganizationTrail = pick(random, truthy(), falsy()) },
 		func() {
-			spec.Tags = []v1alpha1.Tag{{Key: pick(random, "team", "stage"), Value: pick(random, "", "a", "b")}, {Key: "owner", Value: "x"}}
+			spec.Tags = []v1alpha1.Tag{
+				{Key: pick(random, "team", "stage"), Value: pick(random, "", "a", "b")},
+				{Key: "owner", Value: "x"},
+			}
 		},
 		func() {
 			if random.IntN(2) == 0 {

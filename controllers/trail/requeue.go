@@ -6,15 +6,14 @@ import (
 	"slices"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/util/workqueue"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/requeue"
 )
 
 // When to look again.
@@ -24,12 +23,6 @@ const (
 	lastRetry  = time.Minute
 	// hideFaults is how long passing faults are retried before the status shows them.
 	hideFaults = time.Minute
-	// quickRetry is the wait after a refusal that something else in AWS may end, in its first minute: policies and roles take
-	// seconds to be seen everywhere.
-	quickRetry = 5 * time.Second
-	// quickRetries is how long quickRetry holds. After it the wait grows with the time since, up to slowRetry.
-	quickRetries = time.Minute
-	slowRetry    = 5 * time.Minute
 	// settleRetry is the wait when AWS accepted a change and does not show it yet.
 	settleRetry = 2 * time.Second
 )
@@ -54,17 +47,9 @@ func (r *Reconciler) requeue(trail *v1alpha1.Trail, o *outcome, now time.Time) (
 // poll looks again after a time.
 func poll(after time.Duration) reconcile.Result { return reconcile.Result{RequeueAfter: after} }
 
-// inTurn returns the result of a reconcile without the priority of one that waits for AWS, which the queue would keep. Looks, retries and
-// what people change then come in the order of time: neither a flood of changes nor one of failures puts off anybody else's looks.
-func inTurn(result reconcile.Result, err error) (reconcile.Result, error) {
-	if result.Priority == nil {
-		result.Priority = new(0)
-	}
-	return result, err
-}
-
-// untilResync returns the time until the next regular look, half an interval to one and a half from now. All trails of an account and
-// region have their looks at one time, as they share what is read; accounts and regions are spread over the interval.
+// untilResync returns the time until the next regular look, half an interval to one and a half from now. All trails of
+// an account and region have their looks at one time, as they share what is read; accounts and regions are spread over
+// the interval.
 func untilResync(now time.Time, interval time.Duration, place string) time.Duration {
 	phase := fnv.New32a()
 	phase.Write([]byte(place))
@@ -77,17 +62,14 @@ func untilResync(now time.Time, interval time.Duration, place string) time.Durat
 	return until
 }
 
-// sinceNotReady returns the wait before the next try of something that AWS refuses: short at first, longer the longer it lasts.
+// sinceNotReady returns the wait before the next try of something that AWS refuses: short at first, longer the longer
+// it lasts.
 func sinceNotReady(trail *v1alpha1.Trail, now time.Time) time.Duration {
 	ready := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil {
-		return quickRetry
+		return requeue.QuickRetry
 	}
-	lasted := now.Sub(ready.LastTransitionTime.Time)
-	if lasted < quickRetries {
-		return quickRetry
-	}
-	return min(lasted/4, slowRetry)
+	return requeue.AfterRefusal(now.Sub(ready.LastTransitionTime.Time))
 }
 
 // passing returns an error that passes by itself, nil when there is none.
@@ -103,7 +85,8 @@ func (o *outcome) passing() error {
 // errSettling says that AWS does not show yet what it has accepted.
 var errSettling = errors.New("AWS does not show yet what it has accepted")
 
-// fault returns what is wrong when all of it passes by itself, nil when there is something that does not or nothing at all.
+// fault returns what is wrong when all of it passes by itself, nil when there is something that does not or nothing at
+// all.
 func (o *outcome) fault() error {
 	if o.lasts() {
 		return nil
@@ -116,7 +99,8 @@ func (o *outcome) fault() error {
 
 // lasts tells whether something is wrong that does not pass by itself.
 func (o *outcome) lasts() bool {
-	return refusalOf(o.err) != nil || slices.ContainsFunc(o.errs(), func(e *cloudtrail.Error) bool { return !isTransient(e) })
+	return accessErrorOf(o.err) != nil ||
+		slices.ContainsFunc(o.errs(), func(e *cloudtrail.Error) bool { return !isTransient(e) })
 }
 
 // shows tells whether what is wrong is to be shown: a fault that may pass only when it has lasted for a while.
@@ -133,8 +117,8 @@ func (r *record) shows(fault error, now time.Time) bool {
 	}
 }
 
-// retryPace is the wait before a Trail that meets a passing fault is reconciled again. It doubles, but is never longer than the Trail's
-// interval: what could be read is looked at as often as ever.
+// retryPace is the wait before a Trail that meets a passing fault is reconciled again. It doubles, but is never longer
+// than the Trail's interval: what could be read is looked at as often as ever.
 type retryPace struct {
 	workqueue.TypedRateLimiter[reconcile.Request]
 	r *Reconciler
@@ -146,30 +130,25 @@ func (p retryPace) When(request reconcile.Request) time.Duration {
 	return min(wait, p.r.intervalOf(request))
 }
 
-// isTransient tells whether an error passes by itself. A trail that is suddenly there or not is a matter of looking again.
+// isTransient tells whether an error passes by itself. A trail that is suddenly there or not is a matter of looking
+// again.
 func isTransient(err error) bool {
-	return cloudtrail.Is(err, cloudtrail.Transient) || cloudtrail.Is(err, cloudtrail.NotFound) || cloudtrail.Is(err, cloudtrail.AlreadyExists)
+	return cloudtrail.Is(err, cloudtrail.Transient) ||
+		cloudtrail.Is(err, cloudtrail.NotFound) || cloudtrail.Is(err, cloudtrail.AlreadyExists)
 }
 
-// isAboutTrail tells whether an error is about the trail in AWS, and not about the Kubernetes API or a call that is not answered yet.
+// isAboutTrail tells whether an error is about the trail in AWS, and not about the Kubernetes API or a call that is not
+// answered yet.
 func isAboutTrail(err error) bool {
-	return err == nil || refusalOf(err) != nil || awsErrorOf(err) != nil
-}
-
-// retryOnConflict returns an error of the Kubernetes API. A conflict is no error: the object has changed and is reconciled again.
-func retryOnConflict(err error) (reconcile.Result, error) {
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: firstRetry}, nil
-	}
-	return reconcile.Result{}, client.IgnoreNotFound(err)
+	return err == nil || accessErrorOf(err) != nil || awsErrorOf(err) != nil
 }
 
 func isStalled(trail *v1alpha1.Trail) bool {
 	return meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionStalled)
 }
 
-func refusalOf(err error) *awsidentity.Refusal {
-	if refusal, ok := errors.AsType[*awsidentity.Refusal](err); ok {
+func accessErrorOf(err error) *awsidentity.AccessError {
+	if refusal, ok := errors.AsType[*awsidentity.AccessError](err); ok {
 		return refusal
 	}
 	return nil

@@ -21,7 +21,7 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
-	"github.com/trail-operator/trail-operator/controllers/wake"
+	"github.com/trail-operator/trail-operator/controllers/requeue"
 )
 
 // notReadyFor is a trail that has not been ready for that long, and is stalled or not.
@@ -48,7 +48,7 @@ func TestRequeue(t *testing.T) {
 	refused := awsError(cloudtrail.FixAWS, "UpdateTrail", "InsufficientS3BucketPolicyException", "no")
 	denied := awsError(cloudtrail.Permission, "DescribeTrails", "AccessDeniedException", "no")
 	wrong := awsError(cloudtrail.FixSpec, "UpdateTrail", "InvalidS3PrefixException", "no")
-	refusal := &awsidentity.Refusal{Reason: v1alpha1.ReasonIdentityNotFound}
+	refusal := &awsidentity.AccessError{Reason: v1alpha1.ReasonIdentityNotFound}
 	fails := func(errs ...error) outcome {
 		var o outcome
 		for _, err := range errs {
@@ -133,22 +133,6 @@ func TestRequeue(t *testing.T) {
 	}
 }
 
-// TestInTurn holds that a reconcile that waited for AWS does not come before others for ever: the queue keeps a priority.
-func TestInTurn(t *testing.T) {
-	t.Parallel()
-	g := NewWithT(t)
-	failed := errors.New("no")
-	result, err := inTurn(reconcile.Result{}, failed)
-	g.Expect(err).To(MatchError(failed))
-	g.Expect(result.Priority).To(HaveValue(BeZero()))
-	result, err = inTurn(poll(time.Second), nil)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(result).To(Equal(reconcile.Result{RequeueAfter: time.Second, Priority: new(0)}))
-	waits, err := inTurn(wake.Wait(time.Second))
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(waits.Priority).To(HaveValue(Equal(wake.Priority)))
-}
-
 // TestWaitsGrow holds that the wait after a refusal never shrinks while the refusal lasts, and stays within its bounds.
 func TestWaitsGrow(t *testing.T) {
 	t.Parallel()
@@ -157,11 +141,11 @@ func TestWaitsGrow(t *testing.T) {
 	for lasted := time.Duration(0); lasted < time.Hour; lasted += time.Second {
 		wait := sinceNotReady(testTrail(notReadyFor(lasted, false)), testNow)
 		g.Expect(wait).To(
-			And(BeNumerically(">=", last), BeNumerically(">=", quickRetry), BeNumerically("<=", slowRetry)),
+			And(BeNumerically(">=", last), BeNumerically(">=", requeue.QuickRetry), BeNumerically("<=", requeue.SlowRetry)),
 		)
 		last = wait
 	}
-	g.Expect(last).To(Equal(slowRetry))
+	g.Expect(last).To(Equal(requeue.SlowRetry))
 }
 
 // TestResyncs holds when trails are looked at without a reason: those of an account and region together, others at
@@ -214,7 +198,7 @@ func TestErrorKinds(t *testing.T) {
 		"wrapped": {
 			fmt.Errorf("looking: %w", awsError(cloudtrail.Transient, "a", "b", "c")), true, true, false,
 		},
-		"an identity refused": {&awsidentity.Refusal{}, false, true, false},
+		"an identity refused": {&awsidentity.AccessError{}, false, true, false},
 		"not answered yet":    {&cloudtrail.Pending{}, false, false, false},
 		"of Kubernetes":       {errors.New("etcdserver: request timed out"), false, false, false},
 		"the object changed":  {errChanged, false, false, false},
@@ -251,7 +235,7 @@ func TestFault(t *testing.T) {
 		"a fault of the beginning":        {outcome{err: passing}, passing},
 		"a refusal":                       {outcome{results: results(refused)}, nil},
 		"a fault and a refusal":           {outcome{results: results(passing, refused)}, nil},
-		"an identity refused":             {outcome{err: &awsidentity.Refusal{}, results: results(passing)}, nil},
+		"an identity refused":             {outcome{err: &awsidentity.AccessError{}, results: results(passing)}, nil},
 		"settling":                        {outcome{settling: some}, errSettling},
 		"settling, and a fault":           {outcome{settling: some, results: results(passing)}, passing},
 		"settling, and a refusal":         {outcome{settling: some, results: results(refused)}, nil},
@@ -338,7 +322,7 @@ func TestRetryOnConflict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
-			result, err := retryOnConflict(c.err)
+			result, err := requeue.OnConflict(c.err)
 			g.Expect(result).To(Equal(reconcile.Result{RequeueAfter: c.after}))
 			if c.want == nil {
 				g.Expect(err).NotTo(HaveOccurred())
@@ -349,7 +333,8 @@ func TestRetryOnConflict(t *testing.T) {
 	}
 }
 
-// TestPriorities holds that neither a look nor the search for who made a drift keeps the priority of one that waits for AWS.
+// TestPriorities holds that neither a look nor the search for who made a drift keeps the priority of one that waits for
+// AWS.
 func TestPriorities(t *testing.T) {
 	t.Parallel()
 	scheme := runtime.NewScheme()
@@ -357,9 +342,13 @@ func TestPriorities(t *testing.T) {
 	g.Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
 	trail := testTrail(func(trail *v1alpha1.Trail) { trail.Spec.Suspend = aws.Bool(true) })
 	cluster := fake.NewClientBuilder().WithScheme(scheme).WithObjects(trail).WithStatusSubresource(trail).Build()
-	r := &Reconciler{Options: Options{Client: cluster, Recorder: events.NewFakeRecorder(10), Now: time.Now, Interval: time.Minute}}
+	r := &Reconciler{
+		Options: Options{Client: cluster, Recorder: events.NewFakeRecorder(10), Now: time.Now, Interval: time.Minute},
+	}
 	r.Sessions = cloudtrail.NewSessions(cloudtrail.Options{})
-	for name, reconciler := range map[string]reconcile.ObjectReconciler[*v1alpha1.Trail]{"look": r, "attribution": attributor{r}} {
+	for name, reconciler := range map[string]reconcile.ObjectReconciler[*v1alpha1.Trail]{
+		"look": r, "attribution": attributor{r},
+	} {
 		current := &v1alpha1.Trail{}
 		g.Expect(cluster.Get(t.Context(), client.ObjectKeyFromObject(trail), current)).To(Succeed())
 		result, err := reconciler.Reconcile(t.Context(), current)

@@ -13,15 +13,15 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
-// That AWS accepts a change does not say that it shows it: its reads lag behind, and some values it keeps in another form or not
-// at all. What was just written is not written again before reads have had the time to show it, and what AWS does not keep is not
-// written at every look.
+// That AWS accepts a change does not say that it shows it: its reads lag behind, and some values it keeps in another
+// form or not at all. What was just written is not written again before reads have had the time to show it, and what
+// AWS does not keep is not written at every look.
 
 const (
 	// settles is how long AWS may take to show what it has accepted.
 	settles = 15 * time.Second
-	// notKeptAfter is how many writes in a row, after each of which a read at once does not show the value, show that AWS does not keep
-	// it. Whoever changes it back would have to be as quick as that each time.
+	// notKeptAfter is how many writes in a row, after each of which a read at once does not show the value, show that AWS
+	// does not keep it. Whoever changes it back would have to be as quick as that each time.
 	notKeptAfter = 2
 	// rewriteFirst and rewriteLast bound the wait before a value that AWS does not keep is written again, which doubles.
 	rewriteFirst = 2 * time.Minute
@@ -60,7 +60,8 @@ func recentlyCreated(trail *v1alpha1.Trail, record *record, now time.Time) bool 
 	if drift := trail.Status.LastDrift; drift != nil {
 		created = latest(created, timeOf(drift.RepairedTime))
 	}
-	if synced := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionSynced); synced != nil && synced.Status == metav1.ConditionTrue {
+	synced := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionSynced)
+	if synced != nil && synced.Status == metav1.ConditionTrue {
 		created = latest(created, synced.LastTransitionTime.Time)
 	}
 	return now.Sub(created) < settles
@@ -86,10 +87,12 @@ func (r *record) rest(t target, o *observation, differences []difference, now ti
 	return resting
 }
 
-// mayRest tells whether a value that AWS does not keep need not be written at every look. A trail that is stopped is always started.
+// mayRest tells whether a value that AWS does not keep need not be written at every look. A trail that is stopped is
+// always started.
 func mayRest(d difference) bool { return d.field.name != fieldLogging && d.field.name != fieldTrail }
 
-// isIneffective tells whether AWS holds what it held before a write of just what the spec says, as far as is known by nobody's doing.
+// isIneffective tells whether AWS holds what it held before a write of just what the spec says, as far as is known by
+// nobody's doing.
 func (w *writtenField) isIneffective(t target, o *observation, d difference) bool {
 	if d.field.name == fieldLogging && loggingChanged(t.Trail, o).After(w.at.Add(-clockSkew)) {
 		return false // Somebody has stopped it since.
@@ -103,14 +106,15 @@ func (r *record) wasWritten(d difference) bool {
 	return ok && w.wanted == d.wanted
 }
 
-// verify reads anew what was set to no effect before: a value that AWS keeps was changed by somebody, and one that it does not keep is
-// not worth more writes.
+// verify reads anew what was set to no effect before: a value that AWS keeps was changed by somebody, and one that it
+// does not keep is not worth more writes.
 func (w *work) verify(ctx context.Context, done []step) (err error) {
 	o := w.observed
 	for _, s := range done {
 		if !slices.ContainsFunc(s.sets, w.record.wasWritten) {
 			continue
 		}
+
 		arn := o.trail.ARN
 		switch s.operation {
 		case updateTrail:
@@ -141,7 +145,8 @@ func (w *work) verify(ctx context.Context, done []step) (err error) {
 	return nil
 }
 
-// judge tells, of what was written and does not show, what AWS does not keep, and that it may just not show the rest yet.
+// judge tells, of what was written and does not show, what AWS does not keep, and that it may just not show the rest
+// yet.
 func (o *outcome) judge(r *record) {
 	for _, s := range o.done() {
 		for _, d := range s.sets {
@@ -157,14 +162,15 @@ func (o *outcome) judge(r *record) {
 	}
 }
 
-// sort parts the steps of a plan into those that are worth a call now, and those that AWS has refused before, with its answers. It leaves
-// out what rests, and whatever must wait for such a step.
+// sort parts the steps of a plan into those that are worth a call now, and those that AWS has refused before, with its
+// answers. It leaves out what rests, and whatever must wait for such a step.
 func (r *record) sort(steps []step, t target, o *outcome, resting resting) (tried []step, held []result) {
 	owned := o.observed.trail != nil && wasOurs(t, o.observed.trail)
+	mayStart := owned && cloudtrail.Is(o.observed.trail.TagsErr, cloudtrail.Permission)
 	for _, s := range steps {
 		refusal, wasRefused := r.refused[s.key()]
 		switch {
-		case o.state == stateOwnerUnknown && !(s.operation == startLogging && owned && cloudtrail.Is(o.observed.trail.TagsErr, cloudtrail.Permission)):
+		case o.state == stateOwnerUnknown && !(s.operation == startLogging && mayStart):
 			continue // Nobody may keep an audit trail stopped by hiding whose it is.
 		case resting.all(s.sets):
 		case wasRefused && cloudtrail.Is(refusal, cloudtrail.FixSpec) && !requested(t.Trail):
@@ -217,7 +223,8 @@ func (r *record) learn(o *outcome) {
 	}
 }
 
-// learnWritten notes that a field was set. One that was set before to no effect and is as it was set now is kept by AWS.
+// learnWritten notes that a field was set. One that was set before to no effect and is as it was set now is kept by
+// AWS.
 func (r *record) learnWritten(d difference, at time.Time, open bool) {
 	was, ok := r.written[d.number]
 	again := ok && was.wanted == d.wanted

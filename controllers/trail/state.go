@@ -33,7 +33,9 @@ const (
 
 // String returns the name of the state.
 func (s state) String() string {
-	return [...]string{"Unknown", "Absent", "Elsewhere", "NotOwned", "OwnedByAnother", "OwnerUnknown", "InSync", "OutOfSync", "Drifted"}[s]
+	return [...]string{
+		"Unknown", "Absent", "Elsewhere", "NotOwned", "OwnedByAnother", "OwnerUnknown", "InSync", "OutOfSync", "Drifted",
+	}[s]
 }
 
 // isForeign tells whether the trail is not ours to compare.
@@ -89,6 +91,7 @@ func stateOf(t target, o *observation, differences []difference) state {
 	if len(driftOf(t, differences)) > 0 {
 		differs = stateDrifted
 	}
+
 	switch {
 	case o.settingsErr != nil && (o.trail == nil || t.Spec.ObserveOnly()):
 		return stateUnknown

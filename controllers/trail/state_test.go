@@ -15,7 +15,11 @@ import (
 // TestOwnership is the table of ownership: whose trail may be managed under which policy, in sync or not.
 func TestOwnership(t *testing.T) {
 	t.Parallel()
-	const never, ifUnowned, always = v1alpha1.AdoptionPolicyNever, v1alpha1.AdoptionPolicyIfUnowned, v1alpha1.AdoptionPolicyAlways
+	const (
+		never     = v1alpha1.AdoptionPolicyNever
+		ifUnowned = v1alpha1.AdoptionPolicyIfUnowned
+		always    = v1alpha1.AdoptionPolicyAlways
+	)
 	for name, c := range map[string]struct {
 		owner  string // The tag; "-": there is no trail.
 		policy v1alpha1.AdoptionPolicy
@@ -61,9 +65,8 @@ func TestOwnership(t *testing.T) {
 						o.trail.Tags[v1alpha1.OwnerTagKey] = c.owner
 					}
 				})
-				NewWithT(t).Expect(stateOf(targetOf(trail), o, differencesOf(targetOf(trail), o)).String()).To(
-					Equal(row.want.String()),
-				)
+				NewWithT(t).Expect(stateOf(targetOf(trail), o, differencesOf(targetOf(trail), o)).String()).
+					To(Equal(row.want.String()))
 			})
 		}
 	}
@@ -145,7 +148,8 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// TestDriftOf holds which differences somebody made in AWS: those of fields that AWS was seen to hold as the spec says now.
+// TestDriftOf holds which differences somebody made in AWS: those of fields that AWS was seen to hold as the spec says
+// now.
 func TestDriftOf(t *testing.T) {
 	t.Parallel()
 	no := errors.New("no")
@@ -157,10 +161,13 @@ func TestDriftOf(t *testing.T) {
 		has   func(*observation)
 		drift []string
 	}{
-		"nothing was ever seen":                  {nil, stopped, nil},
-		"in sync":                                {synced, nil, nil},
-		"one field":                              {synced, stopped, []string{"logging"}},
-		"several":                                {synced, both(stopped, prefixed, untagged), []string{"ownerTag", "logging", "s3KeyPrefix"}},
+		"nothing was ever seen": {nil, stopped, nil},
+		"in sync":               {synced, nil, nil},
+		"one field":             {synced, stopped, []string{"logging"}},
+		"several": {
+			synced, both(stopped, prefixed, untagged),
+			[]string{"ownerTag", "logging", "s3KeyPrefix"},
+		},
 		"deleted":                                {synced, noTrail, []string{"trail"}},
 		"another value of the spec":              {syncedBefore(prefix("new")), nil, nil},
 		"another value of the spec, and a drift": {syncedBefore(prefix("new")), stopped, []string{"logging"}},

@@ -11,11 +11,13 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/condition"
 	"github.com/trail-operator/trail-operator/controllers/text"
 )
 
-// setStatus makes the status say what the outcome is, and tells whether a drift is new. All conditions are derived here and nowhere else. Of
-// an outcome that is not shown, which is a fault that may pass, the status says just what CloudTrail reports.
+// setStatus makes the status say what the outcome is, and tells whether a drift is new. All conditions are derived here
+// and nowhere else. Of an outcome that is not shown, which is a fault that may pass, the status says just what
+// CloudTrail reports.
 func setStatus(trail *v1alpha1.Trail, record *record, o *outcome, shown bool, now time.Time) (drifted bool) {
 	status := &trail.Status
 	if shown {
@@ -64,7 +66,8 @@ func setSuspended(trail *v1alpha1.Trail) {
 		remove(trail, v1alpha1.ConditionReconciling)
 		return
 	}
-	set(trail, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "suspended by spec.suspend: AWS is neither looked at nor changed")
+	set(trail, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonSuspended,
+		"suspended by spec.suspend: AWS is neither looked at nor changed")
 	remove(trail, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled)
 }
 
@@ -76,8 +79,8 @@ func setDeleting(trail *v1alpha1.Trail, n *notReady) {
 	setProgress(trail, n)
 }
 
-// noteSynced notes which fields AWS holds as the spec says: a later difference of them is drift. A trail that is not ours any more was
-// told of, and is not compared from then on.
+// noteSynced notes which fields AWS holds as the spec says: a later difference of them is drift. A trail that is not
+// ours any more was told of, and is not compared from then on.
 func noteSynced(trail *v1alpha1.Trail, record *record, o *outcome) {
 	switch {
 	case o.state.isForeign():
@@ -109,6 +112,7 @@ func recordTrail(trail *v1alpha1.Trail, o *outcome) {
 		clearTrail(status)
 		return
 	}
+
 	status.TrailARN, status.HomeRegion = found.ARN, found.HomeRegion
 	status.AccountID = o.caller.AccountID
 	if len(o.done()) > 0 {
@@ -117,12 +121,14 @@ func recordTrail(trail *v1alpha1.Trail, o *outcome) {
 	if o.observed.settingsErr == nil {
 		recordSettings(trail, found)
 	}
+
 	if len(o.open) == 0 && o.observed.err() == nil && !trail.Spec.ObserveOnly() && o.state != stateOwnedByAnother {
 		status.ManagedTagKeys = tagKeys(trail.Spec.Tags)
 		status.AggregationApplied = len(trail.Spec.AggregationConfigurations) > 0
 	} else if slices.ContainsFunc(o.done(), func(s step) bool { return s.operation == putEventConfiguration }) {
 		status.AggregationApplied = true
 	}
+
 	if o.observed.status.err == nil {
 		recordStatus(status, &o.observed.status.value)
 	}
@@ -155,7 +161,8 @@ func recordStatus(status *v1alpha1.TrailStatus, s *cloudtrail.Status) {
 	status.LatestCloudWatchLogsDeliveryError = s.LatestCloudWatchLogsDeliveryError
 }
 
-// maxOperatorARNs is how many of the operator's users and roles are remembered: those of a redeployment, and of its undoing.
+// maxOperatorARNs is how many of the operator's users and roles are remembered: those of a redeployment, and of its
+// undoing.
 const maxOperatorARNs = 3
 
 // operatorARNs returns as whom the operator has written, after it has written as a caller.
@@ -183,9 +190,9 @@ func (o *outcome) visible(trail *v1alpha1.Trail) bool {
 	}
 }
 
-// shownDifferences returns the differences that the status has. How another's trail differs is nobody's business. What AWS may just
-// not show to be ended yet stays if it was there, and does not come if it was not: should it last, it is a new drift. Drift that was
-// found now is shown in any case.
+// shownDifferences returns the differences that the status has. How another's trail differs is nobody's business. What
+// AWS may just not show to be ended yet stays if it was there, and does not come if it was not: should it last, it is a
+// new drift. Drift that was found now is shown in any case.
 func (o *outcome) shownDifferences(status *v1alpha1.TrailStatus) []difference {
 	if o.state.isForeign() {
 		return of(o.open, fieldOwnerTag)
@@ -195,8 +202,8 @@ func (o *outcome) shownDifferences(status *v1alpha1.TrailStatus) []difference {
 	})
 }
 
-// clearTrail forgets a trail that is gone or was never ours. Which account it belongs in, which tags were ours and which
-// drift there was stays known.
+// clearTrail forgets a trail that is gone or was never ours. Which account it belongs in, which tags were ours and
+// which drift there was stays known.
 func clearTrail(status *v1alpha1.TrailStatus) {
 	*status = v1alpha1.TrailStatus{
 		ObservedGeneration:     status.ObservedGeneration,
@@ -237,9 +244,10 @@ type notReady struct {
 	stalled, retrying bool
 }
 
-// notReadyOf returns what keeps AWS from holding what the spec says, nil when nothing does: what only a person can change first.
+// notReadyOf returns what keeps AWS from holding what the spec says, nil when nothing does: what only a person can
+// change first.
 func notReadyOf(trail *v1alpha1.Trail, o *outcome) *notReady {
-	if refusal := refusalOf(o.err); refusal != nil {
+	if refusal := accessErrorOf(o.err); refusal != nil {
 		return &notReady{reason: refusal.Reason, message: refusal.Message}
 	}
 	if n := stateNotReady(trail, o); n != nil {
@@ -267,6 +275,7 @@ func (o *outcome) errs() []*cloudtrail.Error {
 			errs = append(errs, e)
 		}
 	}
+
 	add(o.err)
 	for _, result := range o.results {
 		add(result.err)
@@ -274,6 +283,7 @@ func (o *outcome) errs() []*cloudtrail.Error {
 	if o.observed == nil {
 		return errs
 	}
+
 	add(o.observed.settingsErr)
 	add(o.observed.status.err)
 	if o.observed.trail != nil && o.state == stateOwnerUnknown {
@@ -316,7 +326,12 @@ func errorNotReady(trail *v1alpha1.Trail, o *outcome, e *cloudtrail.Error) *notR
 }
 
 func subjectOf(trail *v1alpha1.Trail, o *outcome) cloudtrail.Subject {
-	subject := cloudtrail.Subject{Trail: trail, AccountID: o.caller.AccountID, Region: o.caller.Region, CallerARN: o.caller.ARN}
+	subject := cloudtrail.Subject{
+		Trail:     trail,
+		AccountID: o.caller.AccountID,
+		Region:    o.caller.Region,
+		CallerARN: o.caller.ARN,
+	}
 	if o.observed != nil {
 		subject.ManagementAccountID = o.observed.managementAccountID
 	}
@@ -328,22 +343,26 @@ func stateNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
 	if o.observed == nil {
 		return nil
 	}
+
 	found := o.observed.trail
 	switch o.state {
 	case stateElsewhere:
-		return &notReady{stalled: true, reason: v1alpha1.ReasonWrongHomeRegion, message: fmt.Sprintf(
-			"the trail %s has its home in region %s: create a Trail with spec.region %s for it, or choose another spec.name",
-			found.Name, found.HomeRegion, found.HomeRegion)}
+		message := fmt.Sprintf("the trail %s has its home in region %s: "+
+			"create a Trail with spec.region %s for it, or choose another spec.name",
+			found.Name, found.HomeRegion, found.HomeRegion)
+		return &notReady{stalled: true, reason: v1alpha1.ReasonWrongHomeRegion, message: message}
 	case stateNotOwned:
-		return &notReady{stalled: true, reason: v1alpha1.ReasonNotOwned, message: fmt.Sprintf(
-			"the trail %s exists and is not this object's: set spec.adoptionPolicy: IfUnowned to take it over, or choose another spec.name", found.ARN)}
+		message := fmt.Sprintf("the trail %s exists and is not this object's: "+
+			"set spec.adoptionPolicy: IfUnowned to take it over, or choose another spec.name", found.ARN)
+		return &notReady{stalled: true, reason: v1alpha1.ReasonNotOwned, message: message}
 	case stateOwnedByAnother:
 		owner := text.Escape(found.Tags[v1alpha1.OwnerTagKey])
-		message := fmt.Sprintf("the trail %s belongs to %s: choose another spec.name, or have the owner release it (deletionPolicy: Retain), or set spec.adoptionPolicy: Always to take it away",
-			found.ARN, owner)
+		message := fmt.Sprintf("the trail %s belongs to %s: choose another spec.name, or have the owner release it "+
+			"(deletionPolicy: Retain), or set spec.adoptionPolicy: Always to take it away", found.ARN, owner)
 		if found.ARN == trail.Status.TrailARN {
-			message = fmt.Sprintf("the trail %s was this object's, and now carries the owner tag of %s: find out who changed the tag (status.lastDrift), remove it, or set spec.adoptionPolicy: Always to take the trail back",
-				found.ARN, owner)
+			message = fmt.Sprintf("the trail %s was this object's, and now carries the owner tag of %s: "+
+				"find out who changed the tag (status.lastDrift), remove it, "+
+				"or set spec.adoptionPolicy: Always to take the trail back", found.ARN, owner)
 		}
 		return &notReady{stalled: true, reason: v1alpha1.ReasonOwnedByAnother, message: message}
 	default:
@@ -358,26 +377,30 @@ func notKeptNotReady(notKept []difference) *notReady {
 	if found == "" {
 		found = "nothing"
 	}
-	return &notReady{reason: v1alpha1.ReasonNotKept, message: fmt.Sprintf(
-		"AWS accepts what the spec says of %s and then does not keep it: of %s it holds %s; change the spec to what AWS keeps, or ask AWS why",
-		strings.Join(namesOf(notKept), ", "), d.name, found)}
+	message := fmt.Sprintf("AWS accepts what the spec says of %s and then does not keep it: of %s it holds %s; "+
+		"change the spec to what AWS keeps, or ask AWS why", strings.Join(namesOf(notKept), ", "), d.name, found)
+	return &notReady{reason: v1alpha1.ReasonNotKept, message: message}
 }
 
 // differenceNotReady says what differs and why nothing is done about it.
 func differenceNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
 	names := strings.Join(fieldsOf([]step{{sets: o.open}}), ", ")
+
 	switch {
 	case o.observed == nil:
 		return nil
 	case o.observed.trail == nil && trail.Spec.ObserveOnly():
-		return &notReady{reason: v1alpha1.ReasonTrailNotFound, message: fmt.Sprintf(
-			"there is no trail %s in region %s of account %s, and managementPolicy Observe creates none", trail.TrailName(), o.caller.Region, o.caller.AccountID)}
+		message := fmt.Sprintf("there is no trail %s in region %s of account %s, and managementPolicy Observe creates none",
+			trail.TrailName(), o.caller.Region, o.caller.AccountID)
+		return &notReady{reason: v1alpha1.ReasonTrailNotFound, message: message}
 	case len(o.open) > 0 && trail.Spec.ObserveOnly():
 		never := func(difference) bool { return false }
-		return &notReady{reason: v1alpha1.ReasonDifferent, message: fmt.Sprintf(
-			"AWS differs in %s; managementPolicy Observe changes nothing (Manage would call %s)", names, describe(plan(o.target, o.observed, o.open, never)))}
+		message := fmt.Sprintf("AWS differs in %s; managementPolicy Observe changes nothing (Manage would call %s)",
+			names, describe(plan(o.target, o.observed, o.open, never)))
+		return &notReady{reason: v1alpha1.ReasonDifferent, message: message}
 	case len(o.open) > 0:
-		return &notReady{retrying: true, reason: v1alpha1.ReasonDifferent, message: "AWS accepted the change and does not show it yet in " + names}
+		message := "AWS accepted the change and does not show it yet in " + names
+		return &notReady{retrying: true, reason: v1alpha1.ReasonDifferent, message: message}
 	default:
 		return nil
 	}
@@ -391,11 +414,13 @@ func setSynced(trail *v1alpha1.Trail, n *notReady) {
 	set(trail, v1alpha1.ConditionSynced, metav1.ConditionTrue, v1alpha1.ReasonSynced, "AWS holds what the spec says")
 }
 
-// isReported tells whether CloudTrail's report on the trail is known. What is not known is set to Unknown where that is shown, and there is no
-// condition where there is no trail.
+// isReported tells whether CloudTrail's report on the trail is known. What is not known is set to Unknown where that is
+// shown, and there is no condition where there is no trail.
 func isReported(trail *v1alpha1.Trail, o *outcome, shown bool, condition string) bool {
 	switch {
-	case o.observed == nil, o.observed.trail == nil && o.observed.settingsErr != nil, o.visible(trail) && o.observed.status.err != nil:
+	case o.observed == nil,
+		o.observed.trail == nil && o.observed.settingsErr != nil,
+		o.visible(trail) && o.observed.status.err != nil:
 		if shown {
 			unknown(trail, condition)
 		}
@@ -416,9 +441,11 @@ func setLogging(trail *v1alpha1.Trail, o *outcome, shown bool) {
 	case o.observed.status.value.IsLogging:
 		set(trail, v1alpha1.ConditionLogging, metav1.ConditionTrue, v1alpha1.ReasonLogging, "CloudTrail is recording events")
 	case !trail.Spec.LoggingDesired():
-		set(trail, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStoppedBySpec, "CloudTrail records no events, as spec.logging is false")
+		set(trail, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStoppedBySpec,
+			"CloudTrail records no events, as spec.logging is false")
 	default:
-		set(trail, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStopped, "CloudTrail records no events although spec.logging is true")
+		set(trail, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStopped,
+			"CloudTrail records no events although spec.logging is true")
 	}
 }
 
@@ -426,26 +453,42 @@ func setDelivering(trail *v1alpha1.Trail, o *outcome, shown bool) {
 	if !isReported(trail, o, shown, v1alpha1.ConditionDelivering) {
 		return
 	}
+
 	s, subject := o.observed.status.value, subjectOf(trail, o)
 	for _, delivery := range []struct {
 		channel             cloudtrail.DeliveryChannel
 		code, reason, whats string
 	}{
-		{cloudtrail.DeliveryS3, s.LatestDeliveryError, v1alpha1.ReasonS3DeliveryFailed, "log files do not reach the bucket"},
-		{cloudtrail.DeliveryDigest, s.LatestDigestDeliveryError, v1alpha1.ReasonDigestDeliveryFailed, "digest files do not reach the bucket"},
-		{cloudtrail.DeliveryCloudWatchLogs, s.LatestCloudWatchLogsDeliveryError, v1alpha1.ReasonCloudWatchLogsDeliveryFailed, "events do not reach the log group"},
-		{cloudtrail.DeliveryNotification, s.LatestNotificationError, v1alpha1.ReasonNotificationFailed, "notifications do not reach the topic"},
+		{
+			cloudtrail.DeliveryS3, s.LatestDeliveryError,
+			v1alpha1.ReasonS3DeliveryFailed, "log files do not reach the bucket",
+		},
+		{
+			cloudtrail.DeliveryDigest, s.LatestDigestDeliveryError,
+			v1alpha1.ReasonDigestDeliveryFailed, "digest files do not reach the bucket",
+		},
+		{
+			cloudtrail.DeliveryCloudWatchLogs, s.LatestCloudWatchLogsDeliveryError,
+			v1alpha1.ReasonCloudWatchLogsDeliveryFailed, "events do not reach the log group",
+		},
+		{
+			cloudtrail.DeliveryNotification, s.LatestNotificationError,
+			v1alpha1.ReasonNotificationFailed, "notifications do not reach the topic",
+		},
 	} {
 		if delivery.code != "" {
+			remedy := cloudtrail.DeliveryRemedy(delivery.channel, delivery.code, subject)
 			set(trail, v1alpha1.ConditionDelivering, metav1.ConditionFalse, delivery.reason,
-				fmt.Sprintf("%s: %s — %s", delivery.whats, delivery.code, cloudtrail.DeliveryRemedy(delivery.channel, delivery.code, subject)))
+				fmt.Sprintf("%s: %s — %s", delivery.whats, delivery.code, remedy))
 			return
 		}
 	}
-	set(trail, v1alpha1.ConditionDelivering, metav1.ConditionTrue, v1alpha1.ReasonDelivered, "CloudTrail reports no delivery error")
+	set(trail, v1alpha1.ConditionDelivering, metav1.ConditionTrue, v1alpha1.ReasonDelivered,
+		"CloudTrail reports no delivery error")
 }
 
-// setReady sums up: what is not ready, else logging, else delivery. A fault that is not shown hides nothing of the latter two.
+// setReady sums up: what is not ready, else logging, else delivery. A fault that is not shown hides nothing of the
+// latter two.
 func setReady(trail *v1alpha1.Trail, n *notReady, shown bool) {
 	logging := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionLogging)
 	delivering := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionDelivering)
@@ -461,7 +504,8 @@ func setReady(trail *v1alpha1.Trail, n *notReady, shown bool) {
 	case logging.Status == metav1.ConditionTrue:
 		set(trail, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "logging to "+destination)
 	default:
-		set(trail, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "in sync; not logging, as spec.logging is false")
+		set(trail, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable,
+			"in sync; not logging, as spec.logging is false")
 	}
 }
 
@@ -480,9 +524,7 @@ func setProgress(trail *v1alpha1.Trail, n *notReady) {
 }
 
 func set(trail *v1alpha1.Trail, conditionType string, status metav1.ConditionStatus, reason, message string) {
-	meta.SetStatusCondition(&trail.Status.Conditions, metav1.Condition{
-		Type: conditionType, Status: status, Reason: reason, Message: message, ObservedGeneration: trail.Generation,
-	})
+	condition.Set(&trail.Status.Conditions, trail.Generation, conditionType, status, reason, message)
 }
 
 func unknown(trail *v1alpha1.Trail, conditionType string) {
@@ -490,7 +532,5 @@ func unknown(trail *v1alpha1.Trail, conditionType string) {
 }
 
 func remove(trail *v1alpha1.Trail, conditionTypes ...string) {
-	for _, conditionType := range conditionTypes {
-		meta.RemoveStatusCondition(&trail.Status.Conditions, conditionType)
-	}
+	condition.Remove(&trail.Status.Conditions, conditionTypes...)
 }

@@ -286,13 +286,13 @@ func TestStatus(t *testing.T) {
 			"of s3BucketName, eventSelectors and then does not keep it: of s3BucketName it holds other", "InProgress",
 		},
 		"no identity": {
-			nil, fails(&awsidentity.Refusal{Reason: v1alpha1.ReasonIdentityNotFound, Message: "no such identity"}),
+			nil, fails(&awsidentity.AccessError{Reason: v1alpha1.ReasonIdentityNotFound, Message: "no such identity"}),
 			notReady("IdentityNotFound", unknown), "no such identity", "InProgress",
 		},
 		"another account": {
 			nil,
 			fails(
-				&awsidentity.Refusal{Reason: v1alpha1.ReasonAccountChanged, Message: "leads to account 444455556666"},
+				&awsidentity.AccessError{Reason: v1alpha1.ReasonAccountChanged, Message: "leads to account 444455556666"},
 			),
 			notReady("AccountChanged", unknown), "444455556666", "InProgress",
 		},
@@ -350,7 +350,7 @@ func TestStatus(t *testing.T) {
 		},
 		"cannot be deleted: the identity": {
 			deleted,
-			fails(&awsidentity.Refusal{Reason: v1alpha1.ReasonIdentityNotFound, Message: "no such identity"}),
+			fails(&awsidentity.AccessError{Reason: v1alpha1.ReasonIdentityNotFound, Message: "no such identity"}),
 			conditions{ready: "False IdentityNotFound", reconciling: "True Retrying"},
 			"set spec.deletionPolicy: Retain", "Terminating",
 		},
@@ -556,7 +556,7 @@ func TestNotReady(t *testing.T) {
 		"nothing": {nil, nil, ""},
 		"a refusal comes before all": {
 			both(taggedOver, deniedStatus),
-			both(fails(wrong), func(o *outcome) { o.err = &awsidentity.Refusal{Reason: "Refused"} }), "Refused",
+			both(fails(wrong), func(o *outcome) { o.err = &awsidentity.AccessError{Reason: "Refused"} }), "Refused",
 		},
 		"whose it is, before errors": {both(taggedOver, deniedStatus), fails(wrong), "OwnedByAnother"},
 		"the spec, before AWS": {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 // installCRD gives the API server the generated schema of Trails, with another one for spec.interval if it is not nil.
@@ -54,7 +55,7 @@ var _ = Describe("A Trail whose spec the operator does not understand", func() {
 		Expect(found.DecodeError).To(Equal(`spec.interval: time: invalid duration "soon"`))
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
 		expectCondition(found, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInvalidSpec)
-		expectKstatus(found, status.FailedStatus)
+		testbed.ExpectKstatus(found, status.FailedStatus)
 
 		Expect(w.client.Delete(ctx, found)).To(Succeed())
 		_, err := w.look(ctx, "audit")

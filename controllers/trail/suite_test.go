@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,20 +17,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/trail"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 const (
@@ -45,9 +42,8 @@ const (
 )
 
 var (
-	testEnvironment *envtest.Environment
-	restConfig      *rest.Config
-	scheme          = runtime.NewScheme()
+	restConfig *rest.Config
+	scheme     *runtime.Scheme
 )
 
 func TestTrail(t *testing.T) {
@@ -56,22 +52,7 @@ func TestTrail(t *testing.T) {
 }
 
 var _ = BeforeSuite(func() {
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	testEnvironment = &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
-	var err error
-	restConfig, err = testEnvironment.Start()
-	Expect(err).NotTo(HaveOccurred())
-	restConfig.QPS = -1
-})
-
-var _ = AfterSuite(func() {
-	if restConfig != nil {
-		Expect(testEnvironment.Stop()).To(Succeed())
-	}
+	restConfig, scheme = testbed.Start(), testbed.Scheme()
 })
 
 // world is an AWS, a namespace and a controller of one test. Its controller works when the test says so.
@@ -102,7 +83,8 @@ type world struct {
 	sending atomic.Pointer[func(*http.Request)]
 	// named is who was named as who made a drift before that was certain.
 	named []named
-	// writing stands around each of the controller's writes to the API server, which it is told the number of, from 0; nil: nothing does.
+	// writing stands around each of the controller's writes to the API server, which it is told the number of, from 0;
+	// nil: nothing does.
 	writing func(number int, write func() error) error
 }
 
@@ -173,7 +155,8 @@ func (w *world) onSending(told func(*http.Request)) {
 	w.sending.Store(&told)
 }
 
-// process returns a controller with a memory of its own, which works for the cluster of this id and sends its calls to AWS by the sender.
+// process returns a controller with a memory of its own, which works for the cluster of this id and sends its calls to
+// AWS by the sender.
 func (w *world) process(clusterID string, sender aws.HTTPClient) (*cloudtrail.Sessions, reconcile.Reconciler) {
 	GinkgoHelper()
 	sessions := cloudtrail.NewSessions(cloudtrail.Options{
@@ -191,10 +174,16 @@ func (w *world) process(clusterID string, sender aws.HTTPClient) (*cloudtrail.Se
 		Now:        w.clock,
 	})
 	counting := interceptor.NewClient(w.client, interceptor.Funcs{
-		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+		Patch: func(
+			ctx context.Context, c client.WithWatch, object client.Object,
+			patch client.Patch, options ...client.PatchOption,
+		) error {
 			return w.write(func() error { return c.Patch(ctx, object, patch, options...) })
 		},
-		SubResourceUpdate: func(ctx context.Context, c client.Client, subresource string, object client.Object, options ...client.SubResourceUpdateOption) error {
+		SubResourceUpdate: func(
+			ctx context.Context, c client.Client, subresource string,
+			object client.Object, options ...client.SubResourceUpdateOption,
+		) error {
 			return w.write(func() error { return c.SubResource(subresource).Update(ctx, object, options...) })
 		},
 	})
@@ -249,7 +238,7 @@ func (w *world) apply(ctx context.Context, name string, spec v1alpha1.TrailSpec)
 	if client.IgnoreNotFound(err) == nil && err != nil {
 		object.Spec = spec
 		Expect(w.client.Create(ctx, object)).To(Succeed())
-		expectKstatus(object, status.InProgressStatus)
+		testbed.ExpectKstatus(object, status.InProgressStatus)
 		return object
 	}
 	Expect(err).NotTo(HaveOccurred())
@@ -295,16 +284,6 @@ func (w *world) intruder() cloudtrailtest.ActingAs {
 		ARN: fmt.Sprintf("arn:aws:iam::%s:user/intruder", account), AccountID: account,
 		SourceIPAddress: "198.51.100.7", UserAgent: "aws-cli/2.15.0", AccessKeyID: "AKIAINTRUDER",
 	})
-}
-
-// expectKstatus checks what every tool that knows kstatus makes of the object.
-func expectKstatus(object *v1alpha1.Trail, want status.Status) {
-	GinkgoHelper()
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
-	Expect(err).NotTo(HaveOccurred())
-	result, err := status.Compute(&unstructured.Unstructured{Object: content})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(result.Status).To(Equal(want), "kstatus says: %s", result.Message)
 }
 
 // expectGone checks that the object is gone.

@@ -284,7 +284,7 @@ func TestConclude(t *testing.T) {
 	untagged := finding{"tags", []string{removeTags, addTags}, nil, false}
 	denied := awsError(cloudtrail.Permission, "LookupEvents", "AccessDeniedException", "no")
 	fault := awsError(cloudtrail.Transient, "LookupEvents", "ServiceUnavailable", "later")
-	refusal := &awsidentity.Refusal{Message: "no such identity"}
+	refusal := &awsidentity.AccessError{Message: "no such identity"}
 	named := v1alpha1.Drift{Attribution: provisional, Actor: mallory, EventName: stopLogging}
 	const none = "CloudTrail's event history shows no call of "
 	const absence = none + "UpdateTrail on this trail until 2026-11-21T05:00:05Z by anybody else that succeeded"

@@ -39,9 +39,12 @@ var _ = Describe("Tenancy", func() {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		w.setIdentity(ctx, func(s *v1alpha1.AWSIdentitySpec) {
 			s.RoleARN = tenantRole
-			s.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromSelector, Selector: &metav1.LabelSelector{
-				MatchLabels: map[string]string{"kubernetes.io/metadata.name": w.namespace},
-			}}
+			s.AllowedNamespaces = &v1alpha1.AllowedNamespaces{
+				From: v1alpha1.NamespacesFromSelector,
+				Selector: &metav1.LabelSelector{
+					MatchLabels: map[string]string{"kubernetes.io/metadata.name": w.namespace},
+				},
+			}
 		})
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, "audit")
@@ -74,7 +77,8 @@ var _ = Describe("Tenancy", func() {
 		w.settle(ctx, "audit")
 		w.setIdentity(ctx, func(s *v1alpha1.AWSIdentitySpec) { s.AllowedNamespaces = nil })
 		w.aws.ResetCalls()
-		expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotAllowed)
+		expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady,
+			metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotAllowed)
 		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		found := w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotAllowed)
@@ -93,8 +97,12 @@ var _ = Describe("Tenancy", func() {
 				w.apply(ctx, "audit", smuggling(random))
 				object := w.get(ctx, "audit")
 				object.Annotations = map[string]string{
-					"eks.amazonaws.com/role-arn": victimRole, "services.k8s.aws/owner-account-id": "999999999999", "iam.amazonaws.com/role": victimRole,
-					"services.k8s.aws/region": "eu-west-1", v1alpha1.AnnotationReconcileAt: victimRole, "trail-operator.dev/role-arn": victimRole,
+					"eks.amazonaws.com/role-arn":        victimRole,
+					"services.k8s.aws/owner-account-id": "999999999999",
+					"iam.amazonaws.com/role":            victimRole,
+					"services.k8s.aws/region":           "eu-west-1",
+					v1alpha1.AnnotationReconcileAt:      victimRole,
+					"trail-operator.dev/role-arn":       victimRole,
 				}
 				Expect(w.client.Update(ctx, object)).To(Succeed())
 				w.look(ctx, "audit") //nolint:errcheck // AWS may refuse what it likes to.
@@ -118,7 +126,8 @@ var _ = Describe("Tenancy", func() {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		strict := client.WithFieldValidation(w.client, metav1.FieldValidationStrict)
 		for _, path := range [][]string{
-			{"spec", "roleARN"}, {"spec", "roleArn"}, {"spec", "assumeRole"}, {"spec", "endpointURL"}, {"spec", "accountID"}, {"spec", "externalID"},
+			{"spec", "roleARN"}, {"spec", "roleArn"}, {"spec", "assumeRole"},
+			{"spec", "endpointURL"}, {"spec", "accountID"}, {"spec", "externalID"},
 			{"spec", "identityRef", "roleARN"}, {"spec", "identityRef", "namespace"}, {"spec", "identityRef", "spec"},
 		} {
 			object := &unstructured.Unstructured{}
@@ -146,8 +155,10 @@ var _ = Describe("Tenancy", func() {
 		Expect(w.client.Create(ctx, namespace)).To(Succeed())
 		object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "audit"}}
 		object.Spec = v1alpha1.TrailSpec{
-			S3BucketName: "other-bucket", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned, IdentityRef: &v1alpha1.IdentityReference{Name: w.identity},
-			Tags: []v1alpha1.Tag{{Key: "cluster", Value: "other"}},
+			S3BucketName:   "other-bucket",
+			AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned,
+			IdentityRef:    &v1alpha1.IdentityReference{Name: w.identity},
+			Tags:           []v1alpha1.Tag{{Key: "cluster", Value: "other"}},
 		}
 		Expect(w.client.Create(ctx, object)).To(Succeed())
 		for range 3 {
@@ -179,26 +190,33 @@ var _ = Describe("Tenancy", func() {
 	})
 })
 
-// smuggling returns a spec in which the fields name somebody else's role and account, as far as the API server lets them.
+// smuggling returns a spec in which the fields name somebody else's role and account, as far as the API server lets
+// them.
 func smuggling(random *rand.Rand) v1alpha1.TrailSpec {
 	spec := randomSpec(random)
 	for _, set := range []func(){
 		func() { spec.CloudWatchLogsLogGroupARN, spec.CloudWatchLogsRoleARN = logGroup, victimRole },
 		func() {
-			spec.CloudWatchLogsLogGroupARN, spec.CloudWatchLogsRoleARN = "arn:aws:logs:us-east-1:999999999999:log-group:trail:*", victimRole
+			spec.CloudWatchLogsLogGroupARN = "arn:aws:logs:us-east-1:999999999999:log-group:trail:*"
+			spec.CloudWatchLogsRoleARN = victimRole
 		},
 		func() { spec.SNSTopicName = "arn:aws:sns:us-east-1:999999999999:trail-topic" },
 		func() { spec.KMSKeyID = "arn:aws:kms:us-east-1:999999999999:key/11111111-2222-3333-4444-555555555555" },
 		func() { spec.S3KeyPrefix = victimRole },
 		func() {
-			spec.Tags = []v1alpha1.Tag{{Key: "role", Value: victimRole}, {Key: "roleARN", Value: victimRole}, {Key: "account", Value: "999999999999"}}
+			spec.Tags = []v1alpha1.Tag{
+				{Key: "role", Value: victimRole}, {Key: "roleARN", Value: victimRole},
+				{Key: "account", Value: "999999999999"},
+			}
 		},
 		func() {
 			spec.EventSelectors, spec.InsightSelectors, spec.AggregationConfigurations = nil, nil, nil
-			spec.AdvancedEventSelectors = []v1alpha1.AdvancedEventSelector{{Name: victimRole, FieldSelectors: []v1alpha1.AdvancedFieldSelector{
-				{Field: "eventCategory", Equals: []string{"Data"}}, {Field: "resources.type", Equals: []string{"AWS::S3::Object"}},
+			selectors := []v1alpha1.AdvancedFieldSelector{
+				{Field: "eventCategory", Equals: []string{"Data"}},
+				{Field: "resources.type", Equals: []string{"AWS::S3::Object"}},
 				{Field: "userIdentity.arn", Equals: []string{victimRole}},
-			}}}
+			}
+			spec.AdvancedEventSelectors = []v1alpha1.AdvancedEventSelector{{Name: victimRole, FieldSelectors: selectors}}
 		},
 	} {
 		if random.IntN(2) == 0 {

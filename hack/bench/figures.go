@@ -19,8 +19,8 @@ type figure struct {
 	// Seconds is how long it took, and Floor how long the work itself takes at least; 0: not told.
 	Seconds float64 `json:"seconds"`
 	Floor   float64 `json:"floorSeconds,omitempty"`
-	// Aside is how many seconds something beside it took: at the restart a change that was made right after it, counted from the start;
-	// among the neighbors a lookup.
+	// Aside is how many seconds something beside it took: at the restart a change that was made right after it, counted
+	// from the start; among the neighbors a lookup.
 	Aside float64 `json:"asideSeconds,omitempty"`
 	// CallsPerTrail are AWS calls, and Calls the same by operation; at rest for each look.
 	CallsPerTrail float64            `json:"awsCallsPerTrail"`
@@ -29,8 +29,8 @@ type figure struct {
 	// WritesPerTrail are the writes of Trails to the API server, EventsPerTrail those of events; at rest for each look.
 	WritesPerTrail float64 `json:"apiServerWritesPerTrail"`
 	EventsPerTrail float64 `json:"eventsPerTrail"`
-	// PeakMiB is the process's peak of resident memory, RestMiB what is resident at the end of the scenario, and AnonymousMiB the part of
-	// that which is not pages of its binary.
+	// PeakMiB is the process's peak of resident memory, RestMiB what is resident at the end of the scenario, and
+	// AnonymousMiB the part of that which is not pages of its binary.
 	PeakMiB      float64 `json:"peakMiB"`
 	RestMiB      float64 `json:"restMiB"`
 	AnonymousMiB float64 `json:"anonymousMiB"`
@@ -82,22 +82,54 @@ func medians(runs [][]figure) []figure {
 // show prints a table, and under it the AWS calls by operation.
 func show(out io.Writer, figures []figure) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "trails\tshape\taccounts\tlimits\tscenario\tseconds\tfloor\tAWS calls\tthrottles\twrites\tevents\tpeak MiB\trest MiB\tanonymous\tCPU s\tCPU %\t")
+	fmt.Fprintln(
+		table,
+		"trails\tshape\taccounts\tlimits\tscenario\tseconds\tfloor\tAWS calls\tthrottles\twrites\tevents\t"+
+			"peak MiB\trest MiB\tanonymous\tCPU s\tCPU %\t",
+	)
+
 	for i := range figures {
 		f := &figures[i]
-		fmt.Fprintf(table, "%d\t%s\t%d\t%t\t%s\t%.2f\t%s\t%.2f\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.1f\t\n",
-			f.Trails, f.Shape, f.Accounts, f.Limits, f.Scenario, f.Seconds, f.floorText(), f.CallsPerTrail, f.Throttles, f.WritesPerTrail, f.EventsPerTrail,
-			f.PeakMiB, f.RestMiB, f.AnonymousMiB, f.CPUSeconds, 100*f.CPUShare)
+		fmt.Fprintf(
+			table,
+			"%d\t%s\t%d\t%t\t%s\t%.2f\t%s\t%.2f\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.1f\t\n",
+			f.Trails,
+			f.Shape,
+			f.Accounts,
+			f.Limits,
+			f.Scenario,
+			f.Seconds,
+			f.floorText(),
+			f.CallsPerTrail,
+			f.Throttles,
+			f.WritesPerTrail,
+			f.EventsPerTrail,
+			f.PeakMiB,
+			f.RestMiB,
+			f.AnonymousMiB,
+			f.CPUSeconds,
+			100*f.CPUShare,
+		)
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
+
 	for i := range figures {
 		f := &figures[i]
 		if f.Aside > 0 {
-			fmt.Fprintf(out, "%d trails in %d accounts, %s: %s after %.2f s\n", f.Trails, f.Accounts, f.Scenario, asides[f.Scenario], f.Aside)
+			fmt.Fprintf(
+				out,
+				"%d trails in %d accounts, %s: %s after %.2f s\n",
+				f.Trails,
+				f.Accounts,
+				f.Scenario,
+				asides[f.Scenario],
+				f.Aside,
+			)
 		}
 	}
+
 	for i := range figures {
 		f := &figures[i]
 		fmt.Fprintf(out, "%d trails in %d accounts, %s: %s\n", f.Trails, f.Accounts, f.Scenario, f.callsText())

@@ -30,7 +30,14 @@ func TestShow(t *testing.T) {
 	g := NewWithT(t)
 	var out bytes.Buffer
 	g.Expect(show(&out, []figure{
-		{Trails: 500, Accounts: 1, Scenario: "converge", Seconds: 2.25, Floor: 0.5, Calls: map[string]float64{"StartLogging": 1, "CreateTrail": 1}},
+		{
+			Trails:   500,
+			Accounts: 1,
+			Scenario: "converge",
+			Seconds:  2.25,
+			Floor:    0.5,
+			Calls:    map[string]float64{"StartLogging": 1, "CreateTrail": 1},
+		},
 		{Trails: 500, Accounts: 1, Scenario: "restart", Seconds: 1, Aside: 0.625},
 		{Trails: 500, Accounts: 1, Scenario: "neighbors", Seconds: 1, Aside: 0.5},
 	})).To(Succeed())
@@ -57,11 +64,20 @@ func TestFloor(t *testing.T) {
 		"latency, by 64 workers":            {size{trails: 640}, 3, nil, two, 0.6},
 		"latency of one, by a worker each":  {size{trails: 5}, 3, nil, two, 0.06},
 		"the quota, whose first is at once": {size{trails: 640, perAccount: 5, limits: true}, 3, nil, two, 9},
-		"the quota of the worst account":    {size{trails: 640, perAccount: 5, limits: true, shape: usual}, 3, nil, (*fleet).creations, 10},
-		"full trails":                       {size{trails: 640, perAccount: 5, limits: true, shape: full}, 3, nil, (*fleet).creations, 24},
-		"latency, where it is longer":       {size{trails: 64000, perAccount: 5, limits: true}, 3, nil, two, 60},
-		"reads, of which ten are at once":   {size{trails: 640, perAccount: 5, limits: true, shape: full}, 2, (*fleet).readsOf, nil, 1},
-		"few reads":                         {size{trails: 640, perAccount: 5, limits: true}, 2, (*fleet).readsOf, nil, 0.4},
+		"the quota of the worst account": {
+			size{trails: 640, perAccount: 5, limits: true, shape: usual},
+			3, nil, (*fleet).creations, 10,
+		},
+		"full trails": {
+			size{trails: 640, perAccount: 5, limits: true, shape: full},
+			3, nil, (*fleet).creations, 24,
+		},
+		"latency, where it is longer": {size{trails: 64000, perAccount: 5, limits: true}, 3, nil, two, 60},
+		"reads, of which ten are at once": {
+			size{trails: 640, perAccount: 5, limits: true, shape: full},
+			2, (*fleet).readsOf, nil, 1,
+		},
+		"few reads": {size{trails: 640, perAccount: 5, limits: true}, 2, (*fleet).readsOf, nil, 0.4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,7 +91,9 @@ func TestFloor(t *testing.T) {
 func TestParse(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
-	s, err := parse([]string{"-trails=500,2000", "-fleets=one,full", "-scenarios=idle,converge", "--", "--zap-log-level=debug"})
+	s, err := parse(
+		[]string{"-trails=500,2000", "-fleets=one,full", "-scenarios=idle,converge", "--", "--zap-log-level=debug"},
+	)
 	g.Expect(err).NotTo(HaveOccurred())
 	const fast, slow = 20 * time.Millisecond, 60 * time.Millisecond
 	g.Expect(s.sizes).To(Equal([]size{

@@ -59,23 +59,35 @@ func newFleet(ctx context.Context, s settings, z size) (_ *fleet, err error) {
 			err = errors.Join(err, f.close())
 		}
 	}()
+
 	if f.dir, err = os.MkdirTemp("", "trail-operator-bench-"); err != nil {
 		return nil, err
 	}
 	f.cleanups = append(f.cleanups, func() error { return os.RemoveAll(f.dir) })
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+
+	environment := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
 	f.cleanups = append(f.cleanups, environment.Stop)
 	if f.rest, err = environment.Start(); err != nil {
 		return nil, err
 	}
 	f.rest.QPS = -1
+
 	scheme := runtime.NewScheme()
-	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), rbacv1.AddToScheme(scheme), authenticationv1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(
+		v1alpha1.AddToScheme(scheme),
+		corev1.AddToScheme(scheme),
+		rbacv1.AddToScheme(scheme),
+		authenticationv1.AddToScheme(scheme),
+	); err != nil {
 		return nil, err
 	}
 	if f.client, err = client.New(f.rest, client.Options{Scheme: scheme}); err != nil {
 		return nil, err
 	}
+
 	if err := f.createServiceAccount(ctx); err != nil {
 		return nil, err
 	}
@@ -85,8 +97,8 @@ func newFleet(ctx context.Context, s settings, z size) (_ *fleet, err error) {
 	return f, f.createIdentities(ctx)
 }
 
-// createServiceAccount writes a kubeconfig with a token, which is what a pod has. An API server checks certificates at every request, which
-// costs much more.
+// createServiceAccount writes a kubeconfig with a token, which is what a pod has. An API server checks certificates at
+// every request, which costs much more.
 func (f *fleet) createServiceAccount(ctx context.Context) error {
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "trail-operator"}}
 	binding := &rbacv1.ClusterRoleBinding{
@@ -95,6 +107,7 @@ func (f *fleet) createServiceAccount(ctx context.Context) error {
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: "trail-operator"}},
 	}
 	token := &authenticationv1.TokenRequest{}
+
 	err := f.client.Create(ctx, account)
 	if err == nil {
 		err = f.client.Create(ctx, binding)
@@ -105,6 +118,7 @@ func (f *fleet) createServiceAccount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	config := clientcmdapi.NewConfig()
 	config.Clusters["bench"] = &clientcmdapi.Cluster{Server: f.rest.Host, CertificateAuthorityData: f.rest.CAData}
 	config.AuthInfos["bench"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
@@ -124,7 +138,12 @@ func (f *fleet) close() error {
 
 func (f *fleet) serveAWS(ctx context.Context) error {
 	f.aws = cloudtrailtest.New(cloudtrailtest.Options{
-		OpenResources: true, NoTrailLimit: !f.limits, NoRateLimit: !f.limits, Latency: f.latency, NoCallLog: true, MaxHistory: 1,
+		OpenResources: true,
+		NoTrailLimit:  !f.limits,
+		NoRateLimit:   !f.limits,
+		Latency:       f.latency,
+		NoCallLog:     true,
+		MaxHistory:    1,
 	})
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -169,8 +188,9 @@ const workers = 64
 // readsPerSecond is AWS's quota for the reads of an account, as many of which do not wait.
 const readsPerSecond = 10
 
-// floor is how many seconds it takes at least to make calls, of which there are so many for each trail on average: AWS's latency, or where
-// it holds its quotas, the reads of the account that has the most, or its writes, of which AWS takes one a second; nil: there are none.
+// floor is how many seconds it takes at least to make calls, of which there are so many for each trail on average:
+// AWS's latency, or where it holds its quotas, the reads of the account that has the most, or its writes, of which AWS
+// takes one a second; nil: there are none.
 func (f *fleet) floor(calls float64, reads, writes func(*fleet, int) int) float64 {
 	floor := calls * f.latency.Seconds() * math.Max(1, float64(f.trails)/workers)
 	if !f.limits {
@@ -197,7 +217,11 @@ func (f *fleet) most(calls func(*fleet, int) int) int {
 func (f *fleet) selectors(i int) int {
 	spec := f.spec(i)
 	kinds := 0
-	for _, set := range []bool{len(spec.AdvancedEventSelectors) > 0, len(spec.InsightSelectors) > 0, len(spec.AggregationConfigurations) > 0} {
+	for _, set := range []bool{
+		len(spec.AdvancedEventSelectors) > 0,
+		len(spec.InsightSelectors) > 0,
+		len(spec.AggregationConfigurations) > 0,
+	} {
 		if set {
 			kinds++
 		}
@@ -205,7 +229,8 @@ func (f *fleet) selectors(i int) int {
 	return kinds
 }
 
-// creations is how many writes the creation of a trail takes: CreateTrail, StartLogging, and a Put for each kind of selectors.
+// creations is how many writes the creation of a trail takes: CreateTrail, StartLogging, and a Put for each kind of
+// selectors.
 func (f *fleet) creations(i int) int { return 2 + f.selectors(i) }
 
 // readsOf is how many reads a look at a trail takes of its own.
@@ -228,25 +253,38 @@ const someSelectors = 10
 
 // spec returns the spec of a trail.
 func (f *fleet) spec(i int) v1alpha1.TrailSpec {
-	spec := v1alpha1.TrailSpec{S3BucketName: "trail-operator-bench", Region: region, IdentityRef: &v1alpha1.IdentityReference{Name: f.identityOf(i)}}
+	spec := v1alpha1.TrailSpec{
+		S3BucketName: "trail-operator-bench",
+		Region:       region,
+		IdentityRef:  &v1alpha1.IdentityReference{Name: f.identityOf(i)},
+	}
 	if f.shape != usual && f.shape != full {
 		return spec
 	}
+
 	spec.S3KeyPrefix = "audit"
 	spec.EnableLogFileValidation, spec.IsMultiRegionTrail = new(true), new(true)
 	spec.Tags = []v1alpha1.Tag{{Key: "team", Value: "security"}, {Key: "stage", Value: "live"}}
+
 	if f.shape == full || i%someSelectors == 0 {
 		spec.AdvancedEventSelectors = []v1alpha1.AdvancedEventSelector{
-			{Name: "management", FieldSelectors: []v1alpha1.AdvancedFieldSelector{{Field: "eventCategory", Equals: []string{"Management"}}}},
+			{
+				Name:           "management",
+				FieldSelectors: []v1alpha1.AdvancedFieldSelector{{Field: "eventCategory", Equals: []string{"Management"}}},
+			},
 			{Name: "objects", FieldSelectors: []v1alpha1.AdvancedFieldSelector{
 				{Field: "eventCategory", Equals: []string{"Data"}}, {Field: "resources.type", Equals: []string{"AWS::S3::Object"}},
 			}},
 		}
 	}
+
 	if f.shape == full {
 		spec.InsightSelectors = []v1alpha1.InsightSelector{{InsightType: "ApiCallRateInsight"}}
-		spec.AggregationConfigurations = []v1alpha1.AggregationConfiguration{{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}}}
+		spec.AggregationConfigurations = []v1alpha1.AggregationConfiguration{
+			{EventCategory: "Data", Templates: []v1alpha1.AggregationTemplate{"API_ACTIVITY"}},
+		}
 	}
+
 	return spec
 }
 
@@ -261,14 +299,20 @@ func (f *fleet) each(ctx context.Context, do func(context.Context, *v1alpha1.Tra
 	return group.Wait()
 }
 
-// apiWrites counts the writes of Trails and of events, as the API server's own metrics tell. The bench itself creates and deletes
-// Trails, which the operator never does.
+// apiWrites counts the writes of Trails and of events, as the API server's own metrics tell. The bench itself creates
+// and deletes Trails, which the operator never does.
 func (f *fleet) apiWrites(ctx context.Context) (trails, events float64, err error) {
 	httpClient, err := rest.HTTPClientFor(f.rest)
 	if err != nil {
 		return 0, 0, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(f.rest.Host, "/")+"/metrics", http.NoBody)
+
+	request, err := http.NewRequestWithContext(
+		ctx,
+		http.MethodGet,
+		strings.TrimSuffix(f.rest.Host, "/")+"/metrics",
+		http.NoBody,
+	)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -277,11 +321,13 @@ func (f *fleet) apiWrites(ctx context.Context) (trails, events float64, err erro
 		return 0, 0, err
 	}
 	defer response.Body.Close() //nolint:errcheck // A body that was only read.
+
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(response.Body)
 	if err != nil {
 		return 0, 0, err
 	}
+
 	for _, metric := range families["apiserver_request_total"].GetMetric() {
 		labels := map[string]string{}
 		for _, label := range metric.GetLabel() {
@@ -295,5 +341,6 @@ func (f *fleet) apiWrites(ctx context.Context) (trails, events float64, err erro
 			events += metric.GetCounter().GetValue()
 		}
 	}
+
 	return trails, events, nil
 }

@@ -1,5 +1,6 @@
-// Command bench measures the built operator as a process of its own, against a real etcd and kube-apiserver and the emulated
-// AWS: how long a fleet takes, how many calls and writes it costs, and how much memory and processor time it needs.
+// Command bench measures the built operator as a process of its own, against a real etcd and kube-apiserver and the
+// emulated AWS: how long a fleet takes, how many calls and writes it costs, and how much memory and processor time it
+// needs.
 //
 // KUBEBUILDER_ASSETS names the folder with etcd and kube-apiserver.
 package main
@@ -54,7 +55,8 @@ type shape string
 const (
 	// plain trails have a bucket and nothing else.
 	plain shape = "plain"
-	// usual trails are as people have them: a prefix, validation, all regions and tags; each tenth has data event selectors.
+	// usual trails are as people have them: a prefix, validation, all regions and tags; each tenth has data event
+	// selectors.
 	usual shape = "usual"
 	// full trails have data event selectors, Insights and aggregation besides.
 	full shape = "full"
@@ -113,22 +115,47 @@ func parse(arguments []string) (settings, error) {
 	var s settings
 	var trails, names, scenarios, shapes string
 	var latency time.Duration
+
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.StringVar(&trails, "trails", "500", "How many trails, such as 500,2000,10000.")
-	set.StringVar(&names, "fleets", "one,many,limits,full", "Which fleets: all trails in one account; 5 in each of many accounts; these with AWS's limits of 5 trails, 1 write and 10 reads a second; and the last with full trails and 60 ms.")
+	set.StringVar(
+		&names,
+		"fleets",
+		"one,many,limits,full",
+		"Which fleets: all trails in one account; 5 in each of many accounts; "+
+			"these with AWS's limits of 5 trails, 1 write and 10 reads a second; "+
+			"and the last with full trails and 60 ms.",
+	)
 	set.StringVar(&shapes, "shape", string(usual), "What the trails are like: plain, usual or full.")
 	set.DurationVar(&latency, "latency", 20*time.Millisecond, "How long AWS takes for every answer.")
 	set.DurationVar(&s.interval, "interval", 10*time.Second, "The operator's --resync-interval.")
 	set.IntVar(&s.looks, "looks", 3, "For how many intervals to watch a fleet at rest.")
 	set.IntVar(&s.runs, "runs", 1, "How often to measure; the table shows medians.")
-	set.StringVar(&scenarios, "scenarios", "idle,converge,rest,drift,neighbors,restart,deletion", "What to measure, in this order; nothing is at rest or deleted that has not converged.")
-	set.StringVar(&s.binary, "operator", "bin/trail-operator", "The operator's binary. What follows the flags are more arguments for it.")
+	set.StringVar(
+		&scenarios,
+		"scenarios",
+		"idle,converge,rest,drift,neighbors,restart,deletion",
+		"What to measure, in this order; nothing is at rest or deleted that has not converged.",
+	)
+	set.StringVar(
+		&s.binary,
+		"operator",
+		"bin/trail-operator",
+		"The operator's binary. What follows the flags are more arguments for it.",
+	)
 	set.StringVar(&s.jsonFile, "json", "", "Also write the figures to this file.")
-	set.StringVar(&s.profiles, "profiles", "", "Also write the operator's profiles into this folder: processor time at the begin of each scenario, heap at its end.")
+	set.StringVar(
+		&s.profiles,
+		"profiles",
+		"",
+		"Also write the operator's profiles into this folder: processor time at the begin of each scenario, heap at its end.",
+	)
+
 	if err := set.Parse(arguments); err != nil {
 		return s, err
 	}
 	s.arguments = set.Args()
+
 	s.scenarios = strings.Split(scenarios, ",")
 	for _, scenario := range s.scenarios {
 		if !slices.ContainsFunc(life, func(part scenarioOf) bool { return part.name == scenario }) {
@@ -138,6 +165,7 @@ func parse(arguments []string) (settings, error) {
 	if !slices.Contains([]shape{plain, usual, full}, shape(shapes)) {
 		return s, fmt.Errorf("-shape: %q is none of plain, usual, full", shapes)
 	}
+
 	for n := range strings.SplitSeq(trails, ",") {
 		count, err := strconv.Atoi(n)
 		if err != nil || count < 1 {
@@ -151,6 +179,7 @@ func parse(arguments []string) (settings, error) {
 			s.sizes = append(s.sizes, fleet(count, shape(shapes), latency))
 		}
 	}
+
 	return s, nil
 }
 
@@ -163,11 +192,13 @@ func run(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
+
 	if s.profiles != "" {
 		if err := os.MkdirAll(s.profiles, 0o750); err != nil {
 			return err
 		}
 	}
+
 	var figures []figure
 	for _, z := range s.sizes {
 		var runs [][]figure
@@ -180,6 +211,7 @@ func run(ctx context.Context, arguments []string) error {
 		}
 		figures = append(figures, medians(runs)...)
 	}
+
 	if s.jsonFile != "" {
 		content, err := json.MarshalIndent(figures, "", "  ")
 		if err != nil {
@@ -189,5 +221,6 @@ func run(ctx context.Context, arguments []string) error {
 			return err
 		}
 	}
+
 	return show(os.Stdout, figures)
 }

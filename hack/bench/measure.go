@@ -62,6 +62,7 @@ func measure(ctx context.Context, s settings, z size) (figures []figure, err err
 	if err != nil {
 		return nil, err
 	}
+
 	m := &measurement{fleet: f}
 	defer func() {
 		if err != nil {
@@ -74,9 +75,11 @@ func measure(ctx context.Context, s settings, z size) (figures []figure, err err
 		}
 		err = errors.Join(err, f.close())
 	}()
+
 	if m.operator, err = f.startOperator(ctx); err != nil {
 		return nil, err
 	}
+
 	for _, part := range life {
 		if !slices.Contains(s.scenarios, part.name) {
 			continue
@@ -88,11 +91,16 @@ func measure(ctx context.Context, s settings, z size) (figures []figure, err err
 		fmt.Fprintf(os.Stderr, "%s: %s took %.2f s\n", z, part.name, measured.Seconds)
 		figures = append(figures, measured)
 	}
+
 	return figures, nil
 }
 
 // scenario measures one part of a fleet's life.
-func (m *measurement) scenario(ctx context.Context, name string, run func(*measurement, context.Context) (outcome, error)) (figure, error) {
+func (m *measurement) scenario(
+	ctx context.Context,
+	name string,
+	run func(*measurement, context.Context) (outcome, error),
+) (figure, error) {
 	writesBefore, eventsBefore, err := m.apiWrites(ctx)
 	if err != nil {
 		return figure{}, err
@@ -107,6 +115,7 @@ func (m *measurement) scenario(ctx context.Context, name string, run func(*measu
 	if name == "idle" {
 		before.cpuSeconds = 0 // Its start belongs to it.
 	}
+
 	process := m.operator
 	profiled := m.profileCPU(ctx, name)
 	m.aws.ResetCalls()
@@ -119,6 +128,7 @@ func (m *measurement) scenario(ctx context.Context, name string, run func(*measu
 	if err := errors.Join(err, profiled()); err != nil {
 		return figure{}, err
 	}
+
 	after, err := m.operator.usage()
 	if err != nil {
 		return figure{}, err
@@ -130,6 +140,7 @@ func (m *measurement) scenario(ctx context.Context, name string, run func(*measu
 	if err != nil {
 		return figure{}, err
 	}
+
 	per := float64(m.trails) * max(result.looks, 1)
 	measured := figure{
 		Trails: m.trails, Accounts: m.accounts(), Limits: m.limits, Shape: m.shape, Scenario: name,
@@ -143,6 +154,7 @@ func (m *measurement) scenario(ctx context.Context, name string, run func(*measu
 		measured.Calls[operation] = float64(n) / per
 		measured.CallsPerTrail += float64(n) / per
 	}
+
 	return measured, m.profileHeap(ctx, name)
 }
 
@@ -192,7 +204,10 @@ func (m *measurement) idle(ctx context.Context) (outcome, error) {
 func (m *measurement) converge(ctx context.Context) (outcome, error) {
 	// GetTrailStatus, and the writes.
 	result := outcome{floor: m.floor(1+m.average(m.creations), one, (*fleet).creations)}
-	if err := m.each(ctx, func(ctx context.Context, trail *v1alpha1.Trail) error { return m.client.Create(ctx, trail) }); err != nil {
+	if err := m.each(
+		ctx,
+		func(ctx context.Context, trail *v1alpha1.Trail) error { return m.client.Create(ctx, trail) },
+	); err != nil {
 		return result, err
 	}
 	if err := m.untilCalled(ctx, "StartLogging", m.trails); err != nil {
@@ -201,8 +216,8 @@ func (m *measurement) converge(ctx context.Context) (outcome, error) {
 	return result, m.untilAll(ctx, ready)
 }
 
-// rest watches a fleet that has nothing to do for several looks. How many of them fall into that time depends on the phase of the
-// account, so they are counted: each asks for the status once.
+// rest watches a fleet that has nothing to do for several looks. How many of them fall into that time depends on the
+// phase of the account, so they are counted: each asks for the status once.
 func (m *measurement) rest(ctx context.Context) (outcome, error) {
 	err := wait(ctx, time.Duration(m.looks)*m.interval)
 	return outcome{looks: float64(m.aws.CallCounts()["GetTrailStatus"]) / float64(m.trails)}, err
@@ -230,7 +245,14 @@ func (m *measurement) drift(ctx context.Context) (outcome, error) {
 // stopAll lets somebody stop all trails.
 func (m *measurement) stopAll() error {
 	for _, held := range m.aws.Trails() {
-		intruder := m.aws.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + held.AccountID + ":user/intruder", AccountID: held.AccountID, SourceIPAddress: "198.51.100.7", AccessKeyID: "AKIAINTRUDER"})
+		intruder := m.aws.As(
+			cloudtrailtest.Actor{
+				ARN:             "arn:aws:iam::" + held.AccountID + ":user/intruder",
+				AccountID:       held.AccountID,
+				SourceIPAddress: "198.51.100.7",
+				AccessKeyID:     "AKIAINTRUDER",
+			},
+		)
 		if _, err := intruder.Do(held.HomeRegion, "StopLogging", map[string]any{"Name": held.ARN}); err != nil {
 			return err
 		}
@@ -238,18 +260,21 @@ func (m *measurement) stopAll() error {
 	return nil
 }
 
-// restart starts the operator anew, and changes one trail right after: the change must not wait until all are looked at.
+// restart starts the operator anew, and changes one trail right after: the change must not wait until all are looked
+// at.
 func (m *measurement) restart(ctx context.Context) (outcome, error) {
 	var result outcome
 	if err := m.operator.stop(); err != nil {
 		return result, err
 	}
+
 	m.aws.ResetCalls()
 	result.began = time.Now()
 	var err error
 	if m.operator, err = m.startOperator(ctx); err != nil {
 		return result, err
 	}
+
 	key := client.ObjectKey{Namespace: namespace, Name: trailName(m.trails - 1)}
 	trail := &v1alpha1.Trail{}
 	if err := m.client.Get(ctx, key, trail); err != nil {
@@ -263,6 +288,7 @@ func (m *measurement) restart(ctx context.Context) (outcome, error) {
 		return result, err
 	}
 	result.aside = time.Since(result.began).Seconds()
+
 	// DescribeTrails, a look.
 	result.floor = m.floor(1+m.average(m.readsOf), (*fleet).readsOf, nil)
 	if err := m.untilCalled(ctx, "GetTrailStatus", m.trails); err != nil {
@@ -274,12 +300,17 @@ func (m *measurement) restart(ctx context.Context) (outcome, error) {
 func (m *measurement) deletion(ctx context.Context) (outcome, error) {
 	// ListTags, DeleteTrail.
 	result := outcome{floor: m.floor(2, one, one)}
-	if err := m.each(ctx, func(ctx context.Context, trail *v1alpha1.Trail) error { return m.client.Delete(ctx, trail) }); err != nil {
+
+	if err := m.each(
+		ctx,
+		func(ctx context.Context, trail *v1alpha1.Trail) error { return m.client.Delete(ctx, trail) },
+	); err != nil {
 		return result, err
 	}
 	if err := m.untilCalled(ctx, "DeleteTrail", m.trails); err != nil {
 		return result, err
 	}
+
 	for {
 		var list metav1.PartialObjectMetadataList
 		list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("TrailList"))
@@ -304,8 +335,8 @@ func ready(trail *v1alpha1.Trail) bool {
 		meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionLogging)
 }
 
-// untilCalled waits until AWS was called that often. It costs nothing: what the bench asks of the API server meanwhile would be taken
-// from the operator.
+// untilCalled waits until AWS was called that often. It costs nothing: what the bench asks of the API server meanwhile
+// would be taken from the operator.
 func (m *measurement) untilCalled(ctx context.Context, operation string, times int) error {
 	for m.aws.CallCounts()[operation] < times {
 		if err := wait(ctx, glance); err != nil {
@@ -326,7 +357,13 @@ func (m *measurement) untilAll(ctx context.Context, condition func(*v1alpha1.Tra
 	}
 	list.Items = slices.DeleteFunc(list.Items, func(t v1alpha1.Trail) bool { return condition(&t) })
 	for i := range list.Items {
-		if err := untilDone(ctx, m.client, client.ObjectKeyFromObject(&list.Items[i]), &list.Items[i], condition); err != nil {
+		if err := untilDone(
+			ctx,
+			m.client,
+			client.ObjectKeyFromObject(&list.Items[i]),
+			&list.Items[i],
+			condition,
+		); err != nil {
 			return err
 		}
 	}
@@ -334,7 +371,13 @@ func (m *measurement) untilAll(ctx context.Context, condition func(*v1alpha1.Tra
 }
 
 // untilDone waits for one object.
-func untilDone[O client.Object](ctx context.Context, reader client.Reader, key client.ObjectKey, object O, condition func(O) bool) error {
+func untilDone[O client.Object](
+	ctx context.Context,
+	reader client.Reader,
+	key client.ObjectKey,
+	object O,
+	condition func(O) bool,
+) error {
 	for {
 		if err := reader.Get(ctx, key, object); err != nil {
 			return err

@@ -32,8 +32,9 @@ const (
 	troubled = 5 * time.Second
 )
 
-// neighbors lets somebody stop all trails of the fleet while a tenant has trails and lookups in a region that never answers, in an account
-// that answers slowly, and with a role that hangs. It tells how long a lookup of the fleet takes meanwhile.
+// neighbors lets somebody stop all trails of the fleet while a tenant has trails and lookups in a region that never
+// answers, in an account that answers slowly, and with a role that hangs. It tells how long a lookup of the fleet takes
+// meanwhile.
 func (m *measurement) neighbors(ctx context.Context) (outcome, error) {
 	// A look, StartLogging, GetTrailStatus.
 	result := outcome{floor: m.interval.Seconds() + m.floor(2+m.average(m.readsOf), (*fleet).readsOf, one)}
@@ -86,7 +87,10 @@ func (m *measurement) moveIn(ctx context.Context) error {
 	group.SetLimit(creators)
 	trails := func(count int, name, region, identity string) {
 		for i := range count {
-			trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: fmt.Sprintf("%s-%03d", name, i)}, Spec: m.spec(0)}
+			trail := &v1alpha1.Trail{
+				ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: fmt.Sprintf("%s-%03d", name, i)},
+				Spec:       m.spec(0),
+			}
 			trail.Spec.Region, trail.Spec.IdentityRef.Name = region, identity
 			group.Go(func() error { return m.client.Create(ctx, trail) })
 		}

@@ -33,22 +33,38 @@ func (f *fleet) startOperator(ctx context.Context) (*operator, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	o := &operator{log: log, pprof: "0"}
 	if f.profiles != "" {
 		if o.pprof, err = freeAddress(ctx); err != nil {
 			return nil, errors.Join(err, log.Close())
 		}
 	}
+
 	arguments := []string{
-		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0", "--pprof-bind-address=" + o.pprof,
+		"--leader-elect=false",
+		"--metrics-bind-address=0",
+		"--health-probe-bind-address=0",
+		"--pprof-bind-address=" + o.pprof,
 		"--resync-interval=" + f.interval.String(),
 	}
 	if f.limits {
 		arguments = append(arguments, "--aws-rate-limits=on")
 	}
 	o.command = exec.CommandContext(ctx, f.binary, append(arguments, f.arguments...)...)
+
 	own := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
-	o.command.Env = slices.Concat(own, []string{"KUBECONFIG=" + f.kubeconfig, "AWS_ENDPOINT_URL=" + f.endpoint, "AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"})
+	o.command.Env = slices.Concat(
+		own,
+		[]string{
+			"KUBECONFIG=" + f.kubeconfig,
+			"AWS_ENDPOINT_URL=" + f.endpoint,
+			"AWS_REGION=" + region,
+			"AWS_ACCESS_KEY_ID=test",
+			"AWS_SECRET_ACCESS_KEY=test",
+		},
+	)
+
 	o.command.Stdout, o.command.Stderr = log, log
 	o.command.Cancel = func() error { return o.command.Process.Signal(syscall.SIGTERM) }
 	return o, o.command.Start()
@@ -71,8 +87,8 @@ func freeAddress(ctx context.Context) (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// usage is what the kernel says of a process. Memory is resident: anonymous is its heap and stacks, the rest are pages of its
-// binary, which the kernel can drop.
+// usage is what the kernel says of a process. Memory is resident: anonymous is its heap and stacks, the rest are pages
+// of its binary, which the kernel can drop.
 type usage struct {
 	peakMiB, restMiB, anonymousMiB float64
 	cpuSeconds                     float64
@@ -92,13 +108,18 @@ func (o *operator) usage() (usage, error) {
 		return u, err
 	}
 	for line := range strings.Lines(string(status)) {
-		for format, value := range map[string]*float64{"VmHWM: %f kB": &u.peakMiB, "VmRSS: %f kB": &u.restMiB, "RssAnon: %f kB": &u.anonymousMiB} {
+		for format, value := range map[string]*float64{
+			"VmHWM: %f kB":   &u.peakMiB,
+			"VmRSS: %f kB":   &u.restMiB,
+			"RssAnon: %f kB": &u.anonymousMiB,
+		} {
 			var kib float64
 			if _, err := fmt.Sscanf(line, format, &kib); err == nil {
 				*value = kib / 1024
 			}
 		}
 	}
+
 	stat, err := os.ReadFile(o.proc("stat"))
 	if err != nil {
 		return u, err
@@ -112,6 +133,7 @@ func (o *operator) usage() (usage, error) {
 		}
 		ticks += n
 	}
+
 	u.cpuSeconds = ticks / clockTicks
 	return u, nil
 }

@@ -78,6 +78,7 @@ func readCRDs() ([]crd, error) {
 	if len(files) == 0 {
 		return nil, fmt.Errorf("no CRD in %s: run make manifests", crdBases)
 	}
+
 	crds := make([]crd, 0, len(files))
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -88,6 +89,7 @@ func readCRDs() ([]crd, error) {
 		if err := yaml.Unmarshal(text, &c); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
+
 		_, spec, found := strings.Cut(string(text), "\nspec:\n")
 		if c.Kind != "CustomResourceDefinition" || !found {
 			return nil, fmt.Errorf("%s: not a CustomResourceDefinition as controller-gen writes it", file)
@@ -95,6 +97,7 @@ func readCRDs() ([]crd, error) {
 		c.spec = spec
 		crds = append(crds, c)
 	}
+
 	return crds, nil
 }
 
@@ -163,7 +166,10 @@ type part struct {
 func split(crds []crd, rules []rbacv1.PolicyRule) ([]part, error) {
 	parts := []part{
 		{name: "cluster", comment: "Rules for resources that are cluster-scoped, needed wherever the operator works."},
-		{name: "namespaces", comment: "Rules for Namespaces, needed cluster-wide only by an operator that works in all of them."},
+		{
+			name:    "namespaces",
+			comment: "Rules for Namespaces, needed cluster-wide only by an operator that works in all of them.",
+		},
 		{name: "metrics", comment: "Rules to authenticate and authorize those who read the metrics."},
 		{name: "namespaced", comment: "Rules for resources that are namespaced."},
 	}
@@ -192,10 +198,12 @@ func partOf(crds []crd, rule rbacv1.PolicyRule, resource string) (int, error) {
 	if len(rule.APIGroups) != 1 {
 		return 0, fmt.Errorf("%s: a rule of %d API groups for %s; want one", roleFile, len(rule.APIGroups), resource)
 	}
+
 	group, plural := rule.APIGroups[0], resource
 	if before, _, ok := strings.Cut(resource, "/"); ok {
 		plural = before
 	}
+
 	for _, c := range crds {
 		if c.Spec.Group == group && c.Spec.Names.Plural == plural {
 			if c.Spec.Scope == "Cluster" {
@@ -204,6 +212,7 @@ func partOf(crds []crd, rule rbacv1.PolicyRule, resource string) (int, error) {
 			return namespaced, nil
 		}
 	}
+
 	switch group + "/" + plural {
 	case "/namespaces":
 		return namespaces, nil
@@ -212,7 +221,12 @@ func partOf(crds []crd, rule rbacv1.PolicyRule, resource string) (int, error) {
 	case "events.k8s.io/events", "/events":
 		return namespaced, nil
 	default:
-		return 0, fmt.Errorf("%s: a rule for %s of API group %q, of which hack/chart does not know whether it is namespaced", roleFile, resource, group)
+		return 0, fmt.Errorf(
+			"%s: a rule for %s of API group %q, of which hack/chart does not know whether it is namespaced",
+			roleFile,
+			resource,
+			group,
+		)
 	}
 }
 
@@ -221,6 +235,7 @@ func writeRules(crds []crd, rules []rbacv1.PolicyRule) error {
 	if err != nil {
 		return err
 	}
+
 	var out strings.Builder
 	fmt.Fprintf(&out, "{{- /* Generated from %s and %s by make chart. Do not edit. */}}\n", roleFile, crdBases)
 	for _, p := range parts {
@@ -234,13 +249,16 @@ func writeRules(crds []crd, rules []rbacv1.PolicyRule) error {
 		}
 		out.WriteString("{{- end }}\n")
 	}
-	out.WriteString("\n{{- /* The resources that users work with in their namespaces. */}}\n{{- define \"trail-operator.userResources\" -}}\n")
+
+	out.WriteString("\n{{- /* The resources that users work with in their namespaces. */}}\n" +
+		"{{- define \"trail-operator.userResources\" -}}\n")
 	for _, c := range crds {
 		if c.Spec.Scope == "Namespaced" {
 			fmt.Fprintf(&out, "- %s\n", c.Spec.Names.Plural)
 		}
 	}
 	out.WriteString("{{- end }}\n")
+
 	return os.WriteFile(rulesFile, []byte(out.String()), 0o644)
 }
 

@@ -32,7 +32,9 @@ func render(t *testing.T, arguments ...string) map[string]*unstructured.Unstruct
 	if _, err := os.Stat(helm); err != nil {
 		t.Skip("bin/helm is not built: run make helm-test")
 	}
-	arguments = append([]string{"template", "trail-operator", filepath.Join("..", "..", chart), "--namespace", "trail-operator"}, arguments...)
+	arguments = append(
+		[]string{"template", "trail-operator", filepath.Join("..", "..", chart), "--namespace", "trail-operator"},
+		arguments...)
 	command := exec.Command(helm, arguments...)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
@@ -182,7 +184,8 @@ func TestRulesInNamespacesAreAPartition(t *testing.T) {
 	objects := render(t, "--set", "watchNamespaces={a,b}", "--set", "clusterID=c")
 	var want []string
 	for _, r := range rightsOf(t, generatedRules(t)) {
-		if r != fmt.Sprint(right{resource: "namespaces", verb: "list"}) && r != fmt.Sprint(right{resource: "namespaces", verb: "watch"}) {
+		if r != fmt.Sprint(right{resource: "namespaces", verb: "list"}) &&
+			r != fmt.Sprint(right{resource: "namespaces", verb: "watch"}) {
 			want = append(want, r)
 		}
 	}
@@ -192,11 +195,16 @@ func TestRulesInNamespacesAreAPartition(t *testing.T) {
 	}
 	clusterWide := rulesOf(t, objects["ClusterRole trail-operator"])
 	if difference := cmp.Diff(want, rightsOf(t, append(clusterWide, inNamespace...))); difference != "" {
-		t.Errorf("ClusterRole and Role together allow something else than config's role without listing Namespaces (-want +got):\n%s", difference)
+		t.Errorf(
+			"ClusterRole and Role together allow something else than config's role without listing Namespaces (-want +got):\n%s",
+			difference,
+		)
 	}
 	for _, rule := range clusterWide {
 		for _, resource := range rule.Resources {
-			if strings.HasPrefix(resource, "trails") || strings.HasPrefix(resource, "eventlookups") || resource == "namespaces" || resource == "events" {
+			if strings.HasPrefix(resource, "trails") || strings.HasPrefix(resource, "eventlookups") ||
+				resource == "namespaces" ||
+				resource == "events" {
 				t.Errorf("the ClusterRole holds %s, which is namespaced", resource)
 			}
 		}
@@ -206,7 +214,11 @@ func TestRulesInNamespacesAreAPartition(t *testing.T) {
 func TestRolesAreThoseOfConfig(t *testing.T) {
 	objects := render(t)
 	for _, test := range []struct{ file, config, chart string }{
-		{"leader_election_role.yaml", "Role trail-operator-leader-election", "Role trail-operator/trail-operator-leader-election"},
+		{
+			"leader_election_role.yaml",
+			"Role trail-operator-leader-election",
+			"Role trail-operator/trail-operator-leader-election",
+		},
 		{"user_roles.yaml", "ClusterRole trail-operator-view", "ClusterRole trail-operator-view"},
 		{"user_roles.yaml", "ClusterRole trail-operator-edit", "ClusterRole trail-operator-edit"},
 	} {
@@ -226,8 +238,17 @@ func TestRolesAreThoseOfConfig(t *testing.T) {
 				want = rulesOf(t, object)
 			}
 		}
-		if difference := cmp.Diff(rightsOf(t, want), rightsOf(t, rulesOf(t, objects[test.chart]))); difference != "" || len(want) == 0 {
-			t.Errorf("the chart's %s allows something else than that of config/rbac/%s (-config +chart):\n%s", test.chart, test.file, difference)
+		if difference := cmp.Diff(
+			rightsOf(t, want),
+			rightsOf(t, rulesOf(t, objects[test.chart])),
+		); difference != "" ||
+			len(want) == 0 {
+			t.Errorf(
+				"the chart's %s allows something else than that of config/rbac/%s (-config +chart):\n%s",
+				test.chart,
+				test.file,
+				difference,
+			)
 		}
 	}
 }

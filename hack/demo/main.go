@@ -68,7 +68,10 @@ func run(ctx context.Context) (err error) {
 	s := &stage{kubeconfig: filepath.Join(dir, "kubeconfig"), log: filepath.Join(dir, "operator.log")}
 
 	chapter("Starting a Kubernetes API server (etcd and kube-apiserver) and an emulated AWS")
-	environment := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join("config", "crd", "bases")}, ErrorIfCRDPathMissing: true}
+	environment := &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
 	defer func() { err = errors.Join(err, environment.Stop(), os.RemoveAll(dir)) }()
 	if err := s.startCluster(environment); err != nil {
 		return err
@@ -102,11 +105,13 @@ func (s *stage) startCluster(environment *envtest.Environment) error {
 	if err != nil {
 		return fmt.Errorf("starting the control plane: %w", err)
 	}
+
 	clients, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return err
 	}
 	s.tables = clients.RESTClient()
+
 	user, err := environment.AddUser(envtest.User{Name: "demo", Groups: []string{"system:masters"}}, nil)
 	if err != nil {
 		return fmt.Errorf("creating a user: %w", err)
@@ -118,6 +123,7 @@ func (s *stage) startCluster(environment *envtest.Environment) error {
 	if err := os.WriteFile(s.kubeconfig, kubeconfig, 0o600); err != nil {
 		return err
 	}
+
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return err
@@ -154,16 +160,31 @@ func (s *stage) startOperator(ctx context.Context) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	operator := exec.CommandContext(ctx, filepath.Join("bin", "trail-operator"),
-		"--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0", "--resync-interval="+resyncInterval.String())
-	operator.Env = append(os.Environ(),
-		"KUBECONFIG="+s.kubeconfig, "AWS_ENDPOINT_URL="+s.endpoint, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
+
+	operator := exec.CommandContext(
+		ctx,
+		filepath.Join("bin", "trail-operator"),
+		"--leader-elect=false",
+		"--metrics-bind-address=0",
+		"--health-probe-bind-address=0",
+		"--resync-interval="+resyncInterval.String(),
+	)
+	operator.Env = append(
+		os.Environ(),
+		"KUBECONFIG="+s.kubeconfig,
+		"AWS_ENDPOINT_URL="+s.endpoint,
+		"AWS_REGION=us-east-1",
+		"AWS_ACCESS_KEY_ID=test",
+		"AWS_SECRET_ACCESS_KEY=test",
+	)
 	operator.Stdout, operator.Stderr = output, output
 	operator.Cancel = func() error { return operator.Process.Signal(syscall.SIGTERM) }
 	operator.WaitDelay = 10 * time.Second
+
 	if err := operator.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the operator (make build): %w", err), output.Close())
 	}
+
 	return func() error {
 		if err := operator.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return err
@@ -184,7 +205,10 @@ func (s *stage) wait(ctx context.Context) error {
 	say("  kubectl explain trail.spec --recursive")
 	say("")
 	say("AWS is emulated at %s, and the operator's log is %s.", s.endpoint, s.log)
-	say("  aws --endpoint-url %s cloudtrail describe-trails   (access key test, secret test, region us-east-1)", s.endpoint)
+	say(
+		"  aws --endpoint-url %s cloudtrail describe-trails   (access key test, secret test, region us-east-1)",
+		s.endpoint,
+	)
 	<-ctx.Done()
 	return nil
 }

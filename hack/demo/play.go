@@ -50,6 +50,7 @@ func (s *stage) applySamples(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	var objects []*unstructured.Unstructured
 	for _, file := range append([]string{identityFile}, files...) {
 		if filepath.Base(file) == "kustomization.yaml" {
@@ -61,9 +62,11 @@ func (s *stage) applySamples(ctx context.Context) error {
 		}
 		objects = append(objects, found...)
 	}
+
 	if err := s.makeObserved(objects); err != nil {
 		return err
 	}
+
 	chapter("A user applies config/samples")
 	for _, object := range objects {
 		if err := s.apply(ctx, object); err != nil {
@@ -71,7 +74,8 @@ func (s *stage) applySamples(ctx context.Context) error {
 		}
 	}
 	return s.until(ctx, "all trails are as their manifests say", func(trails []v1alpha1.Trail) bool {
-		return len(trails) > 0 && !slices.ContainsFunc(trails, func(t v1alpha1.Trail) bool { return !t.Spec.Suspended() && !isReady(&t) })
+		return len(trails) > 0 &&
+			!slices.ContainsFunc(trails, func(t v1alpha1.Trail) bool { return !t.Spec.Suspended() && !isReady(&t) })
 	})
 }
 
@@ -110,6 +114,7 @@ func (s *stage) intrude(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	i := slices.IndexFunc(trails, func(t v1alpha1.Trail) bool {
 		return isReady(&t) && !t.Spec.ObserveOnly() && t.Spec.LoggingDesired() && t.Status.HomeRegion == region
 	})
@@ -117,14 +122,20 @@ func (s *stage) intrude(ctx context.Context) error {
 		return errors.New("no sample trail to tamper with")
 	}
 	target := trails[i]
+
 	chapter("An intruder stops the logging of %s and changes its bucket prefix", target.TrailName())
 	began := time.Now()
 	intruder := s.aws.As(actor("intruder", "198.51.100.7"))
 	_, stopped := intruder.Do(region, "StopLogging", map[string]any{"Name": target.TrailName()})
-	_, updated := intruder.Do(region, "UpdateTrail", map[string]any{"Name": target.TrailName(), "S3KeyPrefix": "nobody-looks-here"})
+	_, updated := intruder.Do(
+		region,
+		"UpdateTrail",
+		map[string]any{"Name": target.TrailName(), "S3KeyPrefix": "nobody-looks-here"},
+	)
 	if err := errors.Join(stopped, updated); err != nil {
 		return err
 	}
+
 	err = s.until(ctx, "", func(trails []v1alpha1.Trail) bool {
 		return slices.ContainsFunc(trails, func(t v1alpha1.Trail) bool {
 			held, ok := s.aws.Trail(account, region, target.TrailName())
@@ -135,19 +146,25 @@ func (s *stage) intrude(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	found := &v1alpha1.Trail{}
 	if err := s.client.Get(ctx, client.ObjectKeyFromObject(&target), found); err != nil {
 		return err
 	}
-	say("Found and repaired %.1f s after the break-in. The object tells, in status.lastDrift:", time.Since(began).Seconds())
+	say(
+		"Found and repaired %.1f s after the break-in. The object tells, in status.lastDrift:",
+		time.Since(began).Seconds(),
+	)
 	return printYAML(found.Status.LastDrift)
 }
 
-// breakBucket shows what a user sees who forgot the bucket policy, and that no one need touch the object once it is there.
+// breakBucket shows what a user sees who forgot the bucket policy, and that no one need touch the object once it is
+// there.
 func (s *stage) breakBucket(ctx context.Context) error {
 	const bucket = "trail-operator-demo-locked"
 	chapter("A user forgot the bucket policy: CloudTrail may not write to %s", bucket)
 	s.aws.PutBucket(cloudtrailtest.Bucket{Name: bucket, DenyCloudTrail: true})
+
 	locked := &v1alpha1.Trail{}
 	locked.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Trail"))
 	locked.Namespace, locked.Name = "default", "forgot-the-policy"
@@ -155,6 +172,7 @@ func (s *stage) breakBucket(ctx context.Context) error {
 	if err := s.client.Create(ctx, locked); err != nil {
 		return err
 	}
+
 	err := s.until(ctx, "", func(trails []v1alpha1.Trail) bool {
 		return slices.ContainsFunc(trails, func(t v1alpha1.Trail) bool {
 			ready := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
@@ -164,6 +182,7 @@ func (s *stage) breakBucket(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	if err := s.client.Get(ctx, client.ObjectKeyFromObject(locked), locked); err != nil {
 		return err
 	}
@@ -171,6 +190,7 @@ func (s *stage) breakBucket(ctx context.Context) error {
 	if err := printYAML(meta.FindStatusCondition(locked.Status.Conditions, v1alpha1.ConditionReady)); err != nil {
 		return err
 	}
+
 	chapter("An administrator adds them. Nobody touches the object")
 	s.aws.PutBucket(cloudtrailtest.Bucket{Name: bucket})
 	return s.until(ctx, "it healed by itself", func(trails []v1alpha1.Trail) bool {
@@ -185,6 +205,7 @@ func (s *stage) removeAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+
 	outlive := map[string]string{}
 	for i := range trails {
 		trail := &trails[i]
@@ -198,9 +219,15 @@ func (s *stage) removeAll(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.until(ctx, "no Trail object is left", func(trails []v1alpha1.Trail) bool { return len(trails) == 0 }); err != nil {
+
+	if err := s.until(
+		ctx,
+		"no Trail object is left",
+		func(trails []v1alpha1.Trail) bool { return len(trails) == 0 },
+	); err != nil {
 		return err
 	}
+
 	admin := s.aws.As(actor("admin", "192.0.2.10"))
 	for _, left := range s.aws.Trails() {
 		why, ok := outlive[left.ARN]
@@ -215,6 +242,7 @@ func (s *stage) removeAll(ctx context.Context) error {
 	if left := s.aws.Trails(); len(left) > 0 {
 		return fmt.Errorf("%d trails are left in AWS", len(left))
 	}
+
 	chapter("No trail is left in AWS. That was the demo; now try it with KEEP=1")
 	return nil
 }
@@ -227,7 +255,8 @@ func actor(name, address string) cloudtrailtest.Actor {
 }
 
 func isReady(trail *v1alpha1.Trail) bool {
-	return trail.Status.ObservedGeneration == trail.Generation && meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionReady)
+	return trail.Status.ObservedGeneration == trail.Generation &&
+		meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionReady)
 }
 
 // readObjects reads the manifests of a file.
@@ -278,6 +307,7 @@ func (s *stage) until(ctx context.Context, then string, condition func([]v1alpha
 	defer cancel()
 	began := time.Now()
 	var screen screen
+
 	for {
 		table, err := s.table(ctx)
 		if err != nil {
@@ -294,6 +324,7 @@ func (s *stage) until(ctx context.Context, then string, condition func([]v1alpha
 			}
 			return nil
 		}
+
 		select {
 		case <-time.After(glance):
 		case <-ctx.Done():

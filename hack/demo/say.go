@@ -43,10 +43,12 @@ func (s *stage) table(ctx context.Context) (string, error) {
 	if err := json.Unmarshal(raw, &rows); err != nil {
 		return "", fmt.Errorf("reading a table of trails: %w", err)
 	}
+
 	index := map[string]int{}
 	for i, column := range rows.ColumnDefinitions {
 		index[column.Name] = i
 	}
+
 	var text strings.Builder
 	writer := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, column := range columns {
@@ -59,6 +61,7 @@ func (s *stage) table(ctx context.Context) (string, error) {
 		}
 		fmt.Fprintln(writer)
 	}
+
 	err = writer.Flush()
 	return text.String(), err
 }

@@ -93,7 +93,10 @@ func rightsIn(manifests string) []right {
 		case "ClusterRoleBinding", "RoleBinding":
 			var binding rbacv1.ClusterRoleBinding // A RoleBinding has the same fields.
 			Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &binding)).To(Succeed())
-			if slices.ContainsFunc(binding.Subjects, func(s rbacv1.Subject) bool { return s.Kind == "ServiceAccount" && s.Name == release }) {
+			if slices.ContainsFunc(
+				binding.Subjects,
+				func(s rbacv1.Subject) bool { return s.Kind == "ServiceAccount" && s.Name == release },
+			) {
 				name := binding.Name
 				if kind == "RoleBinding" {
 					name += "/" + namespace
@@ -141,7 +144,17 @@ func unused(rights []right, events []auditv1.Event) []string {
 	var idle []string
 	for _, r := range rights {
 		if !slices.ContainsFunc(events, r.uses) {
-			idle = append(idle, fmt.Sprintf("%s %s.%s %s (%s)", r.verb, r.resource, r.group, r.name, strings.TrimPrefix(r.source, "RBAC: allowed by ")))
+			idle = append(
+				idle,
+				fmt.Sprintf(
+					"%s %s.%s %s (%s)",
+					r.verb,
+					r.resource,
+					r.group,
+					r.name,
+					strings.TrimPrefix(r.source, "RBAC: allowed by "),
+				),
+			)
 		}
 	}
 	slices.Sort(idle)

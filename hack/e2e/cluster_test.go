@@ -87,17 +87,26 @@ func startCluster() *cluster {
 		Append("audit-log-mode", "blocking")
 	var err error
 	c.rest, err = c.environment.Start()
-	Expect(err).NotTo(HaveOccurred(), "start a control plane; `make test-e2e` sets KUBEBUILDER_ASSETS=%q", os.Getenv("KUBEBUILDER_ASSETS"))
+	Expect(err).NotTo(
+		HaveOccurred(),
+		"start a control plane; `make test-e2e` sets KUBEBUILDER_ASSETS=%q",
+		os.Getenv("KUBEBUILDER_ASSETS"),
+	)
 	DeferCleanup(func() { Expect(c.environment.Stop()).To(Succeed()) })
 	c.rest.QPS = -1
 
 	scheme := runtime.NewScheme()
-	Expect(errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))).To(Succeed())
+	Expect(
+		errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)),
+	).To(Succeed())
 	c.client, err = client.New(c.rest, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	c.kubernetes, err = kubernetes.NewForConfig(c.rest)
 	Expect(err).NotTo(HaveOccurred())
-	administrator, err := c.environment.AddUser(envtest.User{Name: "administrator", Groups: []string{"system:masters"}}, nil)
+	administrator, err := c.environment.AddUser(
+		envtest.User{Name: "administrator", Groups: []string{"system:masters"}},
+		nil,
+	)
 	Expect(err).NotTo(HaveOccurred())
 	kubeconfig, err := administrator.KubeConfig()
 	Expect(err).NotTo(HaveOccurred())
@@ -118,10 +127,18 @@ func startCluster() *cluster {
 func (c *cluster) startControllerManager() {
 	GinkgoHelper()
 	binary := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kube-controller-manager")
-	c.start("kube-controller-manager", nil, binary,
+	c.start(
+		"kube-controller-manager",
+		nil,
+		binary,
 		"--kubeconfig="+c.kubeconfig,
-		"--controllers=garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller,deployment-controller,replicaset-controller,serviceaccount-controller",
-		"--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port="+freePort(), "--cert-dir="+c.folder)
+		"--controllers=garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller,"+
+			"deployment-controller,replicaset-controller,serviceaccount-controller",
+		"--leader-elect=false",
+		"--bind-address=127.0.0.1",
+		"--secure-port="+freePort(),
+		"--cert-dir="+c.folder,
+	)
 }
 
 // process is a program that a test runs.
@@ -239,7 +256,10 @@ func (c *cluster) kubectl(arguments ...string) string {
 // apply applies a manifest as a user does.
 func (c *cluster) apply(manifest string, arguments ...string) string {
 	GinkgoHelper()
-	output, err := c.run(strings.NewReader(manifest), kubectlBinary(), append([]string{"apply", "--filename=-"}, arguments...)...)
+	output, err := c.run(
+		strings.NewReader(manifest),
+		kubectlBinary(),
+		append([]string{"apply", "--filename=-"}, arguments...)...)
 	Expect(err).NotTo(HaveOccurred(), "%s\n%s", output, manifest)
 	return output
 }
@@ -257,7 +277,9 @@ func (c *cluster) token(ctx context.Context, namespace, name string) string {
 	GinkgoHelper()
 	hour := int64(3600)
 	request, err := c.kubernetes.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name,
-		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour}}, metav1.CreateOptions{})
+		&authenticationv1.TokenRequest{
+			Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour},
+		}, metav1.CreateOptions{})
 	Expect(err).NotTo(HaveOccurred())
 	return request.Status.Token
 }
@@ -268,8 +290,9 @@ type operator struct {
 	metrics, probes string
 }
 
-// startOperator runs the built operator as the release's Deployment would: with its arguments, its environment, and the token of its
-// ServiceAccount. Only the addresses are other ones, because the replicas share a machine; more is added to the environment.
+// startOperator runs the built operator as the release's Deployment would: with its arguments, its environment, and the
+// token of its ServiceAccount. Only the addresses are other ones, because the replicas share a machine; more is added
+// to the environment.
 func (c *cluster) startOperator(ctx context.Context, name string, more ...string) *operator {
 	GinkgoHelper()
 	deployment := &appsv1.Deployment{}
@@ -277,19 +300,31 @@ func (c *cluster) startOperator(ctx context.Context, name string, more ...string
 	pod := deployment.Spec.Template.Spec
 	kubeconfig := filepath.Join(c.folder, name+".kubeconfig")
 	Expect(clientcmd.WriteToFile(clientcmdapi.Config{
-		Clusters:       map[string]*clientcmdapi.Cluster{"e2e": {Server: c.rest.Host, CertificateAuthorityData: c.rest.CAData}},
-		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"e2e": {Token: c.token(ctx, releaseNamespace, pod.ServiceAccountName)}},
+		Clusters: map[string]*clientcmdapi.Cluster{
+			"e2e": {Server: c.rest.Host, CertificateAuthorityData: c.rest.CAData},
+		},
+		AuthInfos: map[string]*clientcmdapi.AuthInfo{
+			"e2e": {Token: c.token(ctx, releaseNamespace, pod.ServiceAccountName)},
+		},
 		Contexts:       map[string]*clientcmdapi.Context{"e2e": {Cluster: "e2e", AuthInfo: "e2e"}},
 		CurrentContext: "e2e",
 	}, kubeconfig)).To(Succeed())
 
-	environment := []string{"KUBECONFIG=" + kubeconfig, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true"}
+	environment := []string{
+		"KUBECONFIG=" + kubeconfig,
+		"AWS_ACCESS_KEY_ID=test",
+		"AWS_SECRET_ACCESS_KEY=test",
+		"AWS_EC2_METADATA_DISABLED=true",
+	}
 	for _, variable := range pod.Containers[0].Env {
 		environment = append(environment, variable.Name+"="+variable.Value)
 	}
 	environment = append(environment, more...)
 	o := &operator{metrics: "127.0.0.1:" + freePort(), probes: "127.0.0.1:" + freePort()}
-	arguments := slices.Concat(pod.Containers[0].Args, []string{"--metrics-bind-address=" + o.metrics, "--health-probe-bind-address=" + o.probes})
+	arguments := slices.Concat(
+		pod.Containers[0].Args,
+		[]string{"--metrics-bind-address=" + o.metrics, "--health-probe-bind-address=" + o.probes},
+	)
 	o.process = c.start(name, environment, filepath.Join(root, "bin", "trail-operator"), arguments...)
 	return o
 }
@@ -305,7 +340,9 @@ func (c *cluster) get(ctx context.Context, object client.Object) error {
 
 func (c *cluster) createNamespace(ctx context.Context, name string, labels map[string]string) {
 	GinkgoHelper()
-	Expect(c.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}})).To(Succeed())
+	Expect(
+		c.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}),
+	).To(Succeed())
 }
 
 // deleteNamespace deletes a namespace with all that is in it, and waits until it is gone.
@@ -313,11 +350,20 @@ func (c *cluster) deleteNamespace(ctx context.Context, name string) {
 	GinkgoHelper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	Expect(c.client.Delete(ctx, namespace)).To(Succeed())
-	Eventually(func() bool { return apierrors.IsNotFound(c.get(ctx, namespace)) }, 2*patience, often).Should(BeTrue(), "namespace %s is to go", name)
+	Eventually(
+		func() bool { return apierrors.IsNotFound(c.get(ctx, namespace)) },
+		2*patience,
+		often,
+	).Should(BeTrue(), "namespace %s is to go", name)
 }
 
 // trailManifest is the manifest of a Trail with more lines of spec.
 func trailManifest(namespace, name string, spec ...string) string {
-	return fmt.Sprintf("apiVersion: trail-operator.dev/v1alpha1\nkind: Trail\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n  s3BucketName: example-audit-logs\n", name, namespace) +
-		"  " + strings.Join(append(spec, ""), "\n  ") + "\n"
+	return fmt.Sprintf(
+		"apiVersion: trail-operator.dev/v1alpha1\nkind: Trail\nmetadata:\n  name: %s\n  namespace: %s\n"+
+			"spec:\n  s3BucketName: example-audit-logs\n  %s\n",
+		name,
+		namespace,
+		strings.Join(append(spec, ""), "\n  "),
+	)
 }

@@ -52,7 +52,15 @@ var _ = Describe("A release of the chart", Ordered, func() {
 		chart     = filepath.Join(root, "charts", "trail-operator")
 	)
 	values := func(more ...string) []string {
-		arguments := append([]string{"--namespace", releaseNamespace}, "--set", "aws.region="+region, "--set", "aws.endpointURL="+c.endpoint, "--set", "resyncInterval=2s")
+		arguments := append(
+			[]string{"--namespace", releaseNamespace},
+			"--set",
+			"aws.region="+region,
+			"--set",
+			"aws.endpointURL="+c.endpoint,
+			"--set",
+			"resyncInterval=2s",
+		)
 		for _, value := range more {
 			arguments = append(arguments, "--set", value)
 		}
@@ -73,7 +81,10 @@ var _ = Describe("A release of the chart", Ordered, func() {
 	trail := func(namespace, name string) *v1alpha1.Trail {
 		return &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	}
-	beReady := HaveField("Status.Conditions", ContainElement(And(HaveField("Type", "Ready"), HaveField("Status", metav1.ConditionTrue))))
+	beReady := HaveField(
+		"Status.Conditions",
+		ContainElement(And(HaveField("Type", "Ready"), HaveField("Status", metav1.ConditionTrue))),
+	)
 	eventuallyReady := func(ctx context.Context, object client.Object, within time.Duration) {
 		GinkgoHelper()
 		Eventually(func(g Gomega) {
@@ -108,7 +119,13 @@ var _ = Describe("A release of the chart", Ordered, func() {
 		c.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
 		c.createNamespace(ctx, "survivors", nil)
 		c.apply(trailManifest("survivors", "survivor"))
-		output, err := c.run(strings.NewReader(trailManifest("survivors", "later", "interval: 10m")), kubectlBinary(), "apply", "--server-side", "--filename=-")
+		output, err := c.run(
+			strings.NewReader(trailManifest("survivors", "later", "interval: 10m")),
+			kubectlBinary(),
+			"apply",
+			"--server-side",
+			"--filename=-",
+		)
 		Expect(err).To(HaveOccurred(), "the earlier CRD has no spec.interval:\n%s", output)
 
 		By("the identity that came after the CRDs")
@@ -125,7 +142,13 @@ var _ = Describe("A release of the chart", Ordered, func() {
 
 		upgrade(chart)
 		Eventually(func() error {
-			_, err := c.run(strings.NewReader(trailManifest("survivors", "later", "interval: 10m")), kubectlBinary(), "apply", "--server-side", "--filename=-")
+			_, err := c.run(
+				strings.NewReader(trailManifest("survivors", "later", "interval: 10m")),
+				kubectlBinary(),
+				"apply",
+				"--server-side",
+				"--filename=-",
+			)
 			return err
 		}, patience, often).Should(Succeed(), "the CRD of this version has spec.interval")
 
@@ -150,7 +173,11 @@ var _ = Describe("A release of the chart", Ordered, func() {
 		c.createNamespace(ctx, gallery, map[string]string{"team": "security"})
 		c.apply(trailManifest(gallery, "new"))
 		c.expectHealth(ctx, "Trail", "new", gallery, "new", "Progressing")
-		c.apply("apiVersion: trail-operator.dev/v1alpha1\nkind: EventLookup\nmetadata:\n  name: new\n  namespace: " + gallery + "\nspec:\n  region: us-east-1\n")
+		c.apply(
+			"apiVersion: trail-operator.dev/v1alpha1\nkind: EventLookup\n" +
+				"metadata:\n  name: new\n  namespace: " + gallery + "\n" +
+				"spec:\n  region: us-east-1\n",
+		)
 		c.expectHealth(ctx, "EventLookup", "new", gallery, "new", "Progressing")
 		c.expectHealth(ctx, "AWSIdentity", "new", "", "default", "Progressing")
 	})
@@ -173,7 +200,14 @@ var _ = Describe("A release of the chart", Ordered, func() {
 		Expect(operators[0].leads() && operators[1].leads()).To(BeFalse(), "both replicas lead")
 
 		By("a Trail that AWS will not answer about for a while")
-		c.aws.Inject(cloudtrailtest.Fault{Region: "ap-south-1", Code: "InternalFailure", Status: http.StatusInternalServerError, Message: "We encountered an internal error."})
+		c.aws.Inject(
+			cloudtrailtest.Fault{
+				Region:  "ap-south-1",
+				Code:    "InternalFailure",
+				Status:  http.StatusInternalServerError,
+				Message: "We encountered an internal error.",
+			},
+		)
 		c.apply(trailManifest(gallery, "reconciling", "region: ap-south-1"))
 	})
 
@@ -185,13 +219,20 @@ var _ = Describe("A release of the chart", Ordered, func() {
 
 	It("serves metrics to those who may read them, and to nobody else", func(ctx SpecContext) {
 		for _, name := range []string{"prometheus", "stranger"} {
-			Expect(c.client.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}})).To(Succeed())
+			Expect(
+				c.client.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}),
+			).To(Succeed())
 		}
 		for _, o := range operators {
 			Eventually(scrape, patience, often).WithArguments(o, "").Should(HaveField("StatusCode", http.StatusUnauthorized))
 			Expect(scrape(o, c.token(ctx, "default", "stranger"))).To(HaveField("StatusCode", http.StatusForbidden))
 		}
-		upgrade(chart, "metrics.readers[0].kind=ServiceAccount", "metrics.readers[0].name=prometheus", "metrics.readers[0].namespace=default")
+		upgrade(
+			chart,
+			"metrics.readers[0].kind=ServiceAccount",
+			"metrics.readers[0].name=prometheus",
+			"metrics.readers[0].namespace=default",
+		)
 		for _, o := range operators {
 			Eventually(scrape, patience, often).WithArguments(o, c.token(ctx, "default", "prometheus")).Should(And(
 				HaveField("StatusCode", http.StatusOK), HaveField("Body", ContainSubstring("controller_runtime_"))))
@@ -218,7 +259,10 @@ var _ = Describe("A release of the chart", Ordered, func() {
 		output := c.apply(samples, arguments...)
 		Expect(output).NotTo(Or(ContainSubstring("configured"), ContainSubstring("created")))
 		Expect(c.specs(ctx, namespace)).To(Equal(specs))
-		diff, err := c.run(strings.NewReader(samples), kubectlBinary(), append([]string{"diff", "--filename=-"}, arguments...)...)
+		diff, err := c.run(
+			strings.NewReader(samples),
+			kubectlBinary(),
+			append([]string{"diff", "--filename=-"}, arguments...)...)
 		Expect(err).NotTo(HaveOccurred(), "kubectl diff finds a difference:\n%s", diff)
 
 		By("without owning a field of a spec")
@@ -227,7 +271,9 @@ var _ = Describe("A release of the chart", Ordered, func() {
 		for _, item := range trails.Items {
 			for _, fields := range item.ManagedFields {
 				if !strings.HasPrefix(fields.Manager, "kubectl") {
-					Expect(fields.FieldsV1.GetRawString()).NotTo(ContainSubstring(`"f:spec"`), "%s owns fields of %s's spec", fields.Manager, item.Name)
+					Expect(
+						fields.FieldsV1.GetRawString(),
+					).NotTo(ContainSubstring(`"f:spec"`), "%s owns fields of %s's spec", fields.Manager, item.Name)
 				}
 			}
 		}
@@ -256,24 +302,48 @@ var _ = Describe("A release of the chart", Ordered, func() {
 				Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: role + "er"}},
 			}))).To(Succeed())
 			may := func(resource string) string {
-				output, _ := c.run(nil, kubectlBinary(), "auth", "can-i", verb, resource, "--namespace=team-a", "--as="+role+"er") //nolint:errcheck // "no" is an error too.
+				output, _ := c.run(
+					nil,
+					kubectlBinary(),
+					"auth",
+					"can-i",
+					verb,
+					resource,
+					"--namespace=team-a",
+					"--as="+role+"er",
+				) //nolint:errcheck // "no" is an error too.
 				return strings.TrimSpace(tail(output, 1))
 			}
-			Eventually(may, patience, often).WithArguments("trails.trail-operator.dev").Should(Equal("yes"), "%s may %s trails", role, verb)
-			Eventually(may, patience, often).WithArguments("eventlookups.trail-operator.dev").Should(Equal("yes"), "%s may %s eventlookups", role, verb)
+			Eventually(
+				may,
+				patience,
+				often,
+			).WithArguments("trails.trail-operator.dev").
+				Should(Equal("yes"), "%s may %s trails", role, verb)
+			Eventually(
+				may,
+				patience,
+				often,
+			).WithArguments("eventlookups.trail-operator.dev").
+				Should(Equal("yes"), "%s may %s eventlookups", role, verb)
 			Expect(may("awsidentities.trail-operator.dev")).To(Equal("no"), "%s may not %s awsidentities", role, verb)
 		}
 	})
 
 	It("shows a fault of AWS that lasts as progress, not as failure", func(ctx SpecContext) {
 		const hidden = time.Minute // The operator's hideFaults.
-		Eventually(func() time.Duration { return time.Since(began) }, hidden+time.Second, often).Should(BeNumerically(">", hidden))
+		Eventually(
+			func() time.Duration { return time.Since(began) },
+			hidden+time.Second,
+			often,
+		).Should(BeNumerically(">", hidden))
 		Eventually(func(g Gomega) {
 			// Its own next try may be a minute away. Faster than this, the annotation would get into the way of the status.
 			c.reconcile(gallery, "reconciling")
 			g.Eventually(func() bool {
 				found := trail(gallery, "reconciling")
-				return c.get(ctx, found) == nil && meta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReconciling)
+				return c.get(ctx, found) == nil &&
+					meta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReconciling)
 			}, 15*time.Second, often).Should(BeTrue())
 		}, 2*patience, often).Should(Succeed(), "the operator shows a fault that lasts for a minute")
 		c.expectHealth(ctx, "Trail", "reconciling", gallery, "reconciling", "Progressing")
@@ -305,7 +375,12 @@ var _ = Describe("A release of the chart", Ordered, func() {
 	})
 
 	It("has used each of its rights, and has wanted no other", func() {
-		expectRights(0, "metrics.readers[0].kind=ServiceAccount", "metrics.readers[0].name=prometheus", "metrics.readers[0].namespace=default")
+		expectRights(
+			0,
+			"metrics.readers[0].kind=ServiceAccount",
+			"metrics.readers[0].name=prometheus",
+			"metrics.readers[0].namespace=default",
+		)
 	})
 
 	It("is uninstalled without loss of a trail", func(ctx SpecContext) {
@@ -322,7 +397,9 @@ var _ = Describe("A release of the chart", Ordered, func() {
 		for _, item := range after.Items {
 			Expect(item.DeletionTimestamp).To(BeNil(), item.Name)
 		}
-		Expect(c.get(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "default"}})).To(Succeed(), "the identity stays")
+		Expect(
+			c.get(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "default"}}),
+		).To(Succeed(), "the identity stays")
 		Expect(c.aws.Trails()).To(HaveLen(trailsInAWS))
 	})
 
@@ -336,7 +413,12 @@ var _ = Describe("A release of the chart", Ordered, func() {
 		o := c.startOperator(ctx, "operator-d", lists)
 		Eventually(o.leads, patience, often).Should(BeTrue())
 		c.exercise(ctx, "team-b", false)
-		Eventually(scrape, patience, often).WithArguments(o, c.token(ctx, "default", "prometheus")).Should(HaveField("StatusCode", http.StatusForbidden))
+		Eventually(
+			scrape,
+			patience,
+			often,
+		).WithArguments(o, c.token(ctx, "default", "prometheus")).
+			Should(HaveField("StatusCode", http.StatusForbidden))
 
 		By("not in another")
 		c.apply(trailManifest("team-a", "unseen"))
@@ -358,7 +440,12 @@ type answer struct {
 
 // scrape reads a replica's metrics as Prometheus does, with a token.
 func scrape(o *operator, token string) (answer, error) {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "https://"+o.metrics+"/metrics", http.NoBody)
+	request, err := http.NewRequestWithContext(
+		context.Background(),
+		http.MethodGet,
+		"https://"+o.metrics+"/metrics",
+		http.NoBody,
+	)
 	if err != nil {
 		return answer{}, err
 	}
@@ -366,7 +453,9 @@ func scrape(o *operator, token string) (answer, error) {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	httpClient := &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // The certificate is self-signed, as the chart's ServiceMonitor says too.
+		TLSClientConfig: &tls.Config{
+			InsecureSkipVerify: true,
+		}, // The certificate is self-signed, as the chart's ServiceMonitor says too.
 	}}
 	defer httpClient.CloseIdleConnections()
 	response, err := httpClient.Do(request)
@@ -402,7 +491,13 @@ func (c *cluster) samples(namespace string) string {
 	GinkgoHelper()
 	folder := filepath.Join(c.folder, "samples-"+namespace)
 	Expect(os.CopyFS(filepath.Join(folder, "samples"), os.DirFS(filepath.Join(root, "config", "samples")))).To(Succeed())
-	Expect(os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte("namespace: "+namespace+"\nresources: [samples]\n"), 0o600)).To(Succeed())
+	Expect(
+		os.WriteFile(
+			filepath.Join(folder, "kustomization.yaml"),
+			[]byte("namespace: "+namespace+"\nresources: [samples]\n"),
+			0o600,
+		),
+	).To(Succeed())
 	return c.kubectl("kustomize", folder)
 }
 
@@ -412,7 +507,14 @@ func (c *cluster) fingerprints() map[string]string {
 	const columns = "--output=custom-columns=KIND:.kind,NAME:.metadata.name,VERSION:.metadata.resourceVersion"
 	const selector = "--selector=app.kubernetes.io/part-of=trail-operator"
 	output := c.kubectl("get", "crd,clusterrole,clusterrolebinding,awsidentities", selector, "--no-headers", columns) +
-		c.kubectl("get", "serviceaccount,service,role,rolebinding,poddisruptionbudget", "--namespace="+releaseNamespace, selector, "--no-headers", columns)
+		c.kubectl(
+			"get",
+			"serviceaccount,service,role,rolebinding,poddisruptionbudget",
+			"--namespace="+releaseNamespace,
+			selector,
+			"--no-headers",
+			columns,
+		)
 	found := map[string]string{}
 	for line := range strings.Lines(output) {
 		fields := strings.Fields(line)

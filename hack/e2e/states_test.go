@@ -33,7 +33,8 @@ const gallery = "gallery"
 // update has what the operator wrote become config/argocd's testdata.
 var update = os.Getenv("UPDATE") != ""
 
-// agrees are the states of kstatus that go with a health. kstatus knows no failure but that of Stalled, and no suspension.
+// agrees are the states of kstatus that go with a health. kstatus knows no failure but that of Stalled, and no
+// suspension.
 var agrees = map[string][]status.Status{
 	"Healthy":     {status.CurrentStatus},
 	"Degraded":    {status.FailedStatus, status.InProgressStatus},
@@ -137,12 +138,30 @@ func (c *cluster) exhibit(ctx context.Context) {
 		Expect(err).NotTo(HaveOccurred())
 	}
 	c.aws.AddRole(cloudtrailtest.Role{ARN: "arn:aws:iam::444455556666:role/refused", Deny: true})
-	c.apply(identityManifest("refused", "roleARN: arn:aws:iam::444455556666:role/refused", "allowedNamespaces: {from: All}"))
+	c.apply(
+		identityManifest("refused", "roleARN: arn:aws:iam::444455556666:role/refused", "allowedNamespaces: {from: All}"),
+	)
 	c.apply(identityManifest("of-others", "allowedNamespaces: {from: Selector, selector: {matchLabels: {team: others}}}"))
-	c.apply(trailManifest(gallery, "healthy", "isMultiRegionTrail: true", "enableLogFileValidation: true", "tags: [{key: team, value: security}]"))
+	c.apply(
+		trailManifest(
+			gallery,
+			"healthy",
+			"isMultiRegionTrail: true",
+			"enableLogFileValidation: true",
+			"tags: [{key: team, value: security}]",
+		),
+	)
 	c.apply(trailManifest(gallery, "not-logging", "logging: false"))
 	c.apply(trailManifest(gallery, "stalled"))
-	c.apply(trailManifest(gallery, "observed", "name: observed-elsewhere", "managementPolicy: Observe", "enableLogFileValidation: true"))
+	c.apply(
+		trailManifest(
+			gallery,
+			"observed",
+			"name: observed-elsewhere",
+			"managementPolicy: Observe",
+			"enableLogFileValidation: true",
+		),
+	)
 	c.apply(strings.Replace(trailManifest(gallery, "bucket-policy"), "example-audit-logs", "closed-bucket", 1))
 	c.apply(trailManifest(gallery, "delivery-error"))
 	c.apply(trailManifest(gallery, "not-allowed", "identityRef: {name: of-others}"))
@@ -161,7 +180,9 @@ func (c *cluster) exhibit(ctx context.Context) {
 	By("a delivery that fails")
 	c.expectHealth(ctx, "Trail", "", gallery, "delivery-error", "Healthy")
 	failure := "AccessDenied"
-	Expect(c.aws.SetDelivery(trailARN(region, "delivery-error"), cloudtrailtest.Delivery{LatestDeliveryError: &failure})).To(BeTrue())
+	Expect(
+		c.aws.SetDelivery(trailARN(region, "delivery-error"), cloudtrailtest.Delivery{LatestDeliveryError: &failure}),
+	).To(BeTrue())
 	c.expectHealth(ctx, "Trail", "delivery-error", gallery, "delivery-error", "Degraded")
 
 	By("a Trail that is suspended")
@@ -172,14 +193,26 @@ func (c *cluster) exhibit(ctx context.Context) {
 
 	By("a Trail that cannot be deleted")
 	c.expectHealth(ctx, "Trail", "", gallery, "deleting", "Healthy")
-	denied := c.aws.Inject(cloudtrailtest.Fault{Operation: "DeleteTrail", Region: "eu-west-3", Code: "AccessDeniedException", Status: http.StatusBadRequest, Message: "not authorized to perform cloudtrail:DeleteTrail"})
+	denied := c.aws.Inject(
+		cloudtrailtest.Fault{
+			Operation: "DeleteTrail",
+			Region:    "eu-west-3",
+			Code:      "AccessDeniedException",
+			Status:    http.StatusBadRequest,
+			Message:   "not authorized to perform cloudtrail:DeleteTrail",
+		},
+	)
 	deleting := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: gallery, Name: "deleting"}}
 	Expect(c.client.Delete(ctx, deleting)).To(Succeed())
 	c.expectReason(ctx, gallery, "deleting", "AccessDeniedException")
 	c.expectHealth(ctx, "Trail", "deleting", gallery, "deleting", "Progressing")
 	c.aws.ClearFault(denied)
 	c.reconcile(gallery, "deleting")
-	Eventually(func() bool { return apierrors.IsNotFound(c.get(ctx, deleting)) }, patience, often).Should(BeTrue(), "the Trail is to go once AWS lets it")
+	Eventually(
+		func() bool { return apierrors.IsNotFound(c.get(ctx, deleting)) },
+		patience,
+		often,
+	).Should(BeTrue(), "the Trail is to go once AWS lets it")
 
 	By("identities")
 	c.expectHealth(ctx, "AWSIdentity", "healthy", "", "default", "Healthy")
@@ -188,10 +221,18 @@ func (c *cluster) exhibit(ctx context.Context) {
 	Eventually(func(g Gomega) {
 		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "refused"}}
 		g.Expect(c.get(ctx, identity)).To(Succeed())
-		g.Expect(meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionReady).Reason).To(Equal(v1alpha1.ReasonInUse))
+		g.Expect(meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionReady).Reason).
+			To(Equal(v1alpha1.ReasonInUse))
 	}, patience, often).Should(Succeed(), "an identity that is used waits for its Trails")
 	c.expectHealth(ctx, "AWSIdentity", "in-use", "", "refused", "Progressing")
-	c.kubectl("patch", "trail", "identity-refused", "--namespace="+gallery, "--type=merge", `--patch={"spec":{"deletionPolicy":"Retain"}}`)
+	c.kubectl(
+		"patch",
+		"trail",
+		"identity-refused",
+		"--namespace="+gallery,
+		"--type=merge",
+		`--patch={"spec":{"deletionPolicy":"Retain"}}`,
+	)
 	c.kubectl("delete", "trail", "identity-refused", "--namespace="+gallery, "--timeout=30s")
 	Eventually(func() bool {
 		return apierrors.IsNotFound(c.get(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "refused"}}))
@@ -200,7 +241,14 @@ func (c *cluster) exhibit(ctx context.Context) {
 	By("lookups")
 	c.apply(lookupManifest(gallery, "complete", "attribute: {key: EventName, value: CreateTrail}", "maxResults: 2"))
 	c.expectHealth(ctx, "EventLookup", "complete", gallery, "complete", "Healthy")
-	c.aws.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Region: "eu-west-2", Code: "InvalidLookupAttributesException", Message: "The lookup attribute is not valid."})
+	c.aws.Inject(
+		cloudtrailtest.Fault{
+			Operation: "LookupEvents",
+			Region:    "eu-west-2",
+			Code:      "InvalidLookupAttributesException",
+			Message:   "The lookup attribute is not valid.",
+		},
+	)
 	c.apply(strings.Replace(lookupManifest(gallery, "failed"), region, "eu-west-2", 1))
 	c.expectHealth(ctx, "EventLookup", "failed", gallery, "failed", "Degraded")
 }
@@ -212,8 +260,11 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 	name := namespace + "-drifting"
 	c.apply(trailManifest(namespace, name))
 	c.expectReason(ctx, namespace, name, v1alpha1.ReasonAvailable)
-	throttled := c.aws.Inject(cloudtrailtest.Fault{Operation: "StartLogging", Code: "ThrottlingException", Message: "Rate exceeded"})
-	_, err := c.aws.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/intruder"}).Do(region, "StopLogging", map[string]any{"Name": name})
+	throttled := c.aws.Inject(
+		cloudtrailtest.Fault{Operation: "StartLogging", Code: "ThrottlingException", Message: "Rate exceeded"},
+	)
+	_, err := c.aws.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/intruder"}).
+		Do(region, "StopLogging", map[string]any{"Name": name})
 	Expect(err).NotTo(HaveOccurred())
 	told := func() map[string]int {
 		var events eventsv1.EventList
@@ -232,7 +283,10 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 		found, _ := c.aws.Trail(account, region, name)
 		return found.IsLogging
 	}, patience, often).Should(BeTrue(), "the operator is to start logging again")
-	Eventually(told, patience, often).Should(And(HaveKeyWithValue("DriftDetected", 1), HaveKeyWithValue("DriftRepaired", 1)), "each once, however often it was tried")
+	Eventually(told, patience, often).Should(
+		And(HaveKeyWithValue("DriftDetected", 1), HaveKeyWithValue("DriftRepaired", 1)),
+		"each once, however often it was tried",
+	)
 
 	By("a change, before which the object is read from the API server itself")
 	c.apply(trailManifest(namespace, name, "enableLogFileValidation: true"))
@@ -243,7 +297,9 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 
 	By("an identity that chooses namespaces by their labels")
 	selective := namespace + "-selective"
-	c.apply(identityManifest(selective, "allowedNamespaces: {from: Selector, selector: {matchLabels: {allowed: \"yes\"}}}"))
+	c.apply(
+		identityManifest(selective, "allowedNamespaces: {from: Selector, selector: {matchLabels: {allowed: \"yes\"}}}"),
+	)
 	c.apply(trailManifest(namespace, selective, "identityRef: {name: "+selective+"}"))
 	c.expectReason(ctx, namespace, selective, v1alpha1.ReasonNamespaceNotAllowed)
 	c.kubectl("label", "namespace", namespace, "allowed=yes")
@@ -255,7 +311,11 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 	By("a lookup that is deleted when its time is over")
 	lookup := &v1alpha1.EventLookup{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "short"}}
 	c.apply(lookupManifest(namespace, "short", "ttlSecondsAfterFinished: 0"))
-	Eventually(func() bool { return apierrors.IsNotFound(c.get(ctx, lookup)) }, patience, often).Should(BeTrue(), "the lookup is to go")
+	Eventually(
+		func() bool { return apierrors.IsNotFound(c.get(ctx, lookup)) },
+		patience,
+		often,
+	).Should(BeTrue(), "the lookup is to go")
 
 	By("an identity that turns bad, good and bad again, and then goes")
 	flapping := namespace + "-flapping"
@@ -278,7 +338,14 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 // reconcile has the operator look at a Trail now.
 func (c *cluster) reconcile(namespace, name string) {
 	GinkgoHelper()
-	c.kubectl("annotate", "trail", name, "--namespace="+namespace, "--overwrite", "trail-operator.dev/reconcile-at="+time.Now().Format(time.RFC3339Nano))
+	c.kubectl(
+		"annotate",
+		"trail",
+		name,
+		"--namespace="+namespace,
+		"--overwrite",
+		"trail-operator.dev/reconcile-at="+time.Now().Format(time.RFC3339Nano),
+	)
 }
 
 // expectReason waits for the reason of a Trail's Ready condition.
@@ -308,5 +375,11 @@ func lookupManifest(namespace, name string, spec ...string) string {
 func manifest(kind, namespace, name string, spec ...string) string {
 	metadata, err := json.Marshal(map[string]string{"name": name, "namespace": namespace})
 	Expect(err).NotTo(HaveOccurred())
-	return fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: %s\nspec:\n  %s\n", v1alpha1.GroupVersion, kind, metadata, strings.Join(spec, "\n  "))
+	return fmt.Sprintf(
+		"apiVersion: %s\nkind: %s\nmetadata: %s\nspec:\n  %s\n",
+		v1alpha1.GroupVersion,
+		kind,
+		metadata,
+		strings.Join(spec, "\n  "),
+	)
 }

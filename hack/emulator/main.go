@@ -1,5 +1,5 @@
-// The emulator command serves an emulated AWS CloudTrail and STS for people: demos, the AWS CLI, a cluster without an AWS
-// account. Tests use package cloudtrailtest directly.
+// The emulator command serves an emulated AWS CloudTrail and STS for people: demos, the AWS CLI, a cluster without an
+// AWS account. Tests use package cloudtrailtest directly.
 package main
 
 import (
@@ -38,22 +38,52 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.SetOutput(out)
 	listen := flags.String("listen", "127.0.0.1:4566", "address to listen on; port 0 picks a free one")
 	logCalls := flags.Bool("log", false, "print one line a call")
-	flags.BoolVar(&opts.OpenResources, "open-resources", true, "every well-formed bucket, topic, key, log group and role exists with the right policy")
+	flags.BoolVar(
+		&opts.OpenResources,
+		"open-resources",
+		true,
+		"every well-formed bucket, topic, key, log group and role exists with the right policy",
+	)
 	flags.BoolVar(&opts.NoTrailLimit, "no-trail-limit", false, "lift the quota of 5 trails a region")
 	flags.BoolVar(&opts.NoRateLimit, "no-rate-limit", false, "lift the request rates")
 	flags.BoolVar(&opts.PerOperationRate, "per-operation-rate", false, "give every operation a request rate of its own")
 	flags.DurationVar(&opts.Latency, "latency", 0, "time added to every answer")
 	flags.DurationVar(&opts.HistoryLag, "history-lag", 0, "how long a recorded event cannot be looked up yet")
-	flags.DurationVar(&opts.HistoryLagMax, "history-lag-max", 0, "the longest history lag, if each event has one of its own")
+	flags.DurationVar(
+		&opts.HistoryLagMax,
+		"history-lag-max",
+		0,
+		"the longest history lag, if each event has one of its own",
+	)
 	flags.DurationVar(&opts.ReadLag, "read-lag", 0, "how long reads do not show a write")
 	flags.DurationVar(&opts.ReadLagMax, "read-lag-max", 0, "the longest read lag, if each read has one of its own")
 	flags.DurationVar(&opts.ConsistencyLag, "consistency-lag", 0, "how long reads do not show a new trail")
 	flags.DurationVar(&opts.EventDelay, "event-delay", 0, "how much later than its effect the event of a call is")
-	flags.BoolVar(&opts.RepeatedCallsMoveTimes, "repeated-calls-move-times", false, "let StopLogging of a stopped trail move the time it stopped")
-	flags.DurationVar(&opts.DeliveryInterval, "delivery-interval", 0, "how often the delivery times of logging trails move on; 0: never")
+	flags.BoolVar(
+		&opts.RepeatedCallsMoveTimes,
+		"repeated-calls-move-times",
+		false,
+		"let StopLogging of a stopped trail move the time it stopped",
+	)
+	flags.DurationVar(
+		&opts.DeliveryInterval,
+		"delivery-interval",
+		0,
+		"how often the delivery times of logging trails move on; 0: never",
+	)
 	flags.BoolVar(&opts.RecordReads, "record-reads", false, "record reads in the event history as well")
-	flags.BoolVar(&opts.RegisteredRolesOnly, "registered-roles-only", false, "let only roles be assumed that were put by the admin API")
-	flags.Int64Var(&opts.Seed, "seed", 0, "seed of everything random: ids, keys, lags, faults; 0: ids and keys that nobody can know")
+	flags.BoolVar(
+		&opts.RegisteredRolesOnly,
+		"registered-roles-only",
+		false,
+		"let only roles be assumed that were put by the admin API",
+	)
+	flags.Int64Var(
+		&opts.Seed,
+		"seed",
+		0,
+		"seed of everything random: ids, keys, lags, faults; 0: ids and keys that nobody can know",
+	)
 	var keys []cloudtrailtest.Credentials
 	flags.Func("credentials", "a further access key, as KEY:SECRET:ARN (repeatable)", func(text string) error {
 		parts := strings.SplitN(text, ":", 3)

@@ -71,7 +71,9 @@ func begin(t *testing.T, args ...string) *command {
 // client returns a client of eu-west-1.
 func (c *command) client(key, secret string) *cloudtrail.Client {
 	return cloudtrail.New(cloudtrail.Options{
-		Region: "eu-west-1", BaseEndpoint: aws.String(c.url), Credentials: credentials.NewStaticCredentialsProvider(key, secret, ""),
+		Region:       "eu-west-1",
+		BaseEndpoint: aws.String(c.url),
+		Credentials:  credentials.NewStaticCredentialsProvider(key, secret, ""),
 	})
 }
 
@@ -94,22 +96,38 @@ func (c *command) admin(t *testing.T, method, path, body string) string {
 }
 
 func TestRun(t *testing.T) {
-	c := begin(t, "--log", "--no-rate-limit", "--credentials", "K:s:arn:aws:iam::222233334444:user/u", "--read-lag", "1s", "--history-lag-max", "5m")
-	created, err := c.client("K", "s").CreateTrail(t.Context(), &cloudtrail.CreateTrailInput{Name: aws.String("audit"), S3BucketName: aws.String("any-bucket")})
+	c := begin(
+		t,
+		"--log",
+		"--no-rate-limit",
+		"--credentials",
+		"K:s:arn:aws:iam::222233334444:user/u",
+		"--read-lag",
+		"1s",
+		"--history-lag-max",
+		"5m",
+	)
+	created, err := c.client("K", "s").CreateTrail(t.Context(), &cloudtrail.CreateTrailInput{
+		Name:         aws.String("audit"),
+		S3BucketName: aws.String("any-bucket"),
+	})
 	if err != nil || *created.TrailARN != "arn:aws:cloudtrail:eu-west-1:222233334444:trail/audit" {
 		t.Fatal(created, err)
 	}
 	if body := c.admin(t, http.MethodGet, "healthz", ""); !strings.Contains(body, "ok") {
 		t.Fatal(body)
 	}
-	if body := strings.Join(strings.Fields(c.admin(t, http.MethodGet, "lags", "")), ""); body != `{"read":"1s","readMax":"0s","history":"0s","historyMax":"5m0s"}` {
+	body := strings.Join(strings.Fields(c.admin(t, http.MethodGet, "lags", "")), "")
+	if body != `{"read":"1s","readMax":"0s","history":"0s","historyMax":"5m0s"}` {
 		t.Fatal(body)
 	}
 	c.stop()
 	if err := <-c.ended; err != nil {
 		t.Fatal(err)
 	}
-	if want := `account=222233334444 region=eu-west-1 operation=CreateTrail target="audit" result=ok key=K agent="aws-sdk-go-v2`; !strings.Contains(c.String(), want) {
+	want := `account=222233334444 region=eu-west-1 operation=CreateTrail target="audit" result=ok ` +
+		`key=K agent="aws-sdk-go-v2`
+	if !strings.Contains(c.String(), want) {
 		t.Fatalf("%s does not contain %s", c, want)
 	}
 }

@@ -55,6 +55,7 @@ func run(arguments []string) error {
 	if *binaries == "" || *output == "" {
 		return errors.New("-binaries and -output are required")
 	}
+
 	found, err := filepath.Glob(filepath.Join(*binaries, "linux-*", name))
 	if err != nil {
 		return err
@@ -63,6 +64,7 @@ func run(arguments []string) error {
 		return fmt.Errorf("no linux-ARCH/%s in %s", name, *binaries)
 	}
 	slices.Sort(found)
+
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, binary := range found {
 		architecture := strings.TrimPrefix(filepath.Base(filepath.Dir(binary)), "linux-")
@@ -75,6 +77,7 @@ func run(arguments []string) error {
 			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}},
 		})
 	}
+
 	return write(index, *version, *output)
 }
 
@@ -84,16 +87,24 @@ func build(binary, architecture, version string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	files := []file{
 		{name: "etc/", mode: 0o755},
 		{name: "etc/group", mode: 0o644, content: []byte("root:x:0:\nnonroot:x:" + user + ":\n")},
-		{name: "etc/passwd", mode: 0o644, content: []byte("root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:" + user + ":" + user + ":nonroot:/:/sbin/nologin\n")},
+		{
+			name: "etc/passwd",
+			mode: 0o644,
+			content: []byte(
+				"root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:" + user + ":" + user + ":nonroot:/:/sbin/nologin\n",
+			),
+		},
 		{name: "etc/ssl/", mode: 0o755},
 		{name: "etc/ssl/certs/", mode: 0o755},
 		{name: certificate, mode: 0o644, content: roots()},
 		{name: "tmp/", mode: 0o1777},
 		{name: name, mode: 0o755, content: content},
 	}
+
 	archive, err := archiveOf(files)
 	if err != nil {
 		return nil, err
@@ -104,8 +115,12 @@ func build(binary, architecture, version string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	if image, err = mutate.Append(image, mutate.Addendum{Layer: layer, History: v1.History{CreatedBy: "hack/image"}}); err != nil {
+	if image, err = mutate.Append(
+		image,
+		mutate.Addendum{Layer: layer, History: v1.History{CreatedBy: "hack/image"}},
+	); err != nil {
 		return nil, err
 	}
 	return mutate.ConfigFile(image, configOf(image, architecture, version))
@@ -155,11 +170,20 @@ type file struct {
 func archiveOf(files []file) ([]byte, error) {
 	var out bytes.Buffer
 	writer := tar.NewWriter(&out)
+
 	for _, f := range files {
-		header := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.content)), ModTime: time.Unix(0, 0), Typeflag: tar.TypeReg, Format: tar.FormatPAX}
+		header := &tar.Header{
+			Name:     f.name,
+			Mode:     f.mode,
+			Size:     int64(len(f.content)),
+			ModTime:  time.Unix(0, 0),
+			Typeflag: tar.TypeReg,
+			Format:   tar.FormatPAX,
+		}
 		if strings.HasSuffix(f.name, "/") {
 			header.Typeflag = tar.TypeDir
 		}
+
 		if err := writer.WriteHeader(header); err != nil {
 			return nil, err
 		}
@@ -167,6 +191,7 @@ func archiveOf(files []file) ([]byte, error) {
 			return nil, err
 		}
 	}
+
 	return out.Bytes(), writer.Close()
 }
 
@@ -177,6 +202,7 @@ func write(index v1.ImageIndex, version, output string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // What is left is in the system's own temporary folder.
+
 	path, err := layout.Write(folder, empty.Index)
 	if err != nil {
 		return err
@@ -187,6 +213,7 @@ func write(index v1.ImageIndex, version, output string) error {
 	})); err != nil {
 		return err
 	}
+
 	files, err := filesIn(folder)
 	if err != nil {
 		return err
@@ -195,12 +222,14 @@ func write(index v1.ImageIndex, version, output string) error {
 	if err != nil {
 		return err
 	}
+
 	if err := os.MkdirAll(filepath.Dir(output), 0o755); err != nil {
 		return err
 	}
 	if err := os.WriteFile(output, archive, 0o644); err != nil {
 		return err
 	}
+
 	digest, err := index.Digest()
 	if err != nil {
 		return err

@@ -22,12 +22,18 @@ import (
 )
 
 // insecure trusts the certificate that the operator makes at its start.
-var insecure = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+var insecure = &http.Client{
+	Timeout:   10 * time.Second,
+	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
+}
 
 // newTrail creates a Trail, changed by options.
 func (w *world) newTrail(namespace, name string, options ...func(*v1alpha1.Trail)) *v1alpha1.Trail {
 	GinkgoHelper()
-	trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: v1alpha1.TrailSpec{S3BucketName: "audit-logs"}}
+	trail := &v1alpha1.Trail{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       v1alpha1.TrailSpec{S3BucketName: "audit-logs"},
+	}
 	for _, option := range options {
 		option(trail)
 	}
@@ -87,16 +93,29 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		w = newWorld()
 		token = w.token("default", "prometheus")
 		w.letRead("default", "prometheus")
-		Expect(w.Create(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "member"}, Spec: v1alpha1.AWSIdentitySpec{
-			RoleARN: "arn:aws:iam::" + member + ":role/trail-operator", AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll},
-		}})).To(Succeed())
+		Expect(
+			w.Create(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "member"}, Spec: v1alpha1.AWSIdentitySpec{
+				RoleARN:           "arn:aws:iam::" + member + ":role/trail-operator",
+				AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll},
+			}}),
+		).To(Succeed())
 
 		// Somebody else's trail, that has been logging for hours.
 		w.ahead.Store(int64(-5 * time.Hour))
-		w.by("arn:aws:iam::111122223333:user/alice", "us-east-1", "CreateTrail", map[string]any{"Name": "still", "S3BucketName": "audit-logs"})
+		w.by(
+			"arn:aws:iam::111122223333:user/alice",
+			"us-east-1",
+			"CreateTrail",
+			map[string]any{"Name": "still", "S3BucketName": "audit-logs"},
+		)
 		w.by("arn:aws:iam::111122223333:user/alice", "us-east-1", "StartLogging", map[string]any{"Name": "still"})
 		w.ahead.Store(0)
-		w.by("arn:aws:iam::111122223333:user/alice", "us-east-1", "CreateTrail", map[string]any{"Name": "seen", "S3BucketName": "audit-logs"})
+		w.by(
+			"arn:aws:iam::111122223333:user/alice",
+			"us-east-1",
+			"CreateTrail",
+			map[string]any{"Name": "seen", "S3BucketName": "audit-logs"},
+		)
 		w.by("arn:aws:iam::111122223333:user/alice", "us-east-1", "StartLogging", map[string]any{"Name": "seen"})
 
 		for range 2 {
@@ -106,8 +125,16 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		loud = w.newTrail("default", "loud", func(t *v1alpha1.Trail) { t.Spec.EnableLogFileValidation = new(true) })
 		far = w.newTrail("default", "far", inRegion("eu-west-1"), asIdentity("member"))
 		quiet = w.newTrail("default", "quiet", func(t *v1alpha1.Trail) { t.Spec.Logging = new(false) })
-		seen = w.newTrail("default", "seen", func(t *v1alpha1.Trail) { t.Spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve })
-		still = w.newTrail("default", "still", func(t *v1alpha1.Trail) { t.Spec.AdoptionPolicy = v1alpha1.AdoptionPolicyIfUnowned })
+		seen = w.newTrail(
+			"default",
+			"seen",
+			func(t *v1alpha1.Trail) { t.Spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve },
+		)
+		still = w.newTrail(
+			"default",
+			"still",
+			func(t *v1alpha1.Trail) { t.Spec.AdoptionPolicy = v1alpha1.AdoptionPolicyIfUnowned },
+		)
 		paused = w.newTrail("default", "paused", func(t *v1alpha1.Trail) { t.Spec.Suspend = new(true) })
 		for _, trail := range []*v1alpha1.Trail{plain, loud, far, quiet, seen, still} {
 			Eventually(w.is, "60s").WithArguments(trail).Should(Equal("True Available"), trail.Name)
@@ -154,11 +181,17 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 	})
 
 	It("alerts nobody about a healthy fleet", func() {
-		Eventually(prom.query, "60s").WithArguments("min(count_over_time(trail_operator_build_info[10m])) >= 15").ShouldNot(BeEmpty(), "scraped 15 times")
+		Eventually(
+			prom.query,
+			"60s",
+		).WithArguments("min(count_over_time(trail_operator_build_info[10m])) >= 15").
+			ShouldNot(BeEmpty(), "scraped 15 times")
 		Expect(prom.query("count(up == 1)")).To(ConsistOf(HaveField("Value", ContainElement("2"))))
 		Expect(prom.alerts()).To(BeEmpty())
 		// Prometheus itself takes seconds to begin to scrape, which is longer than the cut wait of TrailOperatorAbsent.
-		Expect(prom.query(`count_over_time(ALERTS{alertstate="firing",alertname!="TrailOperatorAbsent"}[10m])`)).To(BeEmpty(), "none ever fired")
+		Expect(
+			prom.query(`count_over_time(ALERTS{alertstate="firing",alertname!="TrailOperatorAbsent"}[10m])`),
+		).To(BeEmpty(), "none ever fired")
 	})
 
 	// fires waits until an alert fires about something, and returns its description.
@@ -182,7 +215,9 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 	})
 
 	It("fires TrailDeliveryFailing, with AWS's code", func() {
-		Expect(w.aws.SetDelivery(loud.Status.TrailARN, cloudtrailtest.Delivery{LatestDeliveryError: new("AccessDenied")})).To(BeTrue())
+		Expect(
+			w.aws.SetDelivery(loud.Status.TrailARN, cloudtrailtest.Delivery{LatestDeliveryError: new("AccessDenied")}),
+		).To(BeTrue())
 		Expect(fires("TrailDeliveryFailing", "default/loud")).To(ContainSubstring("AccessDenied"))
 	})
 
@@ -194,7 +229,12 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 	It("fires TrailDrifted though the drift is repaired, and says who it was", func() {
 		w.by(eve, "us-east-1", "StopLogging", map[string]any{"Name": plain.Status.TrailARN})
 		fires("TrailDrifted", "default/plain")
-		Eventually(prom.firing, "90s", "500ms").WithArguments("TrailDrifted").Should(HaveKeyWithValue("default/plain", ContainSubstring(eve)))
+		Eventually(
+			prom.firing,
+			"90s",
+			"500ms",
+		).WithArguments("TrailDrifted").
+			Should(HaveKeyWithValue("default/plain", ContainSubstring(eve)))
 		Expect(w.is(plain)).To(Equal("True Available"))
 	})
 
@@ -202,8 +242,16 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		gone := w.newTrail("default", "gone")
 		Eventually(w.is, "60s").WithArguments(gone).Should(Equal("True Available"))
 		Expect(w.Delete(ctx, gone)).To(Succeed())
-		Eventually(prom.query, "60s").WithArguments("sum(trail_operator_trail_deletion_duration_seconds_count) == 1").ShouldNot(BeEmpty())
-		Eventually(prom.query, "30s").WithArguments(`trail_operator_trail_info{name="gone"}`).Should(BeEmpty(), "series die with their object")
+		Eventually(
+			prom.query,
+			"60s",
+		).WithArguments("sum(trail_operator_trail_deletion_duration_seconds_count) == 1").
+			ShouldNot(BeEmpty())
+		Eventually(
+			prom.query,
+			"30s",
+		).WithArguments(`trail_operator_trail_info{name="gone"}`).
+			Should(BeEmpty(), "series die with their object")
 	})
 
 	It("fires TrailDeletionStuck when AWS does not delete", func() {
@@ -224,22 +272,43 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 			}
 			return firing, err
 		}, "30s").Should(ConsistOf(
-			"TrailNotReady bucketless", "TrailNotReady loud", "TrailNotReady seen", "TrailNotLogging seen", "TrailDeliveryFailing loud", "TrailDeliveryStale still",
-			"TrailDrifted plain", "TrailDrifted seen", "TrailDeletionStuck quiet", "TrailOperatorAWSDenied DeleteTrail",
+			"TrailNotReady bucketless",
+			"TrailNotReady loud",
+			"TrailNotReady seen",
+			"TrailNotLogging seen",
+			"TrailDeliveryFailing loud",
+			"TrailDeliveryStale still",
+			"TrailDrifted plain",
+			"TrailDrifted seen",
+			"TrailDeletionStuck quiet",
+			"TrailOperatorAWSDenied DeleteTrail",
 		))
 	})
 
 	It("fires TrailOperatorAWSDenied, for STS too", func() {
 		w.aws.Inject(cloudtrailtest.Fault{Operation: "AssumeRole", Code: "AccessDenied"})
-		Expect(w.Create(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "distrusted"}, Spec: v1alpha1.AWSIdentitySpec{
-			RoleARN: "arn:aws:iam::777788889999:role/trail-operator", AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll},
-		}})).To(Succeed())
+		Expect(
+			w.Create(
+				ctx,
+				&v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "distrusted"}, Spec: v1alpha1.AWSIdentitySpec{
+					RoleARN:           "arn:aws:iam::777788889999:role/trail-operator",
+					AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll},
+				}},
+			),
+		).To(Succeed())
 		w.newTrail("default", "distrusted", asIdentity("distrusted"))
 		fires("TrailOperatorAWSDenied", "us-east-1 AssumeRole")
 	})
 
 	It("fires TrailOperatorAWSThrottled, in the region where it happens", func() {
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "GetTrailStatus", Region: "eu-west-1", Code: "ThrottlingException", Probability: 0.7})
+		w.aws.Inject(
+			cloudtrailtest.Fault{
+				Operation:   "GetTrailStatus",
+				Region:      "eu-west-1",
+				Code:        "ThrottlingException",
+				Probability: 0.7,
+			},
+		)
 		fires("TrailOperatorAWSThrottled", "eu-west-1")
 	})
 
@@ -248,7 +317,16 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		w.aws.Inject(cloudtrailtest.Fault{Region: "us-east-1", Code: "InternalFailure"})
 		for _, name := range []string{"default", "member"} {
 			identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: name}}
-			Expect(w.Patch(ctx, identity, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"trail-operator.dev/reconcile-at":"now"}}}`)))).To(Succeed())
+			Expect(
+				w.Patch(
+					ctx,
+					identity,
+					client.RawPatch(
+						"application/merge-patch+json",
+						[]byte(`{"metadata":{"annotations":{"trail-operator.dev/reconcile-at":"now"}}}`),
+					),
+				),
+			).To(Succeed())
 		}
 		fires("TrailOperatorReconcileErrors", "awsidentity")
 		for _, o := range operators {
@@ -278,11 +356,19 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 			}
 			asked := regexp.MustCompile(`^label_values\((\w+), (\w+)\)$`).FindStringSubmatch(variable.Definition)
 			Expect(asked).To(HaveLen(3), variable.Definition)
-			Expect(prom.get("/api/v1/label/"+asked[2]+"/values", url.Values{"match[]": {asked[1]}})).NotTo(MatchJSON("[]"), variable.Name)
+			Expect(
+				prom.get("/api/v1/label/"+asked[2]+"/values", url.Values{"match[]": {asked[1]}}),
+			).NotTo(MatchJSON("[]"), variable.Name)
 		}
 		// Who, in the table of drifts, and both accounts, in the fleet's.
-		Expect(prom.query(`trail_operator_trail_last_drift_info{actor="` + eve + `",event_name="StopLogging",fields="logging"}`)).NotTo(BeEmpty())
-		Expect(prom.query(`count(count by (account_id, region) (trail_operator_trail_info{account_id=~"` + hub + `|` + member + `"})) == 2`)).NotTo(BeEmpty())
+		Expect(
+			prom.query(`trail_operator_trail_last_drift_info{actor="` + eve + `",event_name="StopLogging",fields="logging"}`),
+		).NotTo(BeEmpty())
+		Expect(
+			prom.query(
+				`count(count by (account_id, region) (trail_operator_trail_info{account_id=~"` + hub + `|` + member + `"})) == 2`,
+			),
+		).NotTo(BeEmpty())
 	})
 
 	It("fires TrailOperatorNoLeader when no replica gets the lease, and goes on about the trails", func() {

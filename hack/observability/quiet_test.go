@@ -107,11 +107,17 @@ var _ = Describe("A fleet at rest", Ordered, func() {
 		said, before := len(o.lines()), written()
 		trail := &v1alpha1.Trail{}
 		Expect(w.Get(ctx, client.ObjectKey{Namespace: "fleet", Name: "trail-007"}, trail)).To(Succeed())
-		Expect(w.Patch(ctx, trail, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"s3KeyPrefix":"changed"}}`)))).To(Succeed())
+		Expect(
+			w.Patch(ctx, trail, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"s3KeyPrefix":"changed"}}`))),
+		).To(Succeed())
 		Eventually(func() int { return len(written()) }, "60s").Should(Equal(len(before)+1), "an event")
 		then := looks()
 		Eventually(looks, "120s", "500ms").Should(BeNumerically(">=", then+2*trails))
-		Expect(o.lines()[said:]).To(ConsistOf(And(ContainSubstring(`"msg":"changed AWS"`), ContainSubstring(`"name":"trail-007"`), ContainSubstring("UpdateTrail"))))
+		Expect(o.lines()[said:]).To(ConsistOf(And(
+			ContainSubstring(`"msg":"changed AWS"`),
+			ContainSubstring(`"name":"trail-007"`),
+			ContainSubstring("UpdateTrail"),
+		)))
 		Expect(written()).To(HaveLen(len(before) + 1))
 	})
 })

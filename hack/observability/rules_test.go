@@ -127,8 +127,8 @@ func readDashboard() dashboard {
 	return read
 }
 
-// prometheusTool returns the path of prometheus or promtool, which are got if they are not there. Where that is not possible the
-// test is skipped, but for CI.
+// prometheusTool returns the path of prometheus or promtool, which are got if they are not there. Where that is not
+// possible the test is skipped, but for CI.
 func prometheusTool(name string) string {
 	GinkgoHelper()
 	output, err := exec.Command("./prometheus.sh").Output()
@@ -141,7 +141,9 @@ func prometheusTool(name string) string {
 }
 
 // metricNames are names of metrics in an expression; label names and functions do not end or begin like these.
-var metricNames = regexp.MustCompile(`\b(trail_operator|controller_runtime|workqueue|leader_election|rest_client|process|go)_[a-z_]+\b`)
+var metricNames = regexp.MustCompile(
+	`\b(trail_operator|controller_runtime|workqueue|leader_election|rest_client|process|go)_[a-z_]+\b`,
+)
 
 // suffixes are what Prometheus appends to a histogram's name.
 var suffixes = regexp.MustCompile(`_(bucket|sum|count)$`)
@@ -150,9 +152,14 @@ var _ = Describe("Alerts", func() {
 	It("fire in their situation and in no other, as promtool finds", func() {
 		folder := GinkgoT().TempDir()
 		readRules().write(filepath.Join(folder, "rules.yaml"), "")
-		Expect(os.WriteFile(filepath.Join(folder, "alerts.yaml"), readFile("hack/observability/alerts.yaml"), 0o600)).To(Succeed())
+		Expect(
+			os.WriteFile(filepath.Join(folder, "alerts.yaml"), readFile("hack/observability/alerts.yaml"), 0o600),
+		).To(Succeed())
 		promtool := prometheusTool("promtool")
-		for _, arguments := range [][]string{{"check", "rules", "--lint-fatal", "rules.yaml"}, {"test", "rules", "alerts.yaml"}} {
+		for _, arguments := range [][]string{
+			{"check", "rules", "--lint-fatal", "rules.yaml"},
+			{"test", "rules", "alerts.yaml"},
+		} {
 			command := exec.Command(promtool, arguments...)
 			command.Dir = folder
 			output, err := command.CombinedOutput()
@@ -198,7 +205,9 @@ var _ = Describe("Alerts", func() {
 			Expect(sections).To(HaveKey(alert.Alert))
 			commands := strings.Split(sections[alert.Alert], "```sh\n")
 			Expect(commands).To(HaveLen(2), "one block of commands in the section of %s", alert.Alert)
-			Expect(commands[1]).To(And(HaveSuffix("\n```"), ContainSubstring("kubectl ")), "the section of %s ends in commands", alert.Alert)
+			Expect(
+				commands[1],
+			).To(And(HaveSuffix("\n```"), ContainSubstring("kubectl ")), "the section of %s ends in commands", alert.Alert)
 		}
 	})
 })

@@ -1,4 +1,5 @@
-// Package observability_test shows that what the operator tells of itself is told, and helps: alerts, runbook, dashboard, logs.
+// Package observability_test shows that what the operator tells of itself is told, and helps: alerts, runbook,
+// dashboard, logs.
 package observability_test
 
 import (

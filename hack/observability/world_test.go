@@ -28,17 +28,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
-	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 const (
@@ -67,24 +64,21 @@ func newWorld() *world {
 	if testing.Short() {
 		Skip("takes a minute or two")
 	}
-	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
 	w := &world{folder: GinkgoT().TempDir()}
 	var err error
-	w.config, err = environment.Start()
+	w.config = testbed.Start()
+	w.Client, err = client.New(w.config, client.Options{Scheme: testbed.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(environment.Stop)
-
-	scheme := runtime.NewScheme()
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
-	w.Client, err = client.New(w.config, client.Options{Scheme: scheme})
-	Expect(err).NotTo(HaveOccurred())
-	w.createFiles("config/default/namespace.yaml", "config/rbac/service_account.yaml", "config/rbac/role.yaml", "config/rbac/role_binding.yaml",
-		"config/rbac/leader_election_role.yaml", "config/rbac/leader_election_role_binding.yaml",
-		"config/prometheus/metrics_reader_role.yaml", "config/identity/default.yaml")
+	w.createFiles(
+		"config/default/namespace.yaml",
+		"config/rbac/service_account.yaml",
+		"config/rbac/role.yaml",
+		"config/rbac/role_binding.yaml",
+		"config/rbac/leader_election_role.yaml",
+		"config/rbac/leader_election_role_binding.yaml",
+		"config/prometheus/metrics_reader_role.yaml",
+		"config/identity/default.yaml",
+	)
 
 	w.aws = cloudtrailtest.New(cloudtrailtest.Options{
 		OpenResources: true, NoTrailLimit: true, NoRateLimit: true, NoCallLog: true,
@@ -192,7 +186,11 @@ func start(command *exec.Cmd) *process {
 	DeferCleanup(func() {
 		p.stop()
 		if CurrentSpecReport().Failed() {
-			GinkgoWriter.Printf("--- the last lines of %s:\n%s\n", command.Path, strings.Join(p.lines()[max(0, len(p.lines())-40):], "\n"))
+			GinkgoWriter.Printf(
+				"--- the last lines of %s:\n%s\n",
+				command.Path,
+				strings.Join(p.lines()[max(0, len(p.lines())-40):], "\n"),
+			)
 		}
 	})
 	return p
@@ -252,8 +250,8 @@ type prometheus struct {
 	url string
 }
 
-// startPrometheus starts a Prometheus that scrapes the operators with a token and evaluates the rules, everything once a second. What
-// an alert waits for is cut to seconds; nothing else of it is changed.
+// startPrometheus starts a Prometheus that scrapes the operators with a token and evaluates the rules, everything once
+// a second. What an alert waits for is cut to seconds; nothing else of it is changed.
 func startPrometheus(token, wait string, operators ...*operator) *prometheus {
 	GinkgoHelper()
 	binary := prometheusTool("prometheus")
@@ -280,7 +278,13 @@ scrape_configs:
     static_configs: [{targets: [`+strings.Join(targets, ", ")+`]}]
 `)
 	address := freeAddress()
-	command := exec.Command(binary, "--config.file=prometheus.yaml", "--storage.tsdb.path=data", "--web.listen-address="+address, "--log.level=warn")
+	command := exec.Command(
+		binary,
+		"--config.file=prometheus.yaml",
+		"--storage.tsdb.path=data",
+		"--web.listen-address="+address,
+		"--log.level=warn",
+	)
 	command.Dir = folder
 	p := &prometheus{process: start(command), url: "http://" + address}
 	Eventually(func() error { _, err := p.get("/api/v1/rules", nil); return err }, "30s").Should(Succeed())
@@ -368,7 +372,9 @@ func (p *prometheus) firing(name string) (map[string]string, error) {
 		if a.State == "firing" && a.Labels["alertname"] == name {
 			about := a.Labels["namespace"] + "/" + a.Labels["name"]
 			if about == "/" {
-				about = strings.TrimSpace(strings.Join([]string{a.Labels["controller"], a.Labels["region"], a.Labels["operation"]}, " "))
+				about = strings.TrimSpace(
+					strings.Join([]string{a.Labels["controller"], a.Labels["region"], a.Labels["operation"]}, " "),
+				)
 			}
 			found[about] = a.Annotations["description"]
 		}

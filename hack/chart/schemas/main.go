@@ -30,10 +30,12 @@ func run(arguments []string) error {
 	if len(arguments) < 2 {
 		return errors.New("give arguments: schemas TARGET-FOLDER SWAGGER-JSON CRD-FOLDER [CRD-FOLDER]")
 	}
+
 	target := arguments[0]
 	if err := os.MkdirAll(target, 0o755); err != nil {
 		return err
 	}
+
 	sources := make([]string, 0, len(arguments)-1)
 	for _, argument := range arguments[1:] {
 		source, err := resolve(argument)
@@ -42,6 +44,7 @@ func run(arguments []string) error {
 		}
 		sources = append(sources, source)
 	}
+
 	if err := writeKubernetes(target, sources[0]); err != nil {
 		return err
 	}
@@ -87,6 +90,7 @@ func writeKubernetes(target, swagger string) error {
 	if err := json.Unmarshal(text, &document); err != nil {
 		return fmt.Errorf("%s: %w", swagger, err)
 	}
+
 	for name, definition := range document.Definitions {
 		adapt(name, definition)
 	}
@@ -95,6 +99,7 @@ func writeKubernetes(target, swagger string) error {
 		if !ok {
 			continue // Options and the like, which are of every group.
 		}
+
 		needed := object{}
 		collect(document.Definitions, name, needed)
 		schema := object{"$ref": "#/definitions/" + name, "definitions": needed}
@@ -102,6 +107,7 @@ func writeKubernetes(target, swagger string) error {
 			return err
 		}
 	}
+
 	return nil
 }
 
@@ -172,11 +178,13 @@ func writeCustom(target, folder string) error {
 	if err != nil {
 		return err
 	}
+
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
+
 		var crd struct {
 			Spec struct {
 				Group string `json:"group"`
@@ -197,6 +205,7 @@ func writeCustom(target, folder string) error {
 		if len(crd.Spec.Versions) == 0 {
 			continue // Not a CRD, such as a kustomization.
 		}
+
 		for _, version := range crd.Spec.Versions {
 			schema := version.Schema.OpenAPIV3Schema
 			strict(schema)
@@ -205,6 +214,7 @@ func writeCustom(target, folder string) error {
 			}
 		}
 	}
+
 	return nil
 }
 

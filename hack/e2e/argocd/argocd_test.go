@@ -81,11 +81,27 @@ func TestHealthOfAnything(t *testing.T) {
 	for kind := range kinds {
 		script := readText(t, customizations, kind, "health.lua")
 		for name, object := range map[string]map[string]any{
-			"bare":                    {"metadata": map[string]any{"generation": 1}},
-			"empty status":            {"metadata": map[string]any{"generation": 1}, "spec": map[string]any{}, "status": map[string]any{}},
-			"status by the CRD":       {"metadata": map[string]any{"generation": 1}, "status": map[string]any{"observedGeneration": -1}},
-			"no condition yet":        {"metadata": map[string]any{"generation": 1}, "status": map[string]any{"observedGeneration": 1, "conditions": []any{}}},
-			"an unfamiliar condition": {"metadata": map[string]any{"generation": 1}, "status": map[string]any{"observedGeneration": 1, "conditions": []any{map[string]any{"type": "Other", "status": "True"}}}},
+			"bare": {"metadata": map[string]any{"generation": 1}},
+			"empty status": {
+				"metadata": map[string]any{"generation": 1},
+				"spec":     map[string]any{},
+				"status":   map[string]any{},
+			},
+			"status by the CRD": {
+				"metadata": map[string]any{"generation": 1},
+				"status":   map[string]any{"observedGeneration": -1},
+			},
+			"no condition yet": {
+				"metadata": map[string]any{"generation": 1},
+				"status":   map[string]any{"observedGeneration": 1, "conditions": []any{}},
+			},
+			"an unfamiliar condition": {
+				"metadata": map[string]any{"generation": 1},
+				"status": map[string]any{
+					"observedGeneration": 1,
+					"conditions":         []any{map[string]any{"type": "Other", "status": "True"}},
+				},
+			},
 		} {
 			got, err := argocd.HealthOf(script, object)
 			if err != nil {
@@ -167,7 +183,12 @@ func TestConfigMap(t *testing.T) {
 	}
 	readYAML(t, &configMap, folder, "argocd-cm.yaml")
 	for kind, has := range kinds {
-		if got, want := configMap.Data["resource.customizations.health.trail-operator.dev_"+kind], readText(t, customizations, kind, "health.lua"); got != want {
+		if got, want := configMap.Data["resource.customizations.health.trail-operator.dev_"+kind], readText(
+			t,
+			customizations,
+			kind,
+			"health.lua",
+		); got != want {
 			t.Errorf("argocd-cm.yaml has another health script of %s: run make argocd", kind)
 		}
 		if !has {
@@ -180,7 +201,10 @@ func TestConfigMap(t *testing.T) {
 				Action string `json:"action.lua"`
 			} `json:"definitions"`
 		}
-		if err := yaml.UnmarshalStrict([]byte(configMap.Data["resource.customizations.actions.trail-operator.dev_"+kind]), &actions); err != nil {
+		if err := yaml.UnmarshalStrict(
+			[]byte(configMap.Data["resource.customizations.actions.trail-operator.dev_"+kind]),
+			&actions,
+		); err != nil {
 			t.Fatal(err)
 		}
 		if actions.Discovery != readText(t, customizations, kind, "actions", "discovery.lua") {
@@ -188,7 +212,13 @@ func TestConfigMap(t *testing.T) {
 		}
 		scripts, err := filepath.Glob(filepath.Join(customizations, kind, "actions", "*", "action.lua"))
 		if err != nil || len(scripts) != len(actions.Definitions) {
-			t.Errorf("argocd-cm.yaml has %d actions of %s, want %d: run make argocd (%v)", len(actions.Definitions), kind, len(scripts), err)
+			t.Errorf(
+				"argocd-cm.yaml has %d actions of %s, want %d: run make argocd (%v)",
+				len(actions.Definitions),
+				kind,
+				len(scripts),
+				err,
+			)
 		}
 		for _, definition := range actions.Definitions {
 			if definition.Action != readText(t, customizations, kind, "actions", definition.Name, "action.lua") {
@@ -200,7 +230,11 @@ func TestConfigMap(t *testing.T) {
 
 // TestScriptsNeedNoLibraries sees that the sandbox is one: a script that reaches out fails.
 func TestScriptsNeedNoLibraries(t *testing.T) {
-	for _, script := range []string{`return {status = string.upper("x")}`, `return {status = os.getenv("HOME")}`, `return {status = io.open("/etc/passwd")}`} {
+	for _, script := range []string{
+		`return {status = string.upper("x")}`,
+		`return {status = os.getenv("HOME")}`,
+		`return {status = io.open("/etc/passwd")}`,
+	} {
 		if _, err := argocd.HealthOf(script, map[string]any{}); err == nil || strings.Contains(err.Error(), "want a table") {
 			t.Errorf("%s ran: %v", script, err)
 		}

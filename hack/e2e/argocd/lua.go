@@ -48,6 +48,7 @@ func Act(script string, object map[string]any, now time.Time) (map[string]any, e
 func run(script string, object map[string]any, now time.Time, into any) error {
 	state := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer state.Close()
+
 	for _, library := range []struct {
 		name string
 		open lua.LGFunction
@@ -56,10 +57,14 @@ func run(script string, object map[string]any, now time.Time, into any) error {
 		{lua.BaseLibName, lua.OpenBase},
 		{lua.TabLibName, lua.OpenTable},
 	} {
-		if err := state.CallByParam(lua.P{Fn: state.NewFunction(library.open), Protect: true}, lua.LString(library.name)); err != nil {
+		if err := state.CallByParam(
+			lua.P{Fn: state.NewFunction(library.open), Protect: true},
+			lua.LString(library.name),
+		); err != nil {
 			return err
 		}
 	}
+
 	state.PreloadModule("os", func(state *lua.LState) int {
 		state.Push(state.SetFuncs(state.NewTable(), map[string]lua.LGFunction{
 			"date": func(state *lua.LState) int {
@@ -69,6 +74,7 @@ func run(script string, object map[string]any, now time.Time, into any) error {
 		}))
 		return 1
 	})
+
 	plain, err := plainOf(object)
 	if err != nil {
 		return err
@@ -77,6 +83,7 @@ func run(script string, object map[string]any, now time.Time, into any) error {
 	if err := state.DoString(script); err != nil {
 		return err
 	}
+
 	returned, ok := state.Get(-1).(*lua.LTable)
 	if !ok {
 		return fmt.Errorf("the script returned a %s; want a table", state.Get(-1).Type())

@@ -34,6 +34,7 @@ metadata:
     app.kubernetes.io/part-of: argocd
 data:
 `)
+
 	kinds, err := filepath.Glob(filepath.Join(scripts, "*", "*", "health.lua"))
 	if err != nil {
 		return err
@@ -44,6 +45,7 @@ data:
 		if err := writeScript(&out, 2, "resource.customizations.health."+key, health); err != nil {
 			return err
 		}
+
 		actions, err := filepath.Glob(filepath.Join(kind, "actions", "*", "action.lua"))
 		if err != nil {
 			return err
@@ -51,6 +53,7 @@ data:
 		if len(actions) == 0 {
 			continue
 		}
+
 		fmt.Fprintf(&out, "  resource.customizations.actions.%s: |\n", key)
 		if err := writeScript(&out, 4, "discovery.lua", filepath.Join(kind, "actions", "discovery.lua")); err != nil {
 			return err
@@ -63,6 +66,7 @@ data:
 			}
 		}
 	}
+
 	return os.WriteFile(filepath.Join(folder, "argocd-cm.yaml"), []byte(out.String()), 0o644)
 }
 

@@ -17,9 +17,9 @@ type Actor struct {
 	SourceIPAddress string `json:"sourceIPAddress,omitempty"`
 	UserAgent       string `json:"userAgent,omitempty"`
 	AccessKeyID     string `json:"accessKeyID,omitempty"`
-	// Bound is an actor to whom request rates and faults apply as they do in AWS: its calls use up the account's rate, may be
-	// throttled, and go wrong where a fault matches. Default: its calls always get through and use nothing up, so that a test can
-	// set a scene whatever the operator does in the meantime.
+	// Bound is an actor to whom request rates and faults apply as they do in AWS: its calls use up the account's rate, may
+	// be throttled, and go wrong where a fault matches. Default: its calls always get through and use nothing up, so that
+	// a test can set a scene whatever the operator does in the meantime.
 	Bound bool `json:"bound,omitempty"`
 }
 
@@ -48,8 +48,8 @@ func (s *Server) As(a Actor) ActingAs {
 
 // Do performs a CloudTrail operation as the actor: with the operation's own validation, errors (an *APIError) and
 // history, but without signature, hooks or a trace in Calls. Parameters and result have the names of the API, such as
-// {"Name": "audit"}. Request rates and faults apply to an actor that is Bound; it never waits: a fault's latency is left out, and
-// what would hang or be cut is an error at once.
+// {"Name": "audit"}. Request rates and faults apply to an actor that is Bound; it never waits: a fault's latency is
+// left out, and what would hang or be cut is an error at once.
 func (a ActingAs) Do(region, operation string, params map[string]any) (map[string]any, error) {
 	s := a.server
 	if !s.regions[region] {

@@ -16,6 +16,7 @@ func (s *Server) adminHandler() http.Handler {
 	handle := func(pattern string, do func(*http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { answerAdmin(w, r, do) })
 	}
+
 	handle("GET /_emulator/healthz", func(*http.Request) (any, error) { return map[string]string{"status": "ok"}, nil })
 	handle("GET /_emulator/counts", s.adminCounts)
 	handle("GET /_emulator/calls", s.adminCalls)
@@ -32,16 +33,56 @@ func (s *Server) adminHandler() http.Handler {
 	handle("POST /_emulator/sessions/expire", func(r *http.Request) (any, error) { return ofRole(r, s.ExpireSessions) })
 	handle("GET /_emulator/organization", func(*http.Request) (any, error) { return s.organization(), nil })
 	handle("PUT /_emulator/organization", func(r *http.Request) (any, error) { return take(r, s.SetOrganization) })
-	handle("DELETE /_emulator/organization", func(*http.Request) (any, error) { s.SetOrganization(Organization{}); return done() })
+	handle(
+		"DELETE /_emulator/organization",
+		func(*http.Request) (any, error) { s.SetOrganization(Organization{}); return done() },
+	)
 	handle("POST /_emulator/act", s.adminAct)
 	handle("POST /_emulator/reset", func(*http.Request) (any, error) { s.Reset(); return done() })
-	collection(handle, "buckets", "name", func() any { return locked(s, s.resources.buckets.list) }, s.PutBucket, s.DeleteBucket)
-	collection(handle, "topics", "arn", func() any { return locked(s, s.resources.topics.list) }, s.PutTopic, s.DeleteTopic)
+
+	collection(
+		handle,
+		"buckets",
+		"name",
+		func() any { return locked(s, s.resources.buckets.list) },
+		s.PutBucket,
+		s.DeleteBucket,
+	)
+	collection(
+		handle,
+		"topics",
+		"arn",
+		func() any { return locked(s, s.resources.topics.list) },
+		s.PutTopic,
+		s.DeleteTopic,
+	)
 	collection(handle, "keys", "arn", func() any { return locked(s, s.resources.keys.list) }, s.PutKey, s.DeleteKey)
-	collection(handle, "log-groups", "arn", func() any { return locked(s, s.resources.logGroups.list) }, s.PutLogGroup, s.DeleteLogGroup)
-	collection(handle, "log-roles", "arn", func() any { return locked(s, s.resources.logRoles.list) }, s.PutLogRole, s.DeleteLogRole)
+	collection(
+		handle,
+		"log-groups",
+		"arn",
+		func() any { return locked(s, s.resources.logGroups.list) },
+		s.PutLogGroup,
+		s.DeleteLogGroup,
+	)
+	collection(
+		handle,
+		"log-roles",
+		"arn",
+		func() any { return locked(s, s.resources.logRoles.list) },
+		s.PutLogRole,
+		s.DeleteLogRole,
+	)
 	collection(handle, "roles", "arn", func() any { return locked(s, s.listRoles) }, s.AddRole, s.DeleteRole)
-	collection(handle, "credentials", "accessKeyID", func() any { return locked(s, s.listCredentials) }, s.AddCredentials, s.DeleteCredentials)
+	collection(
+		handle,
+		"credentials",
+		"accessKeyID",
+		func() any { return locked(s, s.listCredentials) },
+		s.AddCredentials,
+		s.DeleteCredentials,
+	)
+
 	return mux
 }
 
@@ -69,9 +110,16 @@ func answerAdmin(w http.ResponseWriter, r *http.Request, do func(*http.Request) 
 }
 
 // collection serves GET, PUT (one object) and DELETE (?id=…) of one kind of thing.
-func collection[T any](handle func(string, func(*http.Request) (any, error)), name, id string, list func() any, put func(T), remove func(string)) {
+func collection[T any](
+	handle func(string, func(*http.Request) (any, error)),
+	name, id string,
+	list func() any,
+	put func(T),
+	remove func(string),
+) {
 	path := " /_emulator/" + name
 	handle("GET"+path, func(*http.Request) (any, error) { return list(), nil })
+
 	handle("PUT"+path, func(r *http.Request) (any, error) {
 		raw := map[string]any{}
 		v, err := decode[T](r, raw)
@@ -84,6 +132,7 @@ func collection[T any](handle func(string, func(*http.Request) (any, error)), na
 		put(v)
 		return done()
 	})
+
 	handle("DELETE"+path, func(r *http.Request) (any, error) {
 		which := r.URL.Query().Get(id)
 		if which == "" {
@@ -134,14 +183,20 @@ func (s *Server) adminCounts(*http.Request) (any, error) {
 	for _, n := range s.counts {
 		total += n
 	}
-	return map[string]any{"calls": maps.Clone(s.counts), "total": total, "throttled": s.throttled, "trails": len(s.byARN)}, nil
+	return map[string]any{
+		"calls":     maps.Clone(s.counts),
+		"total":     total,
+		"throttled": s.throttled,
+		"trails":    len(s.byARN),
+	}, nil
 }
 
 // adminCalls lists calls, filtered by ?operation=, ?account= and ?region=.
 func (s *Server) adminCalls(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	return slices.DeleteFunc(s.Calls(), func(c Call) bool {
-		return differs(q.Get("operation"), c.Operation) || differs(q.Get("account"), c.AccountID) || differs(q.Get("region"), c.Region)
+		return differs(q.Get("operation"), c.Operation) || differs(q.Get("account"), c.AccountID) ||
+			differs(q.Get("region"), c.Region)
 	}), nil
 }
 
@@ -188,7 +243,10 @@ func (s *Server) adminInject(r *http.Request) (any, error) {
 		}
 	}
 	if !in.Fault.does() {
-		return nil, fmt.Errorf("%w: a fault needs code, status, latency, hang, dropConnection, dropAfter, cutBody or notApplied", errUsage)
+		return nil, fmt.Errorf(
+			"%w: a fault needs code, status, latency, hang, dropConnection, dropAfter, cutBody or notApplied",
+			errUsage,
+		)
 	}
 	return map[string]string{"id": s.Inject(in.Fault)}, nil
 }

@@ -9,11 +9,40 @@ import (
 
 // commercialRegions are the regions of the aws partition in which CloudTrail runs.
 var commercialRegions = []string{
-	"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
-	"ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7",
-	"ca-central-1", "ca-west-1", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2",
-	"eu-west-1", "eu-west-2", "eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1",
-	"us-east-1", "us-east-2", "us-west-1", "us-west-2",
+	"af-south-1",
+	"ap-east-1",
+	"ap-east-2",
+	"ap-northeast-1",
+	"ap-northeast-2",
+	"ap-northeast-3",
+	"ap-south-1",
+	"ap-south-2",
+	"ap-southeast-1",
+	"ap-southeast-2",
+	"ap-southeast-3",
+	"ap-southeast-4",
+	"ap-southeast-5",
+	"ap-southeast-6",
+	"ap-southeast-7",
+	"ca-central-1",
+	"ca-west-1",
+	"eu-central-1",
+	"eu-central-2",
+	"eu-north-1",
+	"eu-south-1",
+	"eu-south-2",
+	"eu-west-1",
+	"eu-west-2",
+	"eu-west-3",
+	"il-central-1",
+	"me-central-1",
+	"me-south-1",
+	"mx-central-1",
+	"sa-east-1",
+	"us-east-1",
+	"us-east-2",
+	"us-west-1",
+	"us-west-2",
 }
 
 var (
@@ -65,9 +94,17 @@ var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 func validTrailARN(s, partition string) error {
 	a, ok := parseARN(s)
 	name, isTrail := strings.CutPrefix(a.resource, "trail/")
-	if !ok || a.service != "cloudtrail" || a.partition != partition || a.region == "" || !accountID.MatchString(a.account) ||
-		!isTrail || validTrailName(name) != nil {
-		return fail("CloudTrailARNInvalidException", "The provided ARN is not valid: %s. The following is the format of a trail ARN: arn:%s:cloudtrail:us-east-2:123456789012:trail/MyTrail", s, partition)
+	if !ok || a.service != "cloudtrail" || a.partition != partition || a.region == "" ||
+		!accountID.MatchString(a.account) ||
+		!isTrail ||
+		validTrailName(name) != nil {
+		return fail(
+			"CloudTrailARNInvalidException",
+			"The provided ARN is not valid: %s. "+
+				"The following is the format of a trail ARN: arn:%s:cloudtrail:us-east-2:123456789012:trail/MyTrail",
+			s,
+			partition,
+		)
 	}
 	return nil
 }

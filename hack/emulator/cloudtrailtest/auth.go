@@ -83,15 +83,18 @@ func (s *Server) authenticate(r *http.Request, body []byte, service string) (cal
 	if header == "" {
 		return who, fail("MissingAuthenticationTokenException", "Missing Authentication Token")
 	}
+
 	sig, err := parseAuthorization(header)
 	if err != nil {
 		return who, err
 	}
+
 	who.accessKeyID = sig.accessKeyID
 	secret, token, err := s.identify(&who)
 	if err != nil {
 		return who, err
 	}
+
 	if r.Header.Get("X-Amz-Security-Token") != token {
 		return who, fail("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
@@ -102,6 +105,7 @@ func (s *Server) authenticate(r *http.Request, body []byte, service string) (cal
 		return who, fail("InvalidSignatureException", "Credential should be scoped to a valid region. ")
 	}
 	who.region = sig.region
+
 	if err := verify(r, body, sig, secret); err != nil {
 		return who, err
 	}
@@ -132,12 +136,23 @@ func (s *Server) identify(who *caller) (secret, token string, err error) {
 
 func parseAuthorization(header string) (signature, error) {
 	incomplete := func(what string) (signature, error) {
-		return signature{}, fail("IncompleteSignatureException", "Authorization header requires '%s' parameter. Authorization=%s", what, strings.SplitN(header, " ", 2)[0])
+		return signature{}, fail(
+			"IncompleteSignatureException",
+			"Authorization header requires '%s' parameter. Authorization=%s",
+			what,
+			strings.SplitN(header, " ", 2)[0],
+		)
 	}
+
 	rest, ok := strings.CutPrefix(header, algorithm+" ")
 	if !ok {
-		return signature{}, fail("IncompleteSignatureException", "Unsupported AWS 'algorithm': '%s'.", strings.SplitN(header, " ", 2)[0])
+		return signature{}, fail(
+			"IncompleteSignatureException",
+			"Unsupported AWS 'algorithm': '%s'.",
+			strings.SplitN(header, " ", 2)[0],
+		)
 	}
+
 	fields := map[string]string{}
 	for part := range strings.SplitSeq(rest, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
@@ -148,11 +163,24 @@ func parseAuthorization(header string) (signature, error) {
 			return incomplete(name)
 		}
 	}
+
 	scope := strings.Split(fields["Credential"], "/")
 	if len(scope) != 5 || scope[4] != "aws4_request" {
-		return signature{}, fail("IncompleteSignatureException", "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", fields["Credential"])
+		return signature{}, fail(
+			"IncompleteSignatureException",
+			"Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'",
+			fields["Credential"],
+		)
 	}
-	return signature{scope[0], scope[1], scope[2], scope[3], strings.Split(fields["SignedHeaders"], ";"), fields["Signature"]}, nil
+
+	return signature{
+		scope[0],
+		scope[1],
+		scope[2],
+		scope[3],
+		strings.Split(fields["SignedHeaders"], ";"),
+		fields["Signature"],
+	}, nil
 }
 
 // verify compares the signature with the one that the secret gives.
@@ -164,16 +192,28 @@ func verify(r *http.Request, body []byte, sig signature, secret string) error {
 		return fail("IncompleteSignatureException", "Date must be in ISO-8601 'basic format'. Got '%s'.", stamp)
 	}
 	if !strings.HasPrefix(stamp, sig.date) || len(sig.date) != 8 {
-		return fail("InvalidSignatureException", "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s'.", sig.date, stamp[:8])
+		return fail(
+			"InvalidSignatureException",
+			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s'.",
+			sig.date,
+			stamp[:8],
+		)
 	}
 	if wall := time.Now(); signed.Before(wall.Add(-clockSkew)) || signed.After(wall.Add(clockSkew)) {
-		return fail("InvalidSignatureException", "Signature expired: %s is not within 5 minutes of %s", stamp, wall.UTC().Format("20060102T150405Z"))
+		return fail(
+			"InvalidSignatureException",
+			"Signature expired: %s is not within 5 minutes of %s",
+			stamp,
+			wall.UTC().Format("20060102T150405Z"),
+		)
 	}
+
 	for _, required := range []string{"host", "x-amz-date"} {
 		if !slices.Contains(sig.signedHeaders, required) {
 			return fail("InvalidSignatureException", "'%s' must be a 'SignedHeader' in the AWS Authorization.", required)
 		}
 	}
+
 	canonical := canonicalRequest(r, body, sig.signedHeaders)
 	scope := strings.Join([]string{sig.date, sig.region, sig.service, "aws4_request"}, "/")
 	toSign := strings.Join([]string{algorithm, stamp, scope, hexSum([]byte(canonical))}, "\n")
@@ -181,8 +221,14 @@ func verify(r *http.Request, body []byte, sig signature, secret string) error {
 	for _, part := range []string{sig.date, sig.region, sig.service, "aws4_request"} {
 		key = sign(key, part)
 	}
+
 	if !hmac.Equal([]byte(hex.EncodeToString(sign(key, toSign))), []byte(sig.value)) {
-		return fail("InvalidSignatureException", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+		return fail(
+			"InvalidSignatureException",
+			"The request signature we calculated does not match the signature you provided. "+
+				"Check your AWS Secret Access Key and signing method. "+
+				"Consult the service documentation for details.",
+		)
 	}
 	return nil
 }
@@ -194,6 +240,7 @@ func canonicalRequest(r *http.Request, body []byte, signedHeaders []string) stri
 		path = "/"
 	}
 	fmt.Fprintf(&b, "%s\n%s\n%s\n", r.Method, path, canonicalQuery(r.URL.Query()))
+
 	for _, name := range signedHeaders {
 		values := r.Header.Values(name)
 		switch name {
@@ -208,6 +255,7 @@ func canonicalRequest(r *http.Request, body []byte, signedHeaders []string) stri
 		}
 		fmt.Fprintf(&b, "%s:%s\n", name, strings.Join(trimmed, ","))
 	}
+
 	// The hash is computed and never taken from X-Amz-Content-Sha256, so that a body which does not match fails.
 	fmt.Fprintf(&b, "\n%s\n%s", strings.Join(signedHeaders, ";"), hexSum(body))
 	return b.String()

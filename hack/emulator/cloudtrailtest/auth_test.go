@@ -18,7 +18,14 @@ import (
 
 func TestWhoSigned(t *testing.T) {
 	e := start(t)
-	e.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "TEMP", SecretAccessKey: "s", SessionToken: "token", ARN: "arn:aws:sts::222233334444:assumed-role/r/s"})
+	e.AddCredentials(
+		cloudtrailtest.Credentials{
+			AccessKeyID:     "TEMP",
+			SecretAccessKey: "s",
+			SessionToken:    "token",
+			ARN:             "arn:aws:sts::222233334444:assumed-role/r/s",
+		},
+	)
 	for name, c := range map[string]struct {
 		id, secret, token, region string
 		want, wantSTS             string
@@ -42,7 +49,11 @@ func TestWhoSigned(t *testing.T) {
 }
 
 // post sends a request by hand, signed unless sign is nil.
-func (e *emulator) post(t *testing.T, body string, change, sign func(*http.Request)) (int, map[string]string, http.Header) {
+func (e *emulator) post(
+	t *testing.T,
+	body string,
+	change, sign func(*http.Request),
+) (int, map[string]string, http.Header) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+"/", strings.NewReader(body))
 	wants(t, err, "")
@@ -89,6 +100,7 @@ func TestRequestsByHand(t *testing.T) {
 		return func(r *http.Request) { r.Header.Set(name, v) }
 	}
 	now := time.Now()
+	sign := func(body string) func(*http.Request) { return signed(t, body, "cloudtrail", now) }
 	for name, c := range map[string]struct {
 		body   string
 		change func(*http.Request)
@@ -96,33 +108,74 @@ func TestRequestsByHand(t *testing.T) {
 		status int
 		want   string
 	}{
-		"botocore's target":    {"{}", nil, signed(t, "{}", "cloudtrail", now), 200, ""},
-		"the Go SDK's target":  {"{}", target("CloudTrail_20131101.DescribeTrails"), signed(t, "{}", "cloudtrail", now), 200, ""},
-		"empty body":           {"", nil, signed(t, "", "cloudtrail", now), 200, ""},
-		"another prefix":       {"{}", target("DynamoDB_20120810.DescribeTrails"), signed(t, "{}", "cloudtrail", now), 400, "UnknownOperationException"},
-		"unknown operation":    {"{}", target("CloudTrail_20131101.Explode"), signed(t, "{}", "cloudtrail", now), 400, "UnknownOperationException"},
-		"Lake":                 {"{}", target("CloudTrail_20131101.CreateEventDataStore"), signed(t, "{}", "cloudtrail", now), 400, "UnsupportedOperationException"},
-		"another content type": {"{}", header("Content-Type", "application/json"), signed(t, "{}", "cloudtrail", now), 400, "UnknownOperationException"},
-		"unsigned":             {"{}", nil, nil, 400, "MissingAuthenticationTokenException"},
-		"another scheme":       {"{}", header("Authorization", "Basic eDp5"), nil, 400, "IncompleteSignatureException"},
-		"no signature in it":   {"{}", header("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260301/eu-west-1/cloudtrail/aws4_request, SignedHeaders=host"), nil, 400, "IncompleteSignatureException"},
-		"scope too short":      {"{}", header("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260301, SignedHeaders=host, Signature=00"), nil, 400, "IncompleteSignatureException"},
-		"signed for STS":       {"{}", nil, signed(t, "{}", "sts", now), 400, "InvalidSignatureException"},
-		"signed long ago":      {"{}", nil, signed(t, "{}", "cloudtrail", now.Add(-10*time.Minute)), 400, "InvalidSignatureException"},
-		"signed in the future": {"{}", nil, signed(t, "{}", "cloudtrail", now.Add(10*time.Minute)), 400, "InvalidSignatureException"},
-		"another body":         {"{}", nil, signed(t, "{ }", "cloudtrail", now), 400, "InvalidSignatureException"},
+		"botocore's target":   {"{}", nil, sign("{}"), 200, ""},
+		"the Go SDK's target": {"{}", target("CloudTrail_20131101.DescribeTrails"), sign("{}"), 200, ""},
+		"empty body":          {"", nil, sign(""), 200, ""},
+		"another prefix": {
+			"{}", target("DynamoDB_20120810.DescribeTrails"), sign("{}"),
+			400, "UnknownOperationException",
+		},
+		"unknown operation": {"{}", target("CloudTrail_20131101.Explode"), sign("{}"), 400, "UnknownOperationException"},
+		"Lake": {
+			"{}", target("CloudTrail_20131101.CreateEventDataStore"), sign("{}"), 400, "UnsupportedOperationException",
+		},
+		"another content type": {
+			"{}", header("Content-Type", "application/json"), sign("{}"),
+			400, "UnknownOperationException",
+		},
+		"unsigned":       {"{}", nil, nil, 400, "MissingAuthenticationTokenException"},
+		"another scheme": {"{}", header("Authorization", "Basic eDp5"), nil, 400, "IncompleteSignatureException"},
+		"no signature in it": {
+			"{}",
+			header(
+				"Authorization",
+				"AWS4-HMAC-SHA256 Credential=test/20260301/eu-west-1/cloudtrail/aws4_request, SignedHeaders=host",
+			),
+			nil, 400, "IncompleteSignatureException",
+		},
+		"scope too short": {
+			"{}",
+			header("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260301, SignedHeaders=host, Signature=00"),
+			nil, 400, "IncompleteSignatureException",
+		},
+		"signed for STS": {"{}", nil, signed(t, "{}", "sts", now), 400, "InvalidSignatureException"},
+		"signed long ago": {
+			"{}", nil,
+			signed(t, "{}", "cloudtrail", now.Add(-10*time.Minute)),
+			400, "InvalidSignatureException",
+		},
+		"signed in the future": {
+			"{}", nil,
+			signed(t, "{}", "cloudtrail", now.Add(10*time.Minute)),
+			400, "InvalidSignatureException",
+		},
+		"another body": {"{}", nil, sign("{ }"), 400, "InvalidSignatureException"},
 		"header changed": {"{}", nil, func(r *http.Request) {
-			signed(t, "{}", "cloudtrail", now)(r)
+			sign("{}")(r)
 			target("CloudTrail_20131101.ListTrails")(r)
 		}, 400, "InvalidSignatureException"},
-		"date not signed":        {"{}", nil, func(r *http.Request) { signed(t, "{}", "cloudtrail", now)(r); strip(r, ";x-amz-date") }, 400, "InvalidSignatureException"},
-		"not JSON":               {"{", nil, signed(t, "{", "cloudtrail", now), 400, "SerializationException"},
-		"not an object":          {"[]", nil, signed(t, "[]", "cloudtrail", now), 400, "SerializationException"},
-		"wrong type":             {`{"trailNameList":"x"}`, nil, signed(t, `{"trailNameList":"x"}`, "cloudtrail", now), 400, "SerializationException"},
-		"wrong type in the list": {`{"trailNameList":[1]}`, nil, signed(t, `{"trailNameList":[1]}`, "cloudtrail", now), 400, "SerializationException"},
-		"null is absent":         {`{"trailNameList":null,"includeShadowTrails":null}`, nil, signed(t, `{"trailNameList":null,"includeShadowTrails":null}`, "cloudtrail", now), 200, ""},
+		"date not signed": {"{}", nil, func(r *http.Request) {
+			sign("{}")(r)
+			strip(r, ";x-amz-date")
+		}, 400, "InvalidSignatureException"},
+		"not JSON":      {"{", nil, sign("{"), 400, "SerializationException"},
+		"not an object": {"[]", nil, sign("[]"), 400, "SerializationException"},
+		"wrong type": {
+			`{"trailNameList":"x"}`, nil, sign(`{"trailNameList":"x"}`),
+			400, "SerializationException",
+		},
+		"wrong type in the list": {
+			`{"trailNameList":[1]}`, nil, sign(`{"trailNameList":[1]}`),
+			400, "SerializationException",
+		},
+		"null is absent": {
+			`{"trailNameList":null,"includeShadowTrails":null}`,
+			nil,
+			sign(`{"trailNameList":null,"includeShadowTrails":null}`),
+			200, "",
+		},
 		// What AWS does not know it ignores, names in another case among them.
-		"upper camel is unknown": {`{"TrailNameList":["a!"]}`, nil, signed(t, `{"TrailNameList":["a!"]}`, "cloudtrail", now), 200, ""},
+		"upper camel is unknown": {`{"TrailNameList":["a!"]}`, nil, sign(`{"TrailNameList":["a!"]}`), 200, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, answer, headers := e.post(t, c.body, c.change, c.sign)
@@ -143,8 +196,18 @@ func TestMessageMember(t *testing.T) {
 	_, answer, _ := e.post(t, "{}", nil, nil)
 	equal(t, "front end", answer["message"], "Missing Authentication Token")
 	body := `{"Name":"gone"}`
-	_, answer, _ = e.post(t, body, func(r *http.Request) { r.Header.Set("X-Amz-Target", "CloudTrail_20131101.GetTrail") }, signed(t, body, "cloudtrail", time.Now()))
-	equal(t, "service", answer["Message"], "Unknown trail: arn:aws:cloudtrail:eu-west-1:111122223333:trail/gone for the user: 111122223333")
+	_, answer, _ = e.post(
+		t,
+		body,
+		func(r *http.Request) { r.Header.Set("X-Amz-Target", "CloudTrail_20131101.GetTrail") },
+		signed(t, body, "cloudtrail", time.Now()),
+	)
+	equal(
+		t,
+		"service",
+		answer["Message"],
+		"Unknown trail: arn:aws:cloudtrail:eu-west-1:111122223333:trail/gone for the user: 111122223333",
+	)
 }
 
 func TestSTSByHand(t *testing.T) {
@@ -159,14 +222,24 @@ func TestSTSByHand(t *testing.T) {
 		want   string
 		sign   bool
 	}{
-		"identity":          {"Action=GetCallerIdentity&Version=2011-06-15", 200, "<Account>111122223333</Account>", true},
-		"namespace":         {"Action=GetCallerIdentity&Version=2011-06-15", 200, `xmlns="https://sts.amazonaws.com/doc/2011-06-15/"`, true},
-		"unsigned":          {"Action=GetCallerIdentity&Version=2011-06-15", 403, "<Code>MissingAuthenticationToken</Code>", false},
-		"unknown action":    {"Action=Explode&Version=2011-06-15", 400, "<Code>InvalidAction</Code>", true},
-		"unknown version":   {"Action=GetCallerIdentity&Version=2010-01-01", 400, "<Code>InvalidAction</Code>", true},
-		"no action":         {"Version=2011-06-15", 400, "<Code>MissingAction</Code>", true},
-		"malformed":         {"Action=%zz", 400, "<Code>MalformedQueryString</Code>", true},
-		"bad duration":      {"Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::222233334444:role/r&RoleSessionName=ss&DurationSeconds=x", 400, "<Code>MalformedInput</Code>", true},
+		"identity": {"Action=GetCallerIdentity&Version=2011-06-15", 200, "<Account>111122223333</Account>", true},
+		"namespace": {
+			"Action=GetCallerIdentity&Version=2011-06-15",
+			200, `xmlns="https://sts.amazonaws.com/doc/2011-06-15/"`, true,
+		},
+		"unsigned": {
+			"Action=GetCallerIdentity&Version=2011-06-15",
+			403, "<Code>MissingAuthenticationToken</Code>", false,
+		},
+		"unknown action":  {"Action=Explode&Version=2011-06-15", 400, "<Code>InvalidAction</Code>", true},
+		"unknown version": {"Action=GetCallerIdentity&Version=2010-01-01", 400, "<Code>InvalidAction</Code>", true},
+		"no action":       {"Version=2011-06-15", 400, "<Code>MissingAction</Code>", true},
+		"malformed":       {"Action=%zz", 400, "<Code>MalformedQueryString</Code>", true},
+		"bad duration": {
+			"Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::222233334444:role/r" +
+				"&RoleSessionName=ss&DurationSeconds=x",
+			400, "<Code>MalformedInput</Code>", true,
+		},
 		"error is a sender": {"Action=Explode&Version=2011-06-15", 400, "<Type>Sender</Type>", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,6 +318,10 @@ func TestAssumeRoleRules(t *testing.T) {
 	for i := range 51 {
 		manyTags = append(manyTags, "k"+string(rune('A'+i%26))+string(rune('a'+i/26)), "v")
 	}
+	secretive := &cloudtrailtest.Role{ARN: arn, ExternalID: "abc"}
+	trusting := func(principal string) *cloudtrailtest.Role {
+		return &cloudtrailtest.Role{ARN: arn, TrustedPrincipals: []string{principal}}
+	}
 	for name, c := range map[string]struct {
 		role       *cloudtrailtest.Role
 		arn        string
@@ -261,28 +338,37 @@ func TestAssumeRoleRules(t *testing.T) {
 		"session too short":       {arn: arn, session: "x", want: "ValidationError"},
 		"session with a space":    {arn: arn, session: "a b", want: "ValidationError"},
 		"session too long":        {arn: arn, session: strings.Repeat("x", 65), want: "ValidationError"},
-		"external id wanted":      {role: &cloudtrailtest.Role{ARN: arn, ExternalID: "abc"}, arn: arn, want: "AccessDenied"},
-		"external id wrong":       {role: &cloudtrailtest.Role{ARN: arn, ExternalID: "abc"}, arn: arn, external: "xyz", want: "AccessDenied"},
-		"external id right":       {role: &cloudtrailtest.Role{ARN: arn, ExternalID: "abc"}, arn: arn, external: "abc"},
+		"external id wanted":      {role: secretive, arn: arn, want: "AccessDenied"},
+		"external id wrong":       {role: secretive, arn: arn, external: "xyz", want: "AccessDenied"},
+		"external id right":       {role: secretive, arn: arn, external: "abc"},
 		"external id superfluous": {arn: arn, external: "abc"},
 		"external id too short":   {arn: arn, external: "x", want: "ValidationError"},
 		"denied":                  {role: &cloudtrailtest.Role{ARN: arn, Deny: true}, arn: arn, want: "AccessDenied"},
-		"trusts the account":      {role: &cloudtrailtest.Role{ARN: arn, TrustedPrincipals: []string{"arn:aws:iam::111122223333:root"}}, arn: arn},
-		"trusts the account id":   {role: &cloudtrailtest.Role{ARN: arn, TrustedPrincipals: []string{account}}, arn: arn},
-		"trusts the user":         {role: &cloudtrailtest.Role{ARN: arn, TrustedPrincipals: []string{"arn:aws:iam::111122223333:user/operator"}}, arn: arn},
-		"trusts another":          {role: &cloudtrailtest.Role{ARN: arn, TrustedPrincipals: []string{"arn:aws:iam::999999999999:root"}}, arn: arn, want: "AccessDenied"},
+		"trusts the account":      {role: trusting("arn:aws:iam::111122223333:root"), arn: arn},
+		"trusts the account id":   {role: trusting(account), arn: arn},
+		"trusts the user":         {role: trusting("arn:aws:iam::111122223333:user/operator"), arn: arn},
+		"trusts another":          {role: trusting("arn:aws:iam::999999999999:root"), arn: arn, want: "AccessDenied"},
 		"too short a session":     {arn: arn, duration: 899, want: "ValidationError"},
 		"longer than the role's":  {arn: arn, duration: 3601, want: "ValidationError"},
 		"longer than any":         {arn: arn, duration: 43201, want: "ValidationError"},
-		"as long as the role's":   {role: &cloudtrailtest.Role{ARN: arn, MaxSessionDuration: 12 * time.Hour}, arn: arn, duration: 43200},
-		"tags":                    {arn: arn, tags: []string{"team", "audit"}, transitive: []string{"team"}},
-		"tags denied":             {role: &cloudtrailtest.Role{ARN: arn, DenyTagSession: true}, arn: arn, tags: []string{"team", "audit"}, want: "AccessDenied"},
-		"tag key reserved":        {arn: arn, tags: []string{"aws:x", "y"}, want: "ValidationError"},
-		"tag twice":               {arn: arn, tags: []string{"a", "1", "A", "2"}, want: "InvalidParameterValue"},
-		"tag key too long":        {arn: arn, tags: []string{long, ""}, want: "ValidationError"},
-		"tag value too long":      {arn: arn, tags: []string{"a", long}, want: "ValidationError"},
-		"too many tags":           {arn: arn, tags: manyTags, want: "ValidationError"},
-		"transitive is no tag":    {arn: arn, transitive: []string{"team"}, want: "ValidationError"},
+		"as long as the role's": {
+			role:     &cloudtrailtest.Role{ARN: arn, MaxSessionDuration: 12 * time.Hour},
+			arn:      arn,
+			duration: 43200,
+		},
+		"tags": {arn: arn, tags: []string{"team", "audit"}, transitive: []string{"team"}},
+		"tags denied": {
+			role: &cloudtrailtest.Role{ARN: arn, DenyTagSession: true},
+			arn:  arn,
+			tags: []string{"team", "audit"},
+			want: "AccessDenied",
+		},
+		"tag key reserved":     {arn: arn, tags: []string{"aws:x", "y"}, want: "ValidationError"},
+		"tag twice":            {arn: arn, tags: []string{"a", "1", "A", "2"}, want: "InvalidParameterValue"},
+		"tag key too long":     {arn: arn, tags: []string{long, ""}, want: "ValidationError"},
+		"tag value too long":   {arn: arn, tags: []string{"a", long}, want: "ValidationError"},
+		"too many tags":        {arn: arn, tags: manyTags, want: "ValidationError"},
+		"transitive is no tag": {arn: arn, transitive: []string{"team"}, want: "ValidationError"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := start(t)
@@ -313,11 +399,23 @@ func TestAssumeRoleMessages(t *testing.T) {
 	e.AddRole(cloudtrailtest.Role{ARN: "arn:aws:iam::444455556666:role/r", DenyTagSession: true, ExternalID: "right"})
 	in := &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::444455556666:role/r"), RoleSessionName: aws.String("ss")}
 	_, err := e.sts("test", "test", "").AssumeRole(ctx, in)
-	equal(t, "message", message(err), "User: arn:aws:iam::111122223333:user/operator is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::444455556666:role/r")
+	equal(
+		t,
+		"message",
+		message(err),
+		"User: arn:aws:iam::111122223333:user/operator is not authorized to perform: "+
+			"sts:AssumeRole on resource: arn:aws:iam::444455556666:role/r",
+	)
 	in.ExternalId = aws.String("right")
 	in.Tags = append(in.Tags, stsTag("a", "b"))
 	_, err = e.sts("test", "test", "").AssumeRole(ctx, in)
-	equal(t, "message", message(err), "User: arn:aws:iam::111122223333:user/operator is not authorized to perform: sts:TagSession on resource: arn:aws:iam::444455556666:role/r")
+	equal(
+		t,
+		"message",
+		message(err),
+		"User: arn:aws:iam::111122223333:user/operator is not authorized to perform: "+
+			"sts:TagSession on resource: arn:aws:iam::444455556666:role/r",
+	)
 }
 
 func TestRegisteredRolesOnly(t *testing.T) {
@@ -341,7 +439,11 @@ func TestRoleChaining(t *testing.T) {
 	})
 	wants(t, err, "")
 	hub := e.sts(*first.Credentials.AccessKeyId, *first.Credentials.SecretAccessKey, *first.Credentials.SessionToken)
-	spoke := cloudtrailtest.Role{ARN: "arn:aws:iam::444455556666:role/spoke", TrustedPrincipals: []string{"arn:aws:iam::111122223333:role/hub"}, MaxSessionDuration: 12 * time.Hour}
+	spoke := cloudtrailtest.Role{
+		ARN:                "arn:aws:iam::444455556666:role/spoke",
+		TrustedPrincipals:  []string{"arn:aws:iam::111122223333:role/hub"},
+		MaxSessionDuration: 12 * time.Hour,
+	}
 	e.AddRole(spoke)
 	in := &sts.AssumeRoleInput{RoleArn: &spoke.ARN, RoleSessionName: aws.String("ss"), DurationSeconds: aws.Int32(3601)}
 	_, err = hub.AssumeRole(ctx, in)
@@ -352,14 +454,20 @@ func TestRoleChaining(t *testing.T) {
 	in.Tags = stsTags("team", "other")
 	_, err = hub.AssumeRole(ctx, in)
 	wants(t, err, "ValidationError")
-	_, err = e.sts("test", "test", "").AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: &spoke.ARN, RoleSessionName: aws.String("ss")})
+	_, err = e.sts("test", "test", "").
+		AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: &spoke.ARN, RoleSessionName: aws.String("ss")})
 	wants(t, err, "AccessDenied")
 }
 
 func TestRootMayNotAssumeRoles(t *testing.T) {
 	e := start(t)
-	e.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "ROOT", SecretAccessKey: "s", ARN: "arn:aws:iam::111122223333:root"})
-	_, err := e.sts("ROOT", "s", "").AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::444455556666:role/r"), RoleSessionName: aws.String("ss")})
+	e.AddCredentials(
+		cloudtrailtest.Credentials{AccessKeyID: "ROOT", SecretAccessKey: "s", ARN: "arn:aws:iam::111122223333:root"},
+	)
+	_, err := e.sts("ROOT", "s", "").AssumeRole(ctx, &sts.AssumeRoleInput{
+		RoleArn:         aws.String("arn:aws:iam::444455556666:role/r"),
+		RoleSessionName: aws.String("ss"),
+	})
 	wants(t, err, "AccessDenied")
 }
 
@@ -370,13 +478,20 @@ func TestPartitions(t *testing.T) {
 		"us-gov-west-1": "arn:aws-us-gov:cloudtrail:us-gov-west-1:111122223333:trail/audit",
 		"us-east-1":     "arn:aws:cloudtrail:us-east-1:111122223333:trail/audit",
 	} {
-		out := create(t, e.in(region), "audit", multiRegion, func(in *cloudtrail.CreateTrailInput) { in.SnsTopicName = aws.String("trails") })
+		out := create(
+			t,
+			e.in(region),
+			"audit",
+			multiRegion,
+			func(in *cloudtrail.CreateTrailInput) { in.SnsTopicName = aws.String("trails") },
+		)
 		equal(t, region, *out.TrailARN, want)
 		equal(t, region, strings.Split(*out.SnsTopicARN, ":")[1], strings.Split(want, ":")[1])
 	}
 	described, err := e.in("cn-northwest-1").DescribeTrails(ctx, nil)
 	wants(t, err, "")
 	equal(t, "only its own partition's", len(described.TrailList), 1)
-	_, err = e.in("cn-north-1").GetTrail(ctx, &cloudtrail.GetTrailInput{Name: aws.String("arn:aws:cloudtrail:cn-north-1:111122223333:trail/audit")})
+	_, err = e.in("cn-north-1").
+		GetTrail(ctx, &cloudtrail.GetTrailInput{Name: aws.String("arn:aws:cloudtrail:cn-north-1:111122223333:trail/audit")})
 	wants(t, err, "CloudTrailARNInvalidException")
 }

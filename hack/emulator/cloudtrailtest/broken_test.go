@@ -27,22 +27,26 @@ var transports = map[string]func(*testing.T, ...func(*cloudtrailtest.Options)) *
 }
 
 func TestPrincipalFaults(t *testing.T) {
+	const denied = "AccessDeniedException"
 	for name, c := range map[string]struct {
 		fault      cloudtrailtest.Fault
 		user, role string
 	}{
-		"a user":              {cloudtrailtest.Fault{PrincipalARN: "arn:aws:iam::111122223333:user/operator"}, "AccessDeniedException", ""},
-		"not a prefix":        {cloudtrailtest.Fault{PrincipalARN: "arn:aws:iam::111122223333:user/oper"}, "", ""},
-		"a prefix":            {cloudtrailtest.Fault{PrincipalARN: "arn:aws:iam::111122223333:user/oper*"}, "AccessDeniedException", ""},
-		"sessions of a role":  {cloudtrailtest.Fault{PrincipalARN: "arn:aws:sts::444455556666:assumed-role/ops/*"}, "", "AccessDeniedException"},
-		"somebody":            {cloudtrailtest.Fault{PrincipalARN: "*"}, "AccessDeniedException", "AccessDeniedException"},
-		"in another account":  {cloudtrailtest.Fault{PrincipalARN: "*", AccountID: "444455556666"}, "", "AccessDeniedException"},
+		"a user":       {cloudtrailtest.Fault{PrincipalARN: "arn:aws:iam::111122223333:user/operator"}, denied, ""},
+		"not a prefix": {cloudtrailtest.Fault{PrincipalARN: "arn:aws:iam::111122223333:user/oper"}, "", ""},
+		"a prefix":     {cloudtrailtest.Fault{PrincipalARN: "arn:aws:iam::111122223333:user/oper*"}, denied, ""},
+		"sessions of a role": {
+			cloudtrailtest.Fault{PrincipalARN: "arn:aws:sts::444455556666:assumed-role/ops/*"},
+			"", denied,
+		},
+		"somebody":            {cloudtrailtest.Fault{PrincipalARN: "*"}, denied, denied},
+		"in another account":  {cloudtrailtest.Fault{PrincipalARN: "*", AccountID: "444455556666"}, "", denied},
 		"roles select no one": {cloudtrailtest.Fault{RoleARN: "*"}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := direct()
 			s := mustAssume(t, e, opsRole)
-			c.fault.Code = "AccessDeniedException"
+			c.fault.Code = denied
 			e.Inject(c.fault)
 			_, err := e.in(region).DescribeTrails(ctx, nil)
 			wants(t, err, c.user)
@@ -57,14 +61,20 @@ func TestRoleFaults(t *testing.T) {
 		fault      cloudtrailtest.Fault
 		ops, other string
 	}{
-		"a role":             {cloudtrailtest.Fault{RoleARN: opsRole}, "AccessDenied", ""},
-		"a prefix":           {cloudtrailtest.Fault{RoleARN: "arn:aws:iam::444455556666:role/*"}, "AccessDenied", ""},
-		"an account":         {cloudtrailtest.Fault{RoleAccountID: "444455556666"}, "AccessDenied", ""},
-		"another account":    {cloudtrailtest.Fault{RoleAccountID: "777788889999"}, "", "AccessDenied"},
-		"the caller's":       {cloudtrailtest.Fault{Operation: "AssumeRole", AccountID: account}, "AccessDenied", "AccessDenied"},
-		"role and account":   {cloudtrailtest.Fault{RoleARN: opsRole, RoleAccountID: "777788889999"}, "", ""},
-		"another operation":  {cloudtrailtest.Fault{Operation: "GetCallerIdentity", RoleARN: opsRole}, "", ""},
-		"role and principal": {cloudtrailtest.Fault{RoleARN: opsRole, PrincipalARN: "arn:aws:iam::111122223333:user/operator"}, "AccessDenied", ""},
+		"a role":          {cloudtrailtest.Fault{RoleARN: opsRole}, "AccessDenied", ""},
+		"a prefix":        {cloudtrailtest.Fault{RoleARN: "arn:aws:iam::444455556666:role/*"}, "AccessDenied", ""},
+		"an account":      {cloudtrailtest.Fault{RoleAccountID: "444455556666"}, "AccessDenied", ""},
+		"another account": {cloudtrailtest.Fault{RoleAccountID: "777788889999"}, "", "AccessDenied"},
+		"the caller's": {
+			cloudtrailtest.Fault{Operation: "AssumeRole", AccountID: account},
+			"AccessDenied", "AccessDenied",
+		},
+		"role and account":  {cloudtrailtest.Fault{RoleARN: opsRole, RoleAccountID: "777788889999"}, "", ""},
+		"another operation": {cloudtrailtest.Fault{Operation: "GetCallerIdentity", RoleARN: opsRole}, "", ""},
+		"role and principal": {
+			cloudtrailtest.Fault{RoleARN: opsRole, PrincipalARN: "arn:aws:iam::111122223333:user/operator"},
+			"AccessDenied", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := direct()
@@ -182,14 +192,16 @@ func TestHang(t *testing.T) {
 					equal(t, "given up", errors.Is(do(waiting), context.Canceled), true)
 				}
 				givesUp(func(ctx context.Context) error {
-					_, err := e.in(region).CreateTrail(ctx, &cloudtrail.CreateTrailInput{Name: aws.String("audit"), S3BucketName: aws.String(bucket)})
+					_, err := e.in(region).
+						CreateTrail(ctx, &cloudtrail.CreateTrailInput{Name: aws.String("audit"), S3BucketName: aws.String(bucket)})
 					return err
 				})
 				equal(t, "trails", len(e.Trails()), map[bool]int{false: 0, true: 1}[after])
 				wants(t, tryCreate(e.in("us-east-1"), "audit"), "")
 
 				givesUp(func(ctx context.Context) error {
-					_, err := e.sts("test", "test", "").AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: aws.String(opsRole), RoleSessionName: aws.String("ss")})
+					_, err := e.sts("test", "test", "").
+						AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: aws.String(opsRole), RoleSessionName: aws.String("ss")})
 					return err
 				})
 				equal(t, "log", e.Calls()[len(e.Calls())-1].Error, "NoAnswer")
@@ -256,7 +268,18 @@ func TestNotApplied(t *testing.T) {
 	equal(t, "spent", e.ClearFault(id), false)
 	equal(t, "trails", len(e.Trails()), 0)
 	same(t, "history", eventNames(lookup(t, e.in(region), cloudtrail.LookupEventsInput{})), "CreateTrail")
-	equal(t, "reported", fmt.Sprintf("%d/%t/%t/%t", len(reported), reported[0].NotApplied, reported[0].Before == nil, reported[0].After == nil), "1/true/true/true")
+	equal(
+		t,
+		"reported",
+		fmt.Sprintf(
+			"%d/%t/%t/%t",
+			len(reported),
+			reported[0].NotApplied,
+			reported[0].Before == nil,
+			reported[0].After == nil,
+		),
+		"1/true/true/true",
+	)
 
 	create(t, e.in(region), "audit", everything)
 	was := asJSON(t, e.Trails())
@@ -292,8 +315,14 @@ func TestBoundActors(t *testing.T) {
 	equal(t, "bound: the rate is used up", do(intruder, "StartLogging"), "ThrottlingException")
 	equal(t, "free: it does not care", do(free, "StartLogging"), "")
 	equal(t, "throttled", e.Throttled(), 3)
-	same(t, "history", eventNames(lookup(t, e.in(region), cloudtrail.LookupEventsInput{LookupAttributes: by("Username", "somebody-bound")})),
-		"StartLogging", "StartLogging", "StopLogging")
+	same(
+		t,
+		"history",
+		eventNames(lookup(t, e.in(region), cloudtrail.LookupEventsInput{LookupAttributes: by("Username", "somebody-bound")})),
+		"StartLogging",
+		"StartLogging",
+		"StopLogging",
+	)
 	equal(t, "calls", fmt.Sprint(e.CallCounts()), "map[LookupEvents:1 StartLogging:2]")
 
 	// The operator is denied while the intruder is not, and the other way about.
@@ -310,8 +339,11 @@ func TestBoundActors(t *testing.T) {
 
 	// What hangs, is cut or is slow is over at once.
 	for name, fault := range map[string]cloudtrailtest.Fault{
-		"NoAnswer": {Hang: true}, "ConnectionReset": {DropConnection: true}, "Status503": {Status: http.StatusServiceUnavailable},
-		"unexpected EOF": {CutBody: true}, "": {Latency: time.Hour},
+		"NoAnswer":        {Hang: true},
+		"ConnectionReset": {DropConnection: true},
+		"Status503":       {Status: http.StatusServiceUnavailable},
+		"unexpected EOF":  {CutBody: true},
+		"":                {Latency: time.Hour},
 	} {
 		e.ClearFaults()
 		e.Inject(fault)
@@ -328,7 +360,12 @@ func TestDirect(t *testing.T) {
 	raw, err := io.ReadAll(answer.Body)
 	wants(t, err, "")
 	wants(t, answer.Body.Close(), "")
-	equal(t, "answer", fmt.Sprintf("%s/%t/%t", answer.Status, answer.Header.Get("Date") != "", strings.Contains(string(raw), "ok")), "200 OK/true/true")
+	equal(
+		t,
+		"answer",
+		fmt.Sprintf("%s/%t/%t", answer.Status, answer.Header.Get("Date") != "", strings.Contains(string(raw), "ok")),
+		"200 OK/true/true",
+	)
 
 	over, cancel := context.WithCancelCause(ctx)
 	cancel(errors.New("given up before"))

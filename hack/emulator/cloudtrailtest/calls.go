@@ -14,8 +14,8 @@ type Call struct {
 	AccountID string `json:"accountID"`
 	Region    string `json:"region"`
 	Operation string `json:"operation"`
-	// Error is the code of the error that was answered, "" for success. For what a fault did to the connection or put in front of
-	// AWS it is ConnectionReset, NoAnswer or Status and a number.
+	// Error is the code of the error that was answered, "" for success. For what a fault did to the connection or put in
+	// front of AWS it is ConnectionReset, NoAnswer or Status and a number.
 	Error       string `json:"error,omitempty"`
 	AccessKeyID string `json:"accessKeyID"`
 	UserAgent   string `json:"userAgent"`
@@ -54,8 +54,8 @@ func (s *Server) ResetCalls() {
 }
 
 // OnCall sets hooks that are called synchronously right before and right after an operation executes, outside of the
-// emulator's lock. n counts the executed operations from 1, across all operations, since the start or ResetCalls. Calls that
-// do not get as far as executing (bad signature, throttled, injected error) have no hook calls. Either may be nil.
+// emulator's lock. n counts the executed operations from 1, across all operations, since the start or ResetCalls. Calls
+// that do not get as far as executing (bad signature, throttled, injected error) have no hook calls. Either may be nil.
 func (s *Server) OnCall(before, after func(op string, n int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,6 +93,7 @@ func (s *Server) record(c *call, err error) {
 	if c.isActor {
 		return
 	}
+
 	entry := Call{
 		Time: s.now(), AccountID: c.account, Region: c.region, Operation: c.operation,
 		AccessKeyID: c.caller.accessKeyID, UserAgent: c.caller.userAgent, Params: c.params.fields, Target: c.target(),
@@ -102,6 +103,7 @@ func (s *Server) record(c *call, err error) {
 	} else if err != nil {
 		entry.Error = asAPIError(err).Code
 	}
+
 	s.mu.Lock()
 	s.counts[c.operation]++
 	if !s.opts.NoCallLog {
@@ -112,6 +114,7 @@ func (s *Server) record(c *call, err error) {
 	}
 	logger := s.logger
 	s.mu.Unlock()
+
 	if logger != nil {
 		logger(entry)
 	}

@@ -23,8 +23,8 @@ const (
 	forHistory    purpose = "history lags"
 )
 
-// chance is where everything random comes from. Each purpose has a stream of its own in each place, so that what happens in one
-// account changes nothing that is drawn in another.
+// chance is where everything random comes from. Each purpose has a stream of its own in each place, so that what
+// happens in one account changes nothing that is drawn in another.
 type chance struct {
 	seed    int64
 	mu      sync.Mutex

@@ -13,7 +13,7 @@
 //		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 //	})
 //
-// The account of a call is that of the access key which signed it, the region is that of the signature's credential scope.
-// Server.Client does without a network, so that everything runs inside a synctest bubble; with Options.Seed, nothing is left to chance.
-// ../README.md lists what is emulated and what is not.
+// The account of a call is that of the access key which signed it, the region is that of the signature's credential
+// scope. Server.Client does without a network, so that everything runs inside a synctest bubble; with Options.Seed,
+// nothing is left to chance. ../README.md lists what is emulated and what is not.
 package cloudtrailtest

@@ -48,8 +48,8 @@ func statusOf(code string) int {
 	return http.StatusBadRequest
 }
 
-// fromFramework says that the error comes from the front end which all AWS JSON services share, and not from CloudTrail.
-// These carry "message" where CloudTrail's own carry "Message".
+// fromFramework says that the error comes from the front end which all AWS JSON services share, and not from
+// CloudTrail. These carry "message" where CloudTrail's own carry "Message".
 func fromFramework(code string) bool {
 	switch code {
 	case "UnknownOperationException", "SerializationException", "ValidationException", "AccessDeniedException",
@@ -78,16 +78,22 @@ func unknownTrail(ident, account string) error {
 
 // notNull is how the front end rejects a missing required member.
 func notNull(member string) error {
-	return fail("ValidationException",
-		"1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", lowerFirst(member))
+	return fail(
+		"ValidationException",
+		"1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null",
+		lowerFirst(member),
+	)
 }
 
 // defaultMessages are the messages of injected errors that name none.
 var defaultMessages = map[string]string{
-	"ThrottlingException":                 "Rate exceeded",
-	"ConflictException":                   "The specified resource is not ready for an operation. Wait a few minutes, and then try the operation again.",
-	"InternalFailure":                     "The request processing has failed because of an unknown error, exception or failure.",
-	"InternalServerError":                 "The request processing has failed because of an unknown error, exception or failure.",
+	"ThrottlingException": "Rate exceeded",
+	"ConflictException": "The specified resource is not ready for an operation. " +
+		"Wait a few minutes, and then try the operation again.",
+	"InternalFailure": "The request processing has failed because of " +
+		"an unknown error, exception or failure.",
+	"InternalServerError": "The request processing has failed because of " +
+		"an unknown error, exception or failure.",
 	"ServiceUnavailable":                  "The request has failed due to a temporary failure of the server.",
 	"ExpiredTokenException":               "The security token included in the request is expired",
 	"UnrecognizedClientException":         "The security token included in the request is invalid.",
@@ -123,7 +129,8 @@ func (c *call) action() string {
 	return "sts:" + c.operation
 }
 
-// resource is the ARN of what IAM judges the call by: the trail or the role that it names, "" for what is not about one.
+// resource is the ARN of what IAM judges the call by: the trail or the role that it names, "" for what is not about
+// one.
 func (c *call) resource() string {
 	ident := c.target()
 	switch {

@@ -27,28 +27,37 @@ func (s *Server) putEventConfiguration(c *call) (map[string]any, error) {
 	if err := ofTrail(c.params); err != nil {
 		return nil, err
 	}
+
 	in, given := c.params.structures("AggregationConfigurations")
 	configurations := readAggregations(in)
 	t, err := s.named(c, "TrailName", toWrite)
 	if err != nil {
 		return nil, err
 	}
+
 	switch {
 	case c.params.has("ContextKeySelectors") || c.params.has("MaxEventSize"):
-		return nil, fail("InvalidParameterCombinationException", "ContextKeySelectors and MaxEventSize are for event data stores and cannot be specified with TrailName.")
+		return nil, fail(
+			"InvalidParameterCombinationException",
+			"ContextKeySelectors and MaxEventSize are for event data stores and cannot be specified with TrailName.",
+		)
 	case !given:
 		return nil, fail("InvalidParameterException", "You must specify AggregationConfigurations for a trail.")
 	}
 	if err := validAggregations(configurations); err != nil {
 		return nil, err
 	}
+
 	n := *t
 	n.aggregations, n.updated = configurations, c.now
 	return s.commit(c, t, &n).configurationFields(), nil
 }
 
 func (t *trail) configurationFields() map[string]any {
-	return map[string]any{"TrailARN": t.arn, "AggregationConfigurations": append([]AggregationConfiguration{}, t.aggregations...)}
+	return map[string]any{
+		"TrailARN":                  t.arn,
+		"AggregationConfigurations": append([]AggregationConfiguration{}, t.aggregations...),
+	}
 }
 
 func readAggregations(in []members) []AggregationConfiguration {

@@ -87,8 +87,8 @@ func (x *exchange) authenticate(service string) error {
 	return err
 }
 
-// attempt lets limits, revoked sessions and faults have their say before do, and faults after it. gone is closed when the client
-// gives up.
+// attempt lets limits, revoked sessions and faults have their say before do, and faults after it. gone is closed when
+// the client gives up.
 func (s *Server) attempt(gone <-chan struct{}, c *call, do func() (map[string]any, error)) (map[string]any, error) {
 	err := s.spend(c)
 	if err == nil {
@@ -152,7 +152,8 @@ type broken struct {
 
 func (b *broken) Error() string { return b.what }
 
-// errReset is a connection that is cut instead of answering, errNoAnswer one that is cut after the client, or the server, gave up.
+// errReset is a connection that is cut instead of answering, errNoAnswer one that is cut after the client, or the
+// server, gave up.
 var (
 	errReset    = &broken{what: "ConnectionReset"}
 	errNoAnswer = &broken{what: "NoAnswer"}
@@ -211,7 +212,8 @@ func (x *exchange) writeJSONError(e *APIError) {
 	if fromFramework(e.Code) {
 		member = "message"
 	}
-	raw, _ := json.Marshal(map[string]string{"__type": e.Code, member: e.Message}) //nolint:errcheck // strings always encode
+	answer := map[string]string{"__type": e.Code, member: e.Message}
+	raw, _ := json.Marshal(answer) //nolint:errcheck // Strings always encode.
 	x.write(e.Status, "application/x-amz-json-1.1", raw)
 }
 

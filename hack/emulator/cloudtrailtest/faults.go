@@ -14,8 +14,8 @@ type Fault struct {
 	Operation string `json:"operation,omitempty"`
 	AccountID string `json:"accountID,omitempty"`
 	Region    string `json:"region,omitempty"`
-	// PrincipalARN selects the calls of who makes them: an ARN, or with a final * all that begin so. A role session's ARN is
-	// arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION.
+	// PrincipalARN selects the calls of who makes them: an ARN, or with a final * all that begin so. A role session's ARN
+	// is arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION.
 	PrincipalARN string `json:"principalARN,omitempty"`
 	// RoleARN, an ARN or with a final * all that begin so, and RoleAccountID select the calls of AssumeRole by the role.
 	RoleARN       string `json:"roleARN,omitempty"`
@@ -49,7 +49,8 @@ type Fault struct {
 
 // does says whether anything goes wrong with the calls that the fault selects.
 func (f Fault) does() bool {
-	return f.Code != "" || f.Status != 0 || f.Latency > 0 || f.Hang || f.DropConnection || f.DropAfter || f.CutBody || f.NotApplied
+	return f.Code != "" || f.Status != 0 || f.Latency > 0 || f.Hang || f.DropConnection || f.DropAfter || f.CutBody ||
+		f.NotApplied
 }
 
 type fault struct {
@@ -118,7 +119,8 @@ func (f *fault) matches(c *call) bool {
 	}
 	role := c.role()
 	a, isRole := parseARN(role)
-	return isRole && (f.RoleARN == "" || matchesARN(f.RoleARN, role)) && (f.RoleAccountID == "" || f.RoleAccountID == a.account)
+	return isRole && (f.RoleARN == "" || matchesARN(f.RoleARN, role)) &&
+		(f.RoleAccountID == "" || f.RoleAccountID == a.account)
 }
 
 // matchesARN says whether an ARN is the one wanted or, where that ends in *, begins so.

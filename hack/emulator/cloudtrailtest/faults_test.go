@@ -25,8 +25,11 @@ func TestFaultsSelect(t *testing.T) {
 		want   string
 		status int
 	}{
-		"any":                {cloudtrailtest.Fault{Code: "ConflictException"}, "ConflictException", 400},
-		"operation":          {cloudtrailtest.Fault{Operation: "DescribeTrails", Code: "ConflictException"}, "ConflictException", 400},
+		"any": {cloudtrailtest.Fault{Code: "ConflictException"}, "ConflictException", 400},
+		"operation": {
+			cloudtrailtest.Fault{Operation: "DescribeTrails", Code: "ConflictException"},
+			"ConflictException", 400,
+		},
 		"another operation":  {cloudtrailtest.Fault{Operation: "CreateTrail", Code: "ConflictException"}, "", 0},
 		"account":            {cloudtrailtest.Fault{AccountID: account, Code: "ConflictException"}, "ConflictException", 400},
 		"another account":    {cloudtrailtest.Fault{AccountID: "999999999999", Code: "ConflictException"}, "", 0},
@@ -138,7 +141,15 @@ func TestHooks(t *testing.T) {
 	wants(t, err, "ConflictException")
 	_, err = c.DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String("audit")})
 	wants(t, err, "")
-	same(t, "hooks", seen, "before CreateTrail 1: 0", "after CreateTrail 1: 1", "before DeleteTrail 2: 1", "after DeleteTrail 2: 0")
+	same(
+		t,
+		"hooks",
+		seen,
+		"before CreateTrail 1: 0",
+		"after CreateTrail 1: 1",
+		"before DeleteTrail 2: 1",
+		"after DeleteTrail 2: 0",
+	)
 	e.OnCall(nil, nil)
 	e.ResetCalls()
 	_, err = c.DescribeTrails(ctx, nil)
@@ -155,11 +166,17 @@ func TestCalls(t *testing.T) {
 	names(t, c, nil, "audit")
 	_, err = e.as("nobody", "x", "", region).ListTrails(ctx, nil)
 	wants(t, err, "UnrecognizedClientException")
-	_, err = e.sts("test", "test", "").AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::444455556666:role/r"), RoleSessionName: aws.String("ss")})
+	_, err = e.sts("test", "test", "").AssumeRole(ctx, &sts.AssumeRoleInput{
+		RoleArn:         aws.String("arn:aws:iam::444455556666:role/r"),
+		RoleSessionName: aws.String("ss"),
+	})
 	wants(t, err, "")
 	var got []string
 	for _, one := range e.Calls() {
-		got = append(got, strings.Join([]string{one.AccountID, one.Region, one.Operation, one.Target, one.Error, one.AccessKeyID}, " "))
+		got = append(
+			got,
+			strings.Join([]string{one.AccountID, one.Region, one.Operation, one.Target, one.Error, one.AccessKeyID}, " "),
+		)
 	}
 	same(t, "calls", got,
 		"111122223333 eu-west-1 CreateTrail audit  test",
@@ -168,8 +185,22 @@ func TestCalls(t *testing.T) {
 		"  ListTrails  UnrecognizedClientException nobody",
 		"111122223333 eu-west-1 AssumeRole arn:aws:iam::444455556666:role/r  test")
 	first := e.Calls()[0]
-	equal(t, "params", fmt.Sprint(first.Params["S3BucketName"], strings.Contains(first.UserAgent, "aws-sdk-go-v2"), first.Time.Equal(e.clock.Now())), fmt.Sprint(bucket, true, true))
-	equal(t, "counts", fmt.Sprint(e.CallCounts()), "map[AssumeRole:1 CreateTrail:1 DescribeTrails:1 GetTrail:1 ListTrails:1]")
+	equal(
+		t,
+		"params",
+		fmt.Sprint(
+			first.Params["S3BucketName"],
+			strings.Contains(first.UserAgent, "aws-sdk-go-v2"),
+			first.Time.Equal(e.clock.Now()),
+		),
+		fmt.Sprint(bucket, true, true),
+	)
+	equal(
+		t,
+		"counts",
+		fmt.Sprint(e.CallCounts()),
+		"map[AssumeRole:1 CreateTrail:1 DescribeTrails:1 GetTrail:1 ListTrails:1]",
+	)
 	for range 30 {
 		names(t, c, nil)
 	}

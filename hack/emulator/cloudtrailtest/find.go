@@ -25,9 +25,9 @@ func (s *Server) find(c *call, ident string, want access) (*trail, error) {
 	return t, err
 }
 
-// findByName finds a trail that the caller's account owns and that is at home in the region. A name never means a shadow
-// trail, nor, for members and delegated administrators, the organization's trail: "To get the status of a shadow trail, you
-// must specify its ARN". Writing to the account's own shadow trail is told apart.
+// findByName finds a trail that the caller's account owns and that is at home in the region. A name never means a
+// shadow trail, nor, for members and delegated administrators, the organization's trail: "To get the status of a shadow
+// trail, you must specify its ARN". Writing to the account's own shadow trail is told apart.
 func (s *Server) findByName(c *call, name string, want access) (*trail, error) {
 	if err := validTrailName(name); err != nil {
 		return nil, err
@@ -51,11 +51,13 @@ func (s *Server) findByARN(c *call, ident string, want access) (*trail, error) {
 	if err := validTrailARN(ident, c.partition); err != nil {
 		return nil, err
 	}
+
 	t := s.byARN[ident]
 	if want == toRead && c.age > 0 {
 		a, _ := parseARN(ident)
 		t = s.seen(c, a.account, ident)
 	}
+
 	switch {
 	case t == nil, t.owner != c.account && !s.sees(c.account, t):
 		return nil, unknownTrail(ident, c.account)
@@ -65,10 +67,16 @@ func (s *Server) findByARN(c *call, ident string, want access) (*trail, error) {
 	case want == toRead:
 		return t, nil
 	case !s.manages(c.account, t):
-		return nil, fail("NotOrganizationMasterAccountException", "The request was made by account %s, which is not the management account or a delegated administrator of the organization.", c.account)
+		return nil, fail(
+			"NotOrganizationMasterAccountException",
+			"The request was made by account %s, "+
+				"which is not the management account or a delegated administrator of the organization.",
+			c.account,
+		)
 	case t.home != c.region:
 		return nil, wrongRegion(t, c.region)
 	}
+
 	return t, nil
 }
 
@@ -83,5 +91,11 @@ func (s *Server) manages(account string, t *trail) bool {
 }
 
 func wrongRegion(t *trail, region string) error {
-	return fail("InvalidHomeRegionException", "Trail %s can only be modified in its home region %s, not in %s.", t.name, t.home, region)
+	return fail(
+		"InvalidHomeRegionException",
+		"Trail %s can only be modified in its home region %s, not in %s.",
+		t.name,
+		t.home,
+		region,
+	)
 }

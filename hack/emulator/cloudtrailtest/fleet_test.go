@@ -53,9 +53,10 @@ func fleet(b *testing.B, trails int, opts cloudtrailtest.Options) *cloudtrailtes
 	srv := cloudtrailtest.New(opts)
 	for i := range trails {
 		account := fmt.Sprintf("%012d", i/5+1)
-		_, err := srv.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/u"}).Do(region, "CreateTrail", map[string]any{
-			"Name": fmt.Sprintf("trail-%d", i%5), "S3BucketName": bucket, "IsMultiRegionTrail": true,
-		})
+		_, err := srv.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/u"}).
+			Do(region, "CreateTrail", map[string]any{
+				"Name": fmt.Sprintf("trail-%d", i%5), "S3BucketName": bucket, "IsMultiRegionTrail": true,
+			})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -64,7 +65,8 @@ func fleet(b *testing.B, trails int, opts cloudtrailtest.Options) *cloudtrailtes
 	return srv
 }
 
-// BenchmarkFleet measures one signed call among 10,000 trails in 2,000 accounts, with request rates, a call of each account in turn.
+// BenchmarkFleet measures one signed call among 10,000 trails in 2,000 accounts, with request rates, a call of each
+// account in turn.
 func BenchmarkFleet(b *testing.B) {
 	for _, c := range []struct {
 		name, operation, body string
@@ -73,7 +75,10 @@ func BenchmarkFleet(b *testing.B) {
 		{"read", "DescribeTrails", "{}", cloudtrailtest.Options{}},
 		{"read that lags", "DescribeTrails", "{}", cloudtrailtest.Options{ReadLagMax: time.Hour}},
 		{"write", "StartLogging", `{"Name":"trail-0"}`, cloudtrailtest.Options{MaxHistory: 100}},
-		{"write seen late", "StartLogging", `{"Name":"trail-0"}`, cloudtrailtest.Options{MaxHistory: 100, ReadLagMax: time.Minute}},
+		{
+			"write seen late", "StartLogging", `{"Name":"trail-0"}`,
+			cloudtrailtest.Options{MaxHistory: 100, ReadLagMax: time.Minute},
+		},
 		{"lookup", "LookupEvents", `{"MaxResults":5}`, cloudtrailtest.Options{}},
 		{"seeded", "DescribeTrails", "{}", cloudtrailtest.Options{Seed: 1}},
 	} {
@@ -93,7 +98,15 @@ func BenchmarkFleet(b *testing.B) {
 				req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 				req.Header.Set("X-Amz-Target", "CloudTrail_20131101."+c.operation)
 				creds := aws.Credentials{AccessKeyID: fmt.Sprintf("AK%012d", i%2000+1), SecretAccessKey: "s"}
-				if err := signer.SignHTTP(ctx, creds, req, cloudtrailtest.HexSum(body), "cloudtrail", region, time.Now()); err != nil {
+				if err := signer.SignHTTP(
+					ctx,
+					creds,
+					req,
+					cloudtrailtest.HexSum(body),
+					"cloudtrail",
+					region,
+					time.Now(),
+				); err != nil {
 					b.Fatal(err)
 				}
 				rec := httptest.NewRecorder()

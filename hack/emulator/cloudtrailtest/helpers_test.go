@@ -147,12 +147,19 @@ func (e *emulator) sts(id, secret, token string) *sts.Client {
 
 // account returns a client of another account.
 func (e *emulator) account(id, region string) *cloudtrail.Client {
-	e.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "AK" + id, SecretAccessKey: "s", ARN: "arn:aws:iam::" + id + ":user/u"})
+	e.AddCredentials(
+		cloudtrailtest.Credentials{AccessKeyID: "AK" + id, SecretAccessKey: "s", ARN: "arn:aws:iam::" + id + ":user/u"},
+	)
 	return e.as("AK"+id, "s", "", region)
 }
 
 // create makes a trail and fails the test if it cannot.
-func create(t *testing.T, client *cloudtrail.Client, name string, change ...func(*cloudtrail.CreateTrailInput)) *cloudtrail.CreateTrailOutput {
+func create(
+	t *testing.T,
+	client *cloudtrail.Client,
+	name string,
+	change ...func(*cloudtrail.CreateTrailInput),
+) *cloudtrail.CreateTrailOutput {
 	t.Helper()
 	in := &cloudtrail.CreateTrailInput{Name: &name, S3BucketName: aws.String(bucket)}
 	for _, f := range change {

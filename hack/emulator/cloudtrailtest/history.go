@@ -36,8 +36,8 @@ type timeline struct {
 	seq    uint64
 }
 
-// add puts an event where its time belongs: a test's clock may go back. The oldest events go when there are more than limit, and
-// when they are too old to be looked up.
+// add puts an event where its time belongs: a test's clock may go back. The oldest events go when there are more than
+// limit, and when they are too old to be looked up.
 func (l *timeline) add(e *event, limit int, oldest time.Time) {
 	l.seq++
 	e.seq = l.seq
@@ -58,14 +58,15 @@ func (l *timeline) add(e *event, limit int, oldest time.Time) {
 	l.events = l.events[gone:]
 }
 
-// file records a call in the caller's account and region: writes always, reads where the options say so. The caller holds
-// the lock.
+// file records a call in the caller's account and region: writes always, reads where the options say so. The caller
+// holds the lock.
 func (s *Server) file(c *call, out map[string]any, err *APIError) {
 	op, isCloudTrail := operations[c.operation]
 	readOnly := op.kind != write
 	if readOnly && !s.opts.RecordReads || c.account == "" {
 		return
 	}
+
 	at := place{c.account, c.region}
 	e := &event{
 		id: s.chance.id(forEventIDs, at), name: c.operation, source: "cloudtrail.amazonaws.com",
@@ -80,6 +81,7 @@ func (s *Server) file(c *call, out map[string]any, err *APIError) {
 	if !readOnly && err == nil && out != nil {
 		e.response = out
 	}
+
 	if s.history[at] == nil {
 		s.history[at] = &timeline{}
 	}
@@ -94,7 +96,8 @@ func (s *Server) fileFailure(c *call, err error) {
 	s.file(c, nil, asAPIError(err))
 }
 
-// eventResources are the resources that an event refers to: the trail by name and ARN, and what the request points it to.
+// eventResources are the resources that an event refers to: the trail by name and ARN, and what the request points it
+// to.
 func (c *call) eventResources() []eventResource {
 	var out []eventResource
 	add := func(kind, name string) {
@@ -102,6 +105,7 @@ func (c *call) eventResources() []eventResource {
 			out = append(out, r)
 		}
 	}
+
 	const trailKind = "AWS::CloudTrail::Trail"
 	if c.trail != nil {
 		add(trailKind, c.trail.arn)
@@ -112,14 +116,20 @@ func (c *call) eventResources() []eventResource {
 			add(trailKind, name)
 		}
 	}
+
 	for member, kind := range map[string]string{
-		"S3BucketName": "AWS::S3::Bucket", "SnsTopicName": "AWS::SNS::Topic", "KmsKeyId": "AWS::KMS::Key",
-		"CloudWatchLogsLogGroupArn": "AWS::Logs::LogGroup", "CloudWatchLogsRoleArn": "AWS::IAM::Role", "RoleArn": "AWS::IAM::Role",
+		"S3BucketName":              "AWS::S3::Bucket",
+		"SnsTopicName":              "AWS::SNS::Topic",
+		"KmsKeyId":                  "AWS::KMS::Key",
+		"CloudWatchLogsLogGroupArn": "AWS::Logs::LogGroup",
+		"CloudWatchLogsRoleArn":     "AWS::IAM::Role",
+		"RoleArn":                   "AWS::IAM::Role",
 	} {
 		if name, ok := c.params.fields[member].(string); ok {
 			add(kind, name)
 		}
 	}
+
 	// The trail first, the rest in a stable order.
 	slices.SortStableFunc(out, func(a, b eventResource) int {
 		if (a.kind == trailKind) != (b.kind == trailKind) {
@@ -133,6 +143,7 @@ func (c *call) eventResources() []eventResource {
 		}
 		return strings.Compare(a.kind, b.kind)
 	})
+
 	return out
 }
 
@@ -146,12 +157,25 @@ func (e *event) username() string {
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 func (e *event) document() string {
 	doc := map[string]any{
-		"eventVersion": "1.11", "userIdentity": e.caller.identity(), "eventTime": e.time.UTC().Format(time.RFC3339),
-		"eventSource": e.source, "eventName": e.name, "awsRegion": e.caller.region, "sourceIPAddress": e.caller.sourceIP,
-		"userAgent": e.caller.userAgent, "requestParameters": lowered(e.request), "responseElements": loweredResponse(e.response),
-		"requestID": e.requestID, "eventID": e.id, "readOnly": e.readOnly, "eventType": "AwsApiCall",
-		"managementEvent": true, "recipientAccountId": e.caller.account, "eventCategory": "Management",
+		"eventVersion":       "1.11",
+		"userIdentity":       e.caller.identity(),
+		"eventTime":          e.time.UTC().Format(time.RFC3339),
+		"eventSource":        e.source,
+		"eventName":          e.name,
+		"awsRegion":          e.caller.region,
+		"sourceIPAddress":    e.caller.sourceIP,
+		"userAgent":          e.caller.userAgent,
+		"requestParameters":  lowered(e.request),
+		"responseElements":   loweredResponse(e.response),
+		"requestID":          e.requestID,
+		"eventID":            e.id,
+		"readOnly":           e.readOnly,
+		"eventType":          "AwsApiCall",
+		"managementEvent":    true,
+		"recipientAccountId": e.caller.account,
+		"eventCategory":      "Management",
 	}
+
 	if e.err != nil {
 		// The history has the short form of this one code.
 		doc["errorCode"] = e.err.Code
@@ -160,6 +184,7 @@ func (e *event) document() string {
 		}
 		doc["errorMessage"] = e.err.Message
 	}
+
 	raw, _ := json.Marshal(doc) //nolint:errcheck // plain data
 	return string(raw)
 }
@@ -208,6 +233,7 @@ func (w caller) identity() map[string]any {
 	out := map[string]any{"principalId": w.principalID, "arn": w.arn, "accountId": w.account, "accessKeyId": w.accessKeyID}
 	a, _ := parseARN(w.arn)
 	kind, rest, _ := strings.Cut(a.resource, "/")
+
 	switch kind {
 	case "root":
 		out["type"] = "Root"
@@ -233,5 +259,6 @@ func (w caller) identity() map[string]any {
 		out["type"] = "IAMUser"
 		out["userName"] = rest[strings.LastIndexByte(rest, '/')+1:]
 	}
+
 	return out
 }

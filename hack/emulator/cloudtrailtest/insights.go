@@ -17,7 +17,10 @@ func ofTrail(in members) error {
 	hasStore := in.has("EventDataStore") || in.has("InsightsDestination")
 	switch {
 	case hasStore && in.has("TrailName"):
-		return fail("InvalidParameterCombinationException", "You cannot specify TrailName together with EventDataStore or InsightsDestination.")
+		return fail(
+			"InvalidParameterCombinationException",
+			"You cannot specify TrailName together with EventDataStore or InsightsDestination.",
+		)
 	case hasStore:
 		return fail("UnsupportedOperationException", "Event data stores are not supported.")
 	case !in.has("TrailName"):
@@ -36,7 +39,12 @@ func (s *Server) getInsightSelectors(c *call) (map[string]any, error) {
 		return nil, err
 	}
 	if len(t.insights) == 0 {
-		return nil, fail("InsightNotEnabledException", "Trail %s does not have Insights enabled. Edit the trail settings to enable Insights, and then try the operation again.", t.name)
+		return nil, fail(
+			"InsightNotEnabledException",
+			"Trail %s does not have Insights enabled. "+
+				"Edit the trail settings to enable Insights, and then try the operation again.",
+			t.name,
+		)
 	}
 	return t.insightFields(), nil
 }
@@ -50,12 +58,14 @@ func (s *Server) putInsightSelectors(c *call) (map[string]any, error) {
 	if err := ofTrail(c.params); err != nil {
 		return nil, err
 	}
+
 	in, given := c.params.structures("InsightSelectors")
 	selectors := readInsights(in)
 	t, err := s.named(c, "TrailName", toWrite)
 	if err != nil {
 		return nil, err
 	}
+
 	if !given {
 		return nil, notNull("InsightSelectors")
 	}
@@ -70,6 +80,7 @@ func (s *Server) putInsightSelectors(c *call) (map[string]any, error) {
 			return nil, err
 		}
 	}
+
 	n := *t
 	n.insights, n.updated = selectors, c.now
 	return s.commit(c, t, &n).insightFields(), nil
@@ -88,12 +99,13 @@ func readInsights(in []members) []InsightSelector {
 	return out
 }
 
-// validInsights checks the selectors against the vocabulary and against what the trail logs: call rates of management events
-// need its writes, error rates its reads or writes, and those of data events any data events.
+// validInsights checks the selectors against the vocabulary and against what the trail logs: call rates of management
+// events need its writes, error rates its reads or writes, and those of data events any data events.
 func validInsights(t *trail, selectors []InsightSelector) error {
 	types := map[string]bool{}
 	for _, one := range selectors {
-		if !slices.Contains([]string{"ApiCallRateInsight", "ApiErrorRateInsight"}, one.InsightType) || types[one.InsightType] {
+		if !slices.Contains([]string{"ApiCallRateInsight", "ApiErrorRateInsight"}, one.InsightType) ||
+			types[one.InsightType] {
 			return badInsights("Value %s for InsightType is invalid.", one.InsightType)
 		}
 		types[one.InsightType] = true

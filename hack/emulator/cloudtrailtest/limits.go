@@ -8,8 +8,8 @@ const (
 	lookupRate = 2.0
 	writeRate  = 1.0
 
-	// jitter is by how much a request may come too early and still pass. It is borrowed from the next one, so the rate over
-	// time is never exceeded; without it a client that sends exactly at the rate would depend on the network's mood.
+	// jitter is by how much a request may come too early and still pass. It is borrowed from the next one, so the rate
+	// over time is never exceeded; without it a client that sends exactly at the rate would depend on the network's mood.
 	jitter = 50 * time.Millisecond
 
 	trailsPerRegion = 5
@@ -35,12 +35,14 @@ func (s *Server) spend(c *call) error {
 	if !isCloudTrail || s.opts.NoRateLimit {
 		return nil
 	}
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rate, class := rates[op.kind], string(op.kind)
 	if s.opts.PerOperationRate {
 		class = c.operation
 	}
+
 	key, now := limitKey{place{c.account, c.region}, class}, s.now()
 	b := s.limits[key]
 	if b == nil {
@@ -51,6 +53,7 @@ func (s *Server) spend(c *call) error {
 		b.tokens = min(rate, b.tokens+elapsed.Seconds()*rate)
 		b.filled = now
 	}
+
 	if b.tokens < 1-rate*jitter.Seconds() {
 		s.throttled++
 		return fail("ThrottlingException", "Rate exceeded")

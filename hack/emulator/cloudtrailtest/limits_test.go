@@ -71,7 +71,12 @@ func TestRates(t *testing.T) {
 			equal(t, "throttled", shared.Throttled(), 20*len(class.operations)-class.rate)
 			for op, do := range class.operations {
 				equal(t, op+" in another region", passes(func() error { return do(shared.in("us-east-1")) }), class.rate)
-				equal(t, op+" in another account", passes(func() error { return do(shared.account("222233334444", region)) }), class.rate)
+				equal(
+					t,
+					op+" in another account",
+					passes(func() error { return do(shared.account("222233334444", region)) }),
+					class.rate,
+				)
 				shared.clock.add(time.Second)
 				equal(t, op+" a second later", passes(func() error { return do(shared.in(region)) }), class.rate)
 				shared.clock.add(time.Hour)

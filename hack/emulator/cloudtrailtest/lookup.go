@@ -53,6 +53,7 @@ func (s *Server) lookupEvents(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var after *position
 	if token := c.params.optText("NextToken"); token != nil {
 		after = &position{}
@@ -60,6 +61,7 @@ func (s *Server) lookupEvents(c *call) (map[string]any, error) {
 			return nil, err
 		}
 	}
+
 	matches := func(e *event) bool {
 		switch {
 		case q.Category == "insight": // There are no Insights events here.
@@ -73,6 +75,7 @@ func (s *Server) lookupEvents(c *call) (map[string]any, error) {
 		}
 		return q.Key == "" || attributes[q.Key](e, q.Value)
 	}
+
 	found := []map[string]any{}
 	var last *event
 	if l := s.history[place{c.account, c.region}]; l != nil {
@@ -88,6 +91,7 @@ func (s *Server) lookupEvents(c *call) (map[string]any, error) {
 			last = e
 		}
 	}
+
 	return map[string]any{"Events": found}, nil
 }
 
@@ -102,6 +106,7 @@ func (s *Server) readQuery(c *call) (query, error) {
 		q.Key, q.Value = f.text("AttributeKey"), f.text("AttributeValue")
 	}
 	c.params.optText("NextToken")
+
 	switch {
 	case c.params.problem() != nil:
 		return q, c.params.problem()
@@ -110,6 +115,7 @@ func (s *Server) readQuery(c *call) (query, error) {
 	case c.params.has("EventCategory") && q.Category != "insight":
 		return q, fail("InvalidEventCategoryException", "Event category %s is not valid.", q.Category)
 	}
+
 	if err := validAttribute(q, len(filters)); err != nil {
 		return q, err
 	}
@@ -120,6 +126,7 @@ func validAttribute(q query, n int) error {
 	invalid := func(format string, args ...any) error {
 		return fail("InvalidLookupAttributesException", format, args...)
 	}
+
 	switch {
 	case n == 0:
 		return nil
@@ -132,6 +139,7 @@ func validAttribute(q query, n int) error {
 	case q.Value == "":
 		return invalid("Lookup attribute value must not be empty.")
 	}
+
 	// "The following characters (_, space, comma, \n) count as two characters towards the 2000 character limit."
 	length := 0
 	for _, r := range q.Value {
@@ -146,8 +154,8 @@ func validAttribute(q query, n int) error {
 	return nil
 }
 
-// validRange checks the time range. A start before the 90 days is as good as none; a range wholly before them, or beginning
-// in the future, is an error.
+// validRange checks the time range. A start before the 90 days is as good as none; a range wholly before them, or
+// beginning in the future, is an error.
 func validRange(q query, now time.Time) error {
 	end := now
 	set(&end, q.End)

@@ -2,14 +2,14 @@ package cloudtrailtest
 
 import "time"
 
-// Options are how an emulator differs from AWS with nothing prepared. The zero value is the strict one: no bucket exists,
-// every limit holds, history and reads are up to date at once.
+// Options are how an emulator differs from AWS with nothing prepared. The zero value is the strict one: no bucket
+// exists, every limit holds, history and reads are up to date at once.
 type Options struct {
 	// Now is the emulator's clock: trail and event times, rate limits, lags, session expiry. Default time.Now. Only the
 	// freshness of signatures is judged by the wall clock, because clients sign with theirs.
 	Now func() time.Time
-	// OpenResources makes every well-formed bucket, topic, key, log group and role exist with the right policy, except those
-	// registered otherwise or deleted.
+	// OpenResources makes every well-formed bucket, topic, key, log group and role exist with the right policy, except
+	// those registered otherwise or deleted.
 	OpenResources bool
 	// NoTrailLimit lifts the quota of 5 trails a region.
 	NoTrailLimit bool
@@ -28,17 +28,18 @@ type Options struct {
 	ReadLag, ReadLagMax time.Duration
 	// ConsistencyLag is how long DescribeTrails, ListTrails, GetTrail and ListTags do not show a new trail.
 	ConsistencyLag time.Duration
-	// EventDelay is how much later than its effect a call is completed. The time of its event is "the date and time the request
-	// was completed", so with a delay it may be a second after the StopLoggingTime of GetTrailStatus.
+	// EventDelay is how much later than its effect a call is completed. The time of its event is "the date and time the
+	// request was completed", so with a delay it may be a second after the StopLoggingTime of GetTrailStatus.
 	EventDelay time.Duration
-	// RepeatedCallsMoveTimes lets StartLogging of a trail that is logging move StartLoggingTime, and StopLogging of one that is
-	// not logging move StopLoggingTime. AWS does not document it; by the wording of the two fields, they stay.
+	// RepeatedCallsMoveTimes lets StartLogging of a trail that is logging move StartLoggingTime, and StopLogging of one
+	// that is not logging move StopLoggingTime. AWS does not document it; by the wording of the two fields, they stay.
 	RepeatedCallsMoveTimes bool
 	// DeliveryInterval advances the delivery times of logging trails: every so often on the emulator's clock something has
 	// been delivered. 0: delivery times are only those that SetDelivery sets, so that a quiet fleet stays quiet.
 	DeliveryInterval time.Duration
-	// Seed decides everything random: faults with a probability, lags, and all ids, keys and tokens. Two servers of the same
-	// seed answer the same requests at the same times alike, to the byte. 0: ids, keys and tokens that nobody can know.
+	// Seed decides everything random: faults with a probability, lags, and all ids, keys and tokens. Two servers of the
+	// same seed answer the same requests at the same times alike, to the byte. 0: ids, keys and tokens that nobody can
+	// know.
 	Seed int64
 	// RecordReads records reads in the history as well, not only writes.
 	RecordReads bool

@@ -62,13 +62,27 @@ func (o *organization) trailOwner(account string) (string, error) {
 	case !o.isManagement(account) && !o.isMember(account):
 		return "", fail("OrganizationsNotInUseException", "Your account is not a member of an organization.")
 	case !o.isManagement(account) && !o.isDelegated(account):
-		return "", fail("NotOrganizationMasterAccountException", "The request was made by account %s, which is not the management account or a delegated administrator of the organization.", account)
+		return "", fail(
+			"NotOrganizationMasterAccountException",
+			"The request was made by account %s, "+
+				"which is not the management account or a delegated administrator of the organization.",
+			account,
+		)
 	case o.ConsolidatedBillingOnly:
-		return "", fail("OrganizationNotInAllFeaturesModeException", "The organization is not configured to support all features.")
+		return "", fail(
+			"OrganizationNotInAllFeaturesModeException",
+			"The organization is not configured to support all features.",
+		)
 	case o.TrustedAccessDisabled:
-		return "", fail("CloudTrailAccessNotEnabledException", "Trusted access between CloudTrail and Organizations is not enabled.")
+		return "", fail(
+			"CloudTrailAccessNotEnabledException",
+			"Trusted access between CloudTrail and Organizations is not enabled.",
+		)
 	case o.NoServiceLinkedRole && o.isDelegated(account):
-		return "", fail("NoManagementAccountSLRExistsException", "The management account does not have a service-linked role for CloudTrail.")
+		return "", fail(
+			"NoManagementAccountSLRExistsException",
+			"The management account does not have a service-linked role for CloudTrail.",
+		)
 	}
 	return o.ManagementAccount, nil
 }

@@ -18,7 +18,10 @@ const (
 
 func organization(change ...func(*cloudtrailtest.Organization)) cloudtrailtest.Organization {
 	o := cloudtrailtest.Organization{
-		ID: "o-exampleorgid", ManagementAccount: management, DelegatedAdministrators: []string{delegated}, Members: []string{ordinary},
+		ID:                      "o-exampleorgid",
+		ManagementAccount:       management,
+		DelegatedAdministrators: []string{delegated},
+		Members:                 []string{ordinary},
 	}
 	for _, f := range change {
 		f(&o)
@@ -34,15 +37,27 @@ func TestWhoMayCreateOrganizationTrails(t *testing.T) {
 		account string
 		want    string
 	}{
-		"management":                {nil, management, ""},
-		"delegated administrator":   {nil, delegated, ""},
-		"member":                    {nil, ordinary, "NotOrganizationMasterAccountException"},
-		"outsider":                  {nil, outsider, "OrganizationsNotInUseException"},
-		"billing only":              {func(o *cloudtrailtest.Organization) { o.ConsolidatedBillingOnly = true }, management, "OrganizationNotInAllFeaturesModeException"},
-		"no trusted access":         {func(o *cloudtrailtest.Organization) { o.TrustedAccessDisabled = true }, management, "CloudTrailAccessNotEnabledException"},
-		"no service-linked role":    {func(o *cloudtrailtest.Organization) { o.NoServiceLinkedRole = true }, delegated, "NoManagementAccountSLRExistsException"},
-		"management without it":     {func(o *cloudtrailtest.Organization) { o.NoServiceLinkedRole = true }, management, ""},
-		"no organization, any more": {func(o *cloudtrailtest.Organization) { o.ManagementAccount = "" }, management, "OrganizationsNotInUseException"},
+		"management":              {nil, management, ""},
+		"delegated administrator": {nil, delegated, ""},
+		"member":                  {nil, ordinary, "NotOrganizationMasterAccountException"},
+		"outsider":                {nil, outsider, "OrganizationsNotInUseException"},
+		"billing only": {
+			func(o *cloudtrailtest.Organization) { o.ConsolidatedBillingOnly = true },
+			management, "OrganizationNotInAllFeaturesModeException",
+		},
+		"no trusted access": {
+			func(o *cloudtrailtest.Organization) { o.TrustedAccessDisabled = true },
+			management, "CloudTrailAccessNotEnabledException",
+		},
+		"no service-linked role": {
+			func(o *cloudtrailtest.Organization) { o.NoServiceLinkedRole = true },
+			delegated, "NoManagementAccountSLRExistsException",
+		},
+		"management without it": {func(o *cloudtrailtest.Organization) { o.NoServiceLinkedRole = true }, management, ""},
+		"no organization, any more": {
+			func(o *cloudtrailtest.Organization) { o.ManagementAccount = "" },
+			management, "OrganizationsNotInUseException",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := start(t)
@@ -68,18 +83,24 @@ func TestOrganizationTrailSeenFromOutside(t *testing.T) {
 	equal(t, "ARN", arn, "arn:aws:cloudtrail:eu-west-1:111122223333:trail/org")
 	create(t, e.account(management, region), "private")
 
+	const (
+		notFound      = "TrailNotFoundException"
+		notManagement = "NotOrganizationMasterAccountException"
+		notHome       = "InvalidHomeRegionException"
+		badARN        = "CloudTrailARNInvalidException"
+	)
 	type seen struct{ byName, byARN, write, tags, describe string }
 	for name, c := range map[string]struct {
 		account, region string
 		want            seen
 	}{
 		"management":           {management, region, seen{"", "", "", "", "org private"}},
-		"management elsewhere": {management, "us-east-1", seen{"TrailNotFoundException", "", "InvalidHomeRegionException", "CloudTrailARNInvalidException", "org"}},
-		"delegated":            {delegated, region, seen{"TrailNotFoundException", "", "", "", "org"}},
-		"delegated elsewhere":  {delegated, "us-east-1", seen{"TrailNotFoundException", "", "InvalidHomeRegionException", "CloudTrailARNInvalidException", "org"}},
-		"member":               {ordinary, region, seen{"TrailNotFoundException", "", "NotOrganizationMasterAccountException", "CloudTrailARNInvalidException", "org"}},
-		"member elsewhere":     {ordinary, "us-east-1", seen{"TrailNotFoundException", "", "NotOrganizationMasterAccountException", "CloudTrailARNInvalidException", "org"}},
-		"outsider":             {outsider, region, seen{"TrailNotFoundException", "TrailNotFoundException", "TrailNotFoundException", "CloudTrailARNInvalidException", ""}},
+		"management elsewhere": {management, "us-east-1", seen{notFound, "", notHome, badARN, "org"}},
+		"delegated":            {delegated, region, seen{notFound, "", "", "", "org"}},
+		"delegated elsewhere":  {delegated, "us-east-1", seen{notFound, "", notHome, badARN, "org"}},
+		"member":               {ordinary, region, seen{notFound, "", notManagement, badARN, "org"}},
+		"member elsewhere":     {ordinary, "us-east-1", seen{notFound, "", notManagement, badARN, "org"}},
+		"outsider":             {outsider, region, seen{notFound, notFound, notFound, badARN, ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cl := e.account(c.account, c.region)
@@ -129,7 +150,8 @@ func TestConversion(t *testing.T) {
 	e.SetOrganization(organization())
 	arn := create(t, e.account(management, region), "org").TrailARN
 	convert := func(account string, to bool) error {
-		_, err := e.account(account, region).UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: arn, IsOrganizationTrail: &to})
+		_, err := e.account(account, region).
+			UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: arn, IsOrganizationTrail: &to})
 		return err
 	}
 	same(t, "not the member's yet", names(t, e.account(ordinary, region), nil))
@@ -141,7 +163,8 @@ func TestConversion(t *testing.T) {
 	same(t, "no longer the member's", names(t, e.account(ordinary, region), nil))
 	wants(t, convert(delegated, true), "TrailNotFoundException")
 	own := create(t, e.account(ordinary, region), "own").TrailARN
-	_, err := e.account(ordinary, region).UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: own, IsOrganizationTrail: aws.Bool(true)})
+	_, err := e.account(ordinary, region).
+		UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: own, IsOrganizationTrail: aws.Bool(true)})
 	wants(t, err, "NotOrganizationMasterAccountException")
 }
 

@@ -9,7 +9,8 @@ import (
 )
 
 // members reads the members of one JSON structure by their exact names: AWS, unlike encoding/json, tells `name` from
-// `Name`. A value of the wrong type is a SerializationException, kept until problem is asked; a null is an absent member.
+// `Name`. A value of the wrong type is a SerializationException, kept until problem is asked; a null is an absent
+// member.
 type members struct {
 	fields map[string]any
 	first  *error

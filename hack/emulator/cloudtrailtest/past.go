@@ -2,20 +2,20 @@ package cloudtrailtest
 
 import "time"
 
-// Lags are how far behind the truth AWS shows things. Where a greatest lag is longer than the least one, each lag lies between
-// the two at random, from the seed.
+// Lags are how far behind the truth AWS shows things. Where a greatest lag is longer than the least one, each lag lies
+// between the two at random, from the seed.
 type Lags struct {
-	// Read and ReadMax are the lag of the reads of trails (settings, selectors, tags, status, and which trails there are): a
-	// read shows the state of so long ago. With ReadMax above Read, a later read may show an older state than an earlier one.
-	// Writes always act on the true state.
+	// Read and ReadMax are the lag of the reads of trails (settings, selectors, tags, status, and which trails there are):
+	// a read shows the state of so long ago. With ReadMax above Read, a later read may show an older state than an earlier
+	// one. Writes always act on the true state.
 	Read, ReadMax time.Duration
-	// History and HistoryMax are the lag of events in the history. With HistoryMax above History, events do not appear in the
-	// order in which they happened.
+	// History and HistoryMax are the lag of events in the history. With HistoryMax above History, events do not appear in
+	// the order in which they happened.
 	History, HistoryMax time.Duration
 }
 
-// SetLags changes the lags from now on. What has been recorded or forgotten under the previous ones stays so: a longer read lag
-// needs its time until it shows all of its past.
+// SetLags changes the lags from now on. What has been recorded or forgotten under the previous ones stays so: a longer
+// read lag needs its time until it shows all of its past.
 func (s *Server) SetLags(l Lags) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

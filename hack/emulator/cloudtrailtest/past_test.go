@@ -59,7 +59,14 @@ func differing(a, b map[string]string) []string {
 func TestReadLag(t *testing.T) {
 	const lag = 10 * time.Second
 	everywhere := []string{
-		"DescribeTrails", "GetEventConfiguration", "GetEventSelectors", "GetInsightSelectors", "GetTrail", "GetTrailStatus", "ListTags", "ListTrails",
+		"DescribeTrails",
+		"GetEventConfiguration",
+		"GetEventSelectors",
+		"GetInsightSelectors",
+		"GetTrail",
+		"GetTrailStatus",
+		"ListTags",
+		"ListTrails",
 	}
 	e := direct(func(o *cloudtrailtest.Options) { o.ReadLag = lag })
 	for _, step := range []struct {
@@ -71,14 +78,28 @@ func TestReadLag(t *testing.T) {
 		{"UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "x"}, []string{"DescribeTrails", "GetTrail"}},
 		{"StartLogging", map[string]any{"Name": "audit"}, []string{"GetTrailStatus"}},
 		{"StopLogging", map[string]any{"Name": "audit"}, []string{"GetTrailStatus"}},
-		{"AddTags", map[string]any{"ResourceId": auditARN, "TagsList": []any{map[string]any{"Key": "k", "Value": "v"}}}, []string{"ListTags"}},
-		{"RemoveTags", map[string]any{"ResourceId": auditARN, "TagsList": []any{map[string]any{"Key": "k"}}}, []string{"ListTags"}},
 		{
-			"PutEventSelectors", map[string]any{"TrailName": "audit", "EventSelectors": []any{map[string]any{"ReadWriteType": "WriteOnly"}}},
+			"AddTags", map[string]any{"ResourceId": auditARN, "TagsList": []any{
+				map[string]any{"Key": "k", "Value": "v"},
+			}},
+			[]string{"ListTags"},
+		},
+		{
+			"RemoveTags", map[string]any{"ResourceId": auditARN, "TagsList": []any{
+				map[string]any{"Key": "k"},
+			}},
+			[]string{"ListTags"},
+		},
+		{
+			"PutEventSelectors", map[string]any{"TrailName": "audit", "EventSelectors": []any{
+				map[string]any{"ReadWriteType": "WriteOnly"},
+			}},
 			[]string{"DescribeTrails", "GetEventSelectors", "GetTrail"},
 		},
 		{
-			"PutInsightSelectors", map[string]any{"TrailName": "audit", "InsightSelectors": []any{map[string]any{"InsightType": "ApiCallRateInsight"}}},
+			"PutInsightSelectors", map[string]any{"TrailName": "audit", "InsightSelectors": []any{
+				map[string]any{"InsightType": "ApiCallRateInsight"},
+			}},
 			[]string{"DescribeTrails", "GetInsightSelectors", "GetTrail"},
 		},
 		{
@@ -108,7 +129,8 @@ func TestReadLag(t *testing.T) {
 	}
 }
 
-// What a trail is about to become is never seen: a trail that is deleted and made anew is first the old one, then none, then the new.
+// What a trail is about to become is never seen: a trail that is deleted and made anew is first the old one, then none,
+// then the new.
 func TestReadLagOfATrailMadeAnew(t *testing.T) {
 	e := direct(func(o *cloudtrailtest.Options) { o.ReadLag = 10 * time.Second })
 	seen := func() string {
@@ -134,7 +156,9 @@ func TestReadLagOfATrailMadeAnew(t *testing.T) {
 func TestReadLagElsewhere(t *testing.T) {
 	const member, away = "222233334444", "us-east-1"
 	e := direct(func(o *cloudtrailtest.Options) { o.ReadLag = 10 * time.Second })
-	e.SetOrganization(cloudtrailtest.Organization{ID: "o-exampleorgid", ManagementAccount: account, Members: []string{member}})
+	e.SetOrganization(
+		cloudtrailtest.Organization{ID: "o-exampleorgid", ManagementAccount: account, Members: []string{member}},
+	)
 	seen := func() string {
 		var out []string
 		for _, who := range []string{account, member} {
@@ -152,7 +176,11 @@ func TestReadLagElsewhere(t *testing.T) {
 		return strings.Join(out, "\n")
 	}
 	nothing := seen()
-	e.must(t, "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": bucket, "IsMultiRegionTrail": true, "IsOrganizationTrail": true})
+	e.must(
+		t,
+		"CreateTrail",
+		map[string]any{"Name": "audit", "S3BucketName": bucket, "IsMultiRegionTrail": true, "IsOrganizationTrail": true},
+	)
 	equal(t, "created, at once", seen(), nothing)
 	e.clock.add(10 * time.Second)
 	everywhere := seen()
@@ -245,7 +273,12 @@ func TestReadLagOfDeliveries(t *testing.T) {
 	equal(t, "delivered, at once", delivered(), "<nil>")
 	e.clock.add(10 * time.Second)
 	equal(t, "delivered", delivered(), "2026-03-01T12:01:00Z<nil>")
-	equal(t, "set", e.SetDelivery(auditARN, cloudtrailtest.Delivery{LatestDeliveryError: aws.String("NoSuchBucket")}), true)
+	equal(
+		t,
+		"set",
+		e.SetDelivery(auditARN, cloudtrailtest.Delivery{LatestDeliveryError: aws.String("NoSuchBucket")}),
+		true,
+	)
 	equal(t, "failed, at once", delivered(), "2026-03-01T12:01:00Z<nil>")
 	e.clock.add(10 * time.Second)
 	equal(t, "failed", strings.HasSuffix(delivered(), "NoSuchBucket"), true)

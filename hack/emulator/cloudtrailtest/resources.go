@@ -52,7 +52,8 @@ type LogRole struct {
 	ARN string `json:"arn"`
 	// DenyCloudTrail is a trust policy without cloudtrail.amazonaws.com: InvalidCloudWatchLogsRoleArnException.
 	DenyCloudTrail bool `json:"denyCloudTrail,omitempty"`
-	// DenyLogs is a role that may not create log streams or put events: AWS answers InvalidCloudWatchLogsLogGroupArnException.
+	// DenyLogs is a role that may not create log streams or put events: AWS answers
+	// InvalidCloudWatchLogsLogGroupArnException.
 	DenyLogs bool `json:"denyLogs,omitempty"`
 }
 
@@ -198,7 +199,8 @@ func (s *Server) DeleteLogRole(arn string) {
 	s.resources.logRoles.remove(arn)
 }
 
-// checkResources asks everything that the settings point to, as CreateTrail and UpdateTrail do before they change anything.
+// checkResources asks everything that the settings point to, as CreateTrail and UpdateTrail do before they change
+// anything.
 func (s *Server) checkResources(t *trail, cfg settings) error {
 	if err := s.checkBucket(t.arn, cfg); err != nil {
 		return err
@@ -222,7 +224,11 @@ func (s *Server) checkBucket(trailARN string, cfg settings) error {
 	case bucket.DenyCloudTrail,
 		len(bucket.AllowedPrefixes) > 0 && !slices.Contains(bucket.AllowedPrefixes, cfg.prefix),
 		len(bucket.AllowedTrailARNs) > 0 && !slices.Contains(bucket.AllowedTrailARNs, trailARN):
-		return fail("InsufficientS3BucketPolicyException", "Incorrect S3 bucket policy is detected for bucket: %s", cfg.bucket)
+		return fail(
+			"InsufficientS3BucketPolicyException",
+			"Incorrect S3 bucket policy is detected for bucket: %s",
+			cfg.bucket,
+		)
 	}
 	return nil
 }
@@ -231,6 +237,7 @@ func (s *Server) checkKey(cfg settings) error {
 	if cfg.keyARN == "" {
 		return nil
 	}
+
 	key, ok := s.resources.keys.get(cfg.keyARN, s.opts.OpenResources)
 	bucket := s.resources.buckets.known[cfg.bucket]
 	a, _ := parseARN(cfg.keyARN)
@@ -238,14 +245,25 @@ func (s *Server) checkKey(cfg settings) error {
 	case !ok:
 		return fail("KmsKeyNotFoundException", "KMS key %s is not found.", cfg.keyARN)
 	case bucket.Region != "" && bucket.Region != a.region:
-		return fail("KmsKeyNotFoundException", "The KMS key %s and the S3 bucket %s are not in the same Region.", cfg.keyARN, cfg.bucket)
+		return fail(
+			"KmsKeyNotFoundException",
+			"The KMS key %s and the S3 bucket %s are not in the same Region.",
+			cfg.keyARN,
+			cfg.bucket,
+		)
 	case key.Disabled:
 		return fail("KmsKeyDisabledException", "KMS key %s is disabled.", cfg.keyARN)
 	case key.Unusable:
 		return fail("KmsException", "There is an issue with the KMS key %s.", cfg.keyARN)
 	case key.DenyCloudTrail:
-		return fail("InsufficientEncryptionPolicyException", "Insufficient permissions to access S3 bucket %s or KMS key %s.", cfg.bucket, cfg.keyARN)
+		return fail(
+			"InsufficientEncryptionPolicyException",
+			"Insufficient permissions to access S3 bucket %s or KMS key %s.",
+			cfg.bucket,
+			cfg.keyARN,
+		)
 	}
+
 	return nil
 }
 
@@ -271,27 +289,32 @@ var (
 	aliasName = regexp.MustCompile(`^alias/[a-zA-Z0-9/_-]{1,250}$`)
 )
 
-// resolveKey turns what KmsKeyId may be (id, key ARN, alias, alias ARN) into the key's ARN, with which AWS answers. An id or alias is one of
-// the caller's account and region.
+// resolveKey turns what KmsKeyId may be (id, key ARN, alias, alias ARN) into the key's ARN, with which AWS answers. An
+// id or alias is one of the caller's account and region.
 func (s *Server) resolveKey(c *call, id string) (string, error) {
 	invalid := fail("InvalidKmsKeyIdException", "The KMS key ID %s is not valid.", id)
 	a := arn{c.partition, "kms", c.region, c.account, id}
 	switch {
 	case strings.HasPrefix(id, "arn:"):
 		var ok bool
-		if a, ok = parseARN(id); !ok || a.service != "kms" || a.partition != c.partition || a.region == "" || !accountID.MatchString(a.account) {
+		if a, ok = parseARN(
+			id,
+		); !ok || a.service != "kms" || a.partition != c.partition || a.region == "" ||
+			!accountID.MatchString(a.account) {
 			return "", invalid
 		}
 	case strings.HasPrefix(id, "alias/"):
 	default:
 		a.resource = "key/" + id
 	}
+
 	if key, isKey := strings.CutPrefix(a.resource, "key/"); isKey {
 		if !keyID.MatchString(key) {
 			return "", invalid
 		}
 		return a.String(), nil
 	}
+
 	if !aliasName.MatchString(a.resource) {
 		return "", invalid
 	}
@@ -301,6 +324,7 @@ func (s *Server) resolveKey(c *call, id string) (string, error) {
 	if !s.opts.OpenResources {
 		return "", fail("KmsKeyNotFoundException", "KMS key %s is not found.", id)
 	}
+
 	// In an open world an alias leads to the same key whenever it is asked for.
 	sum := sha256.Sum256([]byte(a.String()))
 	a.resource = fmt.Sprintf("key/%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])

@@ -23,8 +23,8 @@ type Role struct {
 	MaxSessionDuration time.Duration `json:"-"`
 }
 
-// AddRole registers a role, replacing one of the same ARN. A role that was deleted is made anew: another role of the same name, with
-// another id, and without the sessions of the former one.
+// AddRole registers a role, replacing one of the same ARN. A role that was deleted is made anew: another role of the
+// same name, with another id, and without the sessions of the former one.
 func (s *Server) AddRole(r Role) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,8 +32,8 @@ func (s *Server) AddRole(r Role) {
 	delete(s.goneRoles, r.ARN)
 }
 
-// DeleteRole makes a role not exist, also where any role can be assumed. AWS then takes the role's sessions for unknown: their calls
-// answer UnrecognizedClientException, and STS InvalidClientTokenId.
+// DeleteRole makes a role not exist, also where any role can be assumed. AWS then takes the role's sessions for
+// unknown: their calls answer UnrecognizedClientException, and STS InvalidClientTokenId.
 func (s *Server) DeleteRole(arn string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,15 +43,15 @@ func (s *Server) DeleteRole(arn string) {
 	maps.DeleteFunc(s.sessions, func(_ string, n *session) bool { return n.roleARN == arn })
 }
 
-// RevokeSessions denies everything to the sessions that a role has now, as IAM's "Revoke active sessions" does with the policy
-// AWSRevokeOlderSessions. Later sessions are not affected.
+// RevokeSessions denies everything to the sessions that a role has now, as IAM's "Revoke active sessions" does with the
+// policy AWSRevokeOlderSessions. Later sessions are not affected.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_revoke-sessions.html
 func (s *Server) RevokeSessions(roleARN string) {
 	s.changeSessions(roleARN, func(n *session) { n.revoked = true })
 }
 
-// ExpireSessions ends the sessions that a role has now before their time. Their calls answer ExpiredTokenException, and STS
-// ExpiredToken.
+// ExpireSessions ends the sessions that a role has now before their time. Their calls answer ExpiredTokenException, and
+// STS ExpiredToken.
 func (s *Server) ExpireSessions(roleARN string) {
 	now := s.now()
 	s.changeSessions(roleARN, func(n *session) { n.expiration = now })
@@ -117,7 +117,8 @@ func (n *session) roleID() string {
 	return id
 }
 
-// expiredSessions is how long an expired session is remembered, to answer that it has expired rather than that it is unknown.
+// expiredSessions is how long an expired session is remembered, to answer that it has expired rather than that it is
+// unknown.
 const expiredSessions = 24 * time.Hour
 
 // keepSession remembers a session, and drops those that expired long ago whenever their number has doubled.

@@ -41,11 +41,17 @@ type FieldSelector struct {
 
 // defaultSelector is what a trail has when none was put: all management events and no data events.
 func defaultSelector() EventSelector {
-	return EventSelector{ReadWriteType: "All", IncludeManagementEvents: true, DataResources: []DataResource{}, ExcludeManagementEventSources: []string{}}
+	return EventSelector{
+		ReadWriteType:                 "All",
+		IncludeManagementEvents:       true,
+		DataResources:                 []DataResource{},
+		ExcludeManagementEventSources: []string{},
+	}
 }
 
 func (e EventSelector) isDefault() bool {
-	return e.ReadWriteType == "All" && e.IncludeManagementEvents && len(e.DataResources) == 0 && len(e.ExcludeManagementEventSources) == 0
+	return e.ReadWriteType == "All" && e.IncludeManagementEvents && len(e.DataResources) == 0 &&
+		len(e.ExcludeManagementEventSources) == 0
 }
 
 func (t *trail) hasCustomSelectors() bool { return len(t.basic) > 0 || len(t.advanced) > 0 }
@@ -94,6 +100,7 @@ func (s *Server) putEventSelectors(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	switch {
 	case hasBasic && hasAdvanced:
 		return nil, badSelectors("You can use either EventSelectors or AdvancedEventSelectors, but not both.")
@@ -107,6 +114,7 @@ func (s *Server) putEventSelectors(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	if len(basic) == 1 && basic[0].isDefault() {
 		basic = nil
 	}
@@ -138,6 +146,7 @@ func validBasic(selectors []EventSelector, partition string) error {
 	if len(selectors) < 1 || len(selectors) > maxSelectors {
 		return badSelectors("Specify a valid number of selectors (1 to 5) for your trail.")
 	}
+
 	values := 0
 	for _, e := range selectors {
 		if !slices.Contains([]string{"All", "ReadOnly", "WriteOnly"}, e.ReadWriteType) {
@@ -149,6 +158,7 @@ func validBasic(selectors []EventSelector, partition string) error {
 		if err := validExcludedSources(e); err != nil {
 			return err
 		}
+
 		for _, r := range e.DataResources {
 			if err := validDataResource(r, partition); err != nil {
 				return err
@@ -156,6 +166,7 @@ func validBasic(selectors []EventSelector, partition string) error {
 			values += len(r.Values)
 		}
 	}
+
 	if values > maxDataResources {
 		return badSelectors("Specify a valid number of DataResources.Values (0 to 250) for all your selectors.")
 	}
@@ -176,12 +187,16 @@ func validExcludedSources(e EventSelector) error {
 	return nil
 }
 
-// dataValues are the forms of DataResources.Values by type, after arn:PARTITION: — everything of the type, or one resource.
-// An S3 value needs the slash after the bucket: without, AWS rejects it.
+// dataValues are the forms of DataResources.Values by type, after arn:PARTITION: — everything of the type, or one
+// resource. An S3 value needs the slash after the bucket: without, AWS rejects it.
 var dataValues = map[string]*regexp.Regexp{
-	"AWS::S3::Object":       regexp.MustCompile(`^s3(:::([a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*]*)?)?$`),
-	"AWS::Lambda::Function": regexp.MustCompile(`^lambda(:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9-_]+(:[A-Za-z0-9-_$]+)?)?$`),
-	"AWS::DynamoDB::Table":  regexp.MustCompile(`^dynamodb(:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]{3,255}(/stream/.+)?)?$`),
+	"AWS::S3::Object": regexp.MustCompile(`^s3(:::([a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*]*)?)?$`),
+	"AWS::Lambda::Function": regexp.MustCompile(
+		`^lambda(:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9-_]+(:[A-Za-z0-9-_$]+)?)?$`,
+	),
+	"AWS::DynamoDB::Table": regexp.MustCompile(
+		`^dynamodb(:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]{3,255}(/stream/.+)?)?$`,
+	),
 }
 
 func validDataResource(r DataResource, partition string) error {
@@ -219,7 +234,8 @@ func readAdvanced(in []members) []AdvancedEventSelector {
 	return out
 }
 
-// operators returns the operators' values by name, in an order of their own: it decides which of two errors is answered.
+// operators returns the operators' values by name, in an order of their own: it decides which of two errors is
+// answered.
 func (f *FieldSelector) operators() iter.Seq2[string, *[]string] {
 	return func(yield func(string, *[]string) bool) {
 		_ = yield("Equals", &f.Equals) && yield("StartsWith", &f.StartsWith) && yield("EndsWith", &f.EndsWith) &&
@@ -278,6 +294,7 @@ func validFields(e AdvancedEventSelector) (values int, err error) {
 		}
 		values += n
 	}
+
 	chosen, ok := byField["eventCategory"]
 	if !ok {
 		return 0, badSelectors("An advanced event selector must have a field selector for eventCategory.")
@@ -286,16 +303,26 @@ func validFields(e AdvancedEventSelector) (values int, err error) {
 	if !ok {
 		return 0, badSelectors("Value %s for eventCategory is invalid.", chosen.Equals[0])
 	}
+
 	for _, field := range kind.required {
 		if _, ok := byField[field]; !ok {
-			return 0, badSelectors("An advanced event selector for %s events must have a field selector for %s.", chosen.Equals[0], field)
+			return 0, badSelectors(
+				"An advanced event selector for %s events must have a field selector for %s.",
+				chosen.Equals[0],
+				field,
+			)
 		}
 	}
 	for _, f := range e.FieldSelectors {
 		if !slices.Contains(kind.allowed, f.Field) {
-			return 0, badSelectors("Field %s is not supported in an advanced event selector for %s events.", f.Field, chosen.Equals[0])
+			return 0, badSelectors(
+				"Field %s is not supported in an advanced event selector for %s events.",
+				f.Field,
+				chosen.Equals[0],
+			)
 		}
 	}
+
 	return values, validSource(chosen.Equals[0], byField["eventSource"])
 }
 
@@ -306,6 +333,7 @@ func validOperators(f FieldSelector) (values int, err error) {
 	if f.Field == "" {
 		return 0, badSelectors("A field selector must have a Field.")
 	}
+
 	for name, list := range f.operators() {
 		if *list == nil {
 			continue
@@ -323,6 +351,7 @@ func validOperators(f FieldSelector) (values int, err error) {
 			return 0, badSelectors("Field %s only supports the operator Equals.", f.Field)
 		}
 	}
+
 	switch {
 	case values == 0:
 		return 0, badSelectors("Field selector for %s has no operator.", f.Field)
@@ -335,6 +364,7 @@ func validOperators(f FieldSelector) (values int, err error) {
 	case f.Field == "resources.type" && !resourceType.MatchString(f.Equals[0]):
 		return 0, badSelectors("Value %s for resources.type is invalid.", f.Equals[0])
 	}
+
 	return values, nil
 }
 
@@ -351,7 +381,9 @@ func validSource(kind string, f FieldSelector) error {
 	switch {
 	case kind == "Management" && (total != len(f.NotEquals) ||
 		slices.ContainsFunc(f.NotEquals, func(v string) bool { return !slices.Contains(excludableSources, v) })):
-		return badSelectors("Field eventSource of management events only supports NotEquals with kms.amazonaws.com and rdsdata.amazonaws.com.")
+		return badSelectors(
+			"Field eventSource of management events only supports NotEquals with kms.amazonaws.com and rdsdata.amazonaws.com.",
+		)
 	case kind == "NetworkActivity" && (len(f.Equals) != 1 || total != 1):
 		return badSelectors("Field eventSource of network activity events takes one value with Equals.")
 	}

@@ -67,13 +67,15 @@ func New(opts Options) *Server {
 	s.tokenKey = s.chance.bytes(forTokens, place{}, 32)
 	s.lags = s.opts.lags()
 	s.clear()
-	s.AddCredentials(Credentials{AccessKeyID: "test", SecretAccessKey: "test", ARN: "arn:aws:iam::111122223333:user/operator"})
+	s.AddCredentials(
+		Credentials{AccessKeyID: "test", SecretAccessKey: "test", ARN: "arn:aws:iam::111122223333:user/operator"},
+	)
 	s.admin = s.adminHandler()
 	return s
 }
 
-// Close ends all waits: calls that hang or are slow are cut off, now and from now on. Everything else is still answered. It lets an
-// HTTP server around the emulator shut down without waiting for those that hang.
+// Close ends all waits: calls that hang or are slow are cut off, now and from now on. Everything else is still
+// answered. It lets an HTTP server around the emulator shut down without waiting for those that hang.
 func (s *Server) Close() { s.close.Do(func() { close(s.closed) }) }
 
 // Reset forgets trails, history, sessions, calls, faults and spent request rates. Credentials, roles, resources and the
@@ -142,16 +144,47 @@ func init() {
 
 // notEmulated are the operations of the real service that are not emulated: CloudTrail Lake and its relatives.
 var notEmulated = map[string]bool{
-	"CancelQuery": true, "CreateChannel": true, "CreateDashboard": true, "CreateEventDataStore": true, "DeleteChannel": true,
-	"DeleteDashboard": true, "DeleteEventDataStore": true, "DeleteResourcePolicy": true, "DeregisterOrganizationDelegatedAdmin": true,
-	"DescribeQuery": true, "DisableFederation": true, "EnableFederation": true, "GenerateQuery": true, "GetChannel": true,
-	"GetDashboard": true, "GetEventDataStore": true, "GetImport": true, "GetQueryResults": true, "GetResourcePolicy": true,
-	"ListChannels": true, "ListDashboards": true, "ListEventDataStores": true, "ListImportFailures": true, "ListImports": true,
-	"ListInsightsData": true, "ListInsightsMetricData": true, "ListPublicKeys": true, "ListQueries": true, "PutResourcePolicy": true,
-	"RegisterOrganizationDelegatedAdmin": true, "RestoreEventDataStore": true, "SearchSampleQueries": true,
-	"StartDashboardRefresh": true, "StartEventDataStoreIngestion": true, "StartImport": true, "StartQuery": true,
-	"StopEventDataStoreIngestion": true, "StopImport": true, "UpdateChannel": true, "UpdateDashboard": true,
-	"UpdateEventDataStore": true,
+	"CancelQuery":                          true,
+	"CreateChannel":                        true,
+	"CreateDashboard":                      true,
+	"CreateEventDataStore":                 true,
+	"DeleteChannel":                        true,
+	"DeleteDashboard":                      true,
+	"DeleteEventDataStore":                 true,
+	"DeleteResourcePolicy":                 true,
+	"DeregisterOrganizationDelegatedAdmin": true,
+	"DescribeQuery":                        true,
+	"DisableFederation":                    true,
+	"EnableFederation":                     true,
+	"GenerateQuery":                        true,
+	"GetChannel":                           true,
+	"GetDashboard":                         true,
+	"GetEventDataStore":                    true,
+	"GetImport":                            true,
+	"GetQueryResults":                      true,
+	"GetResourcePolicy":                    true,
+	"ListChannels":                         true,
+	"ListDashboards":                       true,
+	"ListEventDataStores":                  true,
+	"ListImportFailures":                   true,
+	"ListImports":                          true,
+	"ListInsightsData":                     true,
+	"ListInsightsMetricData":               true,
+	"ListPublicKeys":                       true,
+	"ListQueries":                          true,
+	"PutResourcePolicy":                    true,
+	"RegisterOrganizationDelegatedAdmin":   true,
+	"RestoreEventDataStore":                true,
+	"SearchSampleQueries":                  true,
+	"StartDashboardRefresh":                true,
+	"StartEventDataStoreIngestion":         true,
+	"StartImport":                          true,
+	"StartQuery":                           true,
+	"StopEventDataStoreIngestion":          true,
+	"StopImport":                           true,
+	"UpdateChannel":                        true,
+	"UpdateDashboard":                      true,
+	"UpdateEventDataStore":                 true,
 }
 
 // call is one request under way.
@@ -178,21 +211,25 @@ type call struct {
 func (s *Server) perform(c *call) (map[string]any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	op := operations[c.operation]
 	c.now = s.now()
 	if op.kind == read {
 		c.age = s.chance.between(forReads, place{c.account, c.region}, s.lags.Read, s.lags.ReadMax)
 		s.forget(c.now)
 	}
+
 	out, err := op.handle(s, c)
 	if problem := c.params.problem(); problem != nil && err == nil {
 		// Handlers ask before they change anything; this is for members that none of them reads.
 		err, out = problem, nil
 	}
+
 	s.file(c, out, asAPIError(err))
 	if op.kind != write {
 		s.reportRead(c, asAPIError(err))
 	}
+
 	if out == nil && err == nil {
 		out = map[string]any{}
 	}

@@ -24,7 +24,8 @@ type session struct {
 }
 
 func (e *emulator) assume(roleARN string) (*session, error) {
-	out, err := e.sts("test", "test", "").AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: &roleARN, RoleSessionName: aws.String("ss")})
+	out, err := e.sts("test", "test", "").
+		AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: &roleARN, RoleSessionName: aws.String("ss")})
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +36,10 @@ func (e *emulator) assume(roleARN string) (*session, error) {
 // codes are what a session is answered by CloudTrail, by AssumeRole and by GetCallerIdentity.
 func (s *session) codes() string {
 	_, trails := s.DescribeTrails(ctx, nil)
-	_, chained := s.sts.AssumeRole(ctx, &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::777788889999:role/r"), RoleSessionName: aws.String("ss")})
+	_, chained := s.sts.AssumeRole(
+		ctx,
+		&sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::777788889999:role/r"), RoleSessionName: aws.String("ss")},
+	)
 	_, me := s.sts.GetCallerIdentity(ctx, nil)
 	return fmt.Sprintf("%s|%s|%s", code(trails), code(chained), code(me))
 }
@@ -54,7 +58,11 @@ func TestSessionsEndEarly(t *testing.T) {
 		ended, anew, assuming string
 	}{
 		"revoked": {func(e *emulator) { e.RevokeSessions(opsRole) }, "AccessDeniedException|AccessDenied|", "||", ""},
-		"expired": {func(e *emulator) { e.ExpireSessions(opsRole) }, "ExpiredTokenException|ExpiredToken|ExpiredToken", "||", ""},
+		"expired": {
+			func(e *emulator) { e.ExpireSessions(opsRole) },
+			"ExpiredTokenException|ExpiredToken|ExpiredToken",
+			"||", "",
+		},
 		"role deleted": {
 			func(e *emulator) { e.DeleteRole(opsRole) },
 			"UnrecognizedClientException|InvalidClientTokenId|InvalidClientTokenId", "", "AccessDenied",
@@ -63,7 +71,10 @@ func TestSessionsEndEarly(t *testing.T) {
 			func(e *emulator) { e.DeleteRole(opsRole); e.AddRole(cloudtrailtest.Role{ARN: opsRole}) },
 			"UnrecognizedClientException|InvalidClientTokenId|InvalidClientTokenId", "||", "",
 		},
-		"another role's": {func(e *emulator) { e.RevokeSessions(opsRole + "2"); e.DeleteRole(opsRole + "2") }, "||", "||", ""},
+		"another role's": {
+			func(e *emulator) { e.RevokeSessions(opsRole + "2"); e.DeleteRole(opsRole + "2") },
+			"||", "||", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := direct()
@@ -85,7 +96,10 @@ func TestSessionsEndEarly(t *testing.T) {
 // The admin API ends sessions too.
 func TestSessionsEndByTheAdminAPI(t *testing.T) {
 	e := start(t)
-	for path, want := range map[string]string{"revoke": "AccessDeniedException|AccessDenied|", "expire": "ExpiredTokenException|ExpiredToken|ExpiredToken"} {
+	for path, want := range map[string]string{
+		"revoke": "AccessDeniedException|AccessDenied|",
+		"expire": "ExpiredTokenException|ExpiredToken|ExpiredToken",
+	} {
 		s := mustAssume(t, e, opsRole)
 		status, _ := e.admin(t, "POST", "sessions/"+path, `{"roleARN":"`+opsRole+`"}`)
 		equal(t, "status", status, 200)
@@ -101,7 +115,12 @@ func TestRevokedSession(t *testing.T) {
 	const who = "User: arn:aws:sts::444455556666:assumed-role/ops/ss is not authorized to perform: "
 	const why = " with an explicit deny in an identity-based policy"
 	_, err := s.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: aws.String("audit")})
-	equal(t, "by name", message(err), who+"cloudtrail:StopLogging on resource: arn:aws:cloudtrail:eu-west-1:444455556666:trail/audit"+why)
+	equal(
+		t,
+		"by name",
+		message(err),
+		who+"cloudtrail:StopLogging on resource: arn:aws:cloudtrail:eu-west-1:444455556666:trail/audit"+why,
+	)
 	_, err = s.LookupEvents(ctx, nil)
 	equal(t, "of no trail", message(err), who+"cloudtrail:LookupEvents"+why)
 	_, err = s.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{TrailNameList: []string{"audit"}})
@@ -130,7 +149,12 @@ func TestRoleMadeAnew(t *testing.T) {
 	for i, want := range []string{anew.id, old.id} {
 		identity := member(document(t, lookup(t, anew.Client, cloudtrail.LookupEventsInput{})[i]), "userIdentity")
 		equal(t, "principal", fmt.Sprint(member(identity, "principalId")), want)
-		equal(t, "issuer", fmt.Sprint(member(member(member(identity, "sessionContext"), "sessionIssuer"), "principalId"), ":ss"), want)
+		equal(
+			t,
+			"issuer",
+			fmt.Sprint(member(member(member(identity, "sessionContext"), "sessionIssuer"), "principalId"), ":ss"),
+			want,
+		)
 	}
 }
 
@@ -168,7 +192,9 @@ func TestCredentialsChange(t *testing.T) {
 	wants(t, err, "")
 	equal(t, "account", *me.Account, "222233334444")
 
-	e.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "K", SecretAccessKey: "s", ARN: "arn:aws:iam::777788889999:user/u"})
+	e.AddCredentials(
+		cloudtrailtest.Credentials{AccessKeyID: "K", SecretAccessKey: "s", ARN: "arn:aws:iam::777788889999:user/u"},
+	)
 	me, err = who.GetCallerIdentity(ctx, nil)
 	wants(t, err, "")
 	equal(t, "another account", *me.Account+" "+*me.Arn, "777788889999 arn:aws:iam::777788889999:user/u")

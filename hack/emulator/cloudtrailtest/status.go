@@ -2,8 +2,8 @@ package cloudtrailtest
 
 import "time"
 
-// Delivery is what GetTrailStatus reports of a trail's deliveries: for each way of delivery the latest error and the latest
-// success. In SetDelivery, nil leaves a value and an empty error or a zero time clears it.
+// Delivery is what GetTrailStatus reports of a trail's deliveries: for each way of delivery the latest error and the
+// latest success. In SetDelivery, nil leaves a value and an empty error or a zero time clears it.
 type Delivery struct {
 	LatestDeliveryError               *string    `json:"latestDeliveryError,omitempty"`
 	LatestDeliveryTime                *time.Time `json:"latestDeliveryTime,omitempty"`
@@ -28,10 +28,12 @@ type deliveries struct{ s3, sns, digest, logs channel }
 func (s *Server) SetDelivery(arn string, d Delivery) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+
 	t := s.byARN[arn]
 	if t == nil {
 		return false
 	}
+
 	n := *t
 	now := &n.delivery
 	for _, one := range []struct {
@@ -47,6 +49,7 @@ func (s *Server) SetDelivery(arn string, d Delivery) bool {
 		set(&one.channel.err, one.err)
 		set(&one.channel.time, one.time)
 	}
+
 	s.replace(t, &n, s.now())
 	return true
 }
@@ -67,8 +70,8 @@ func (d deliveries) copy() Delivery {
 	return Delivery{err(d.s3), at(d.s3), err(d.sns), at(d.sns), err(d.digest), at(d.digest), err(d.logs), at(d.logs)}
 }
 
-// delivered returns the deliveries as of now: as set, or later where Options.DeliveryInterval has moved on. What has an error
-// does not deliver.
+// delivered returns the deliveries as of now: as set, or later where Options.DeliveryInterval has moved on. What has an
+// error does not deliver.
 func (s *Server) delivered(t *trail, now time.Time) deliveries {
 	d := t.delivery
 	if s.opts.DeliveryInterval <= 0 || !t.logging {
@@ -98,6 +101,7 @@ func (s *Server) getTrailStatus(c *call) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	out := map[string]any{
 		"IsLogging": t.logging,
 		// The fields that are "no longer in use" are still answered.
@@ -105,9 +109,13 @@ func (s *Server) getTrailStatus(c *call) (map[string]any, error) {
 	}
 	putTime(out, "StartLoggingTime", t.started)
 	putTime(out, "StopLoggingTime", t.stopped)
+
 	d := s.delivered(t, c.asOf())
 	for name, one := range map[string]channel{
-		"LatestDelivery": d.s3, "LatestNotification": d.sns, "LatestDigestDelivery": d.digest, "LatestCloudWatchLogsDelivery": d.logs,
+		"LatestDelivery":               d.s3,
+		"LatestNotification":           d.sns,
+		"LatestDigestDelivery":         d.digest,
+		"LatestCloudWatchLogsDelivery": d.logs,
 	} {
 		putTime(out, name+"Time", one.time)
 		if one.err != "" {
@@ -117,6 +125,7 @@ func (s *Server) getTrailStatus(c *call) (map[string]any, error) {
 	for name, one := range map[string]channel{"LatestDeliveryAttempt": d.s3, "LatestNotificationAttempt": d.sns} {
 		out[name+"Time"], out[name+"Succeeded"] = legacyTime(one.time), legacyTime(one.time)
 	}
+
 	return out, nil
 }
 

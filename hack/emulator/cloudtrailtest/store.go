@@ -45,8 +45,8 @@ type settings struct {
 	globalEvents, multiRegion, validation, orgTrail bool
 }
 
-// trail is a trail as it is stored, at one moment: a write replaces it and never changes it, so that answers may share its
-// lists and reads that lag may still see it.
+// trail is a trail as it is stored, at one moment: a write replaces it and never changes it, so that answers may share
+// its lists and reads that lag may still see it.
 type trail struct {
 	arn, name, home string
 	owner           string
@@ -133,8 +133,8 @@ func (t *trail) shows(region string) bool {
 	return t.home == region || t.multiRegion && partitionOf(t.home) == partitionOf(region)
 }
 
-// visible returns the trails that show in a region of an account, by name: its own, shadows of its own multi-region trails,
-// and shadows of the organization's trails.
+// visible returns the trails that show in a region of an account, by name: its own, shadows of its own multi-region
+// trails, and shadows of the organization's trails.
 func (s *Server) visible(account, region string) []*trail {
 	a := s.account(account)
 	out := slices.Collect(maps.Values(a.home[region]))
@@ -222,11 +222,19 @@ func (t *trail) snapshot() Trail {
 func (t *trail) with(is Trail) *trail {
 	n := *t
 	n.settings = settings{
-		bucket: is.S3BucketName, prefix: is.S3KeyPrefix, topic: is.SnsTopicName, topicARN: is.SnsTopicARN, keyARN: is.KmsKeyARN,
-		logGroupARN: is.CloudWatchLogsLogGroupARN, logRoleARN: is.CloudWatchLogsRoleARN,
-		globalEvents: is.IncludeGlobalServiceEvents, multiRegion: is.IsMultiRegionTrail,
-		validation: is.EnableLogFileValidation, orgTrail: is.IsOrganizationTrail,
+		bucket:       is.S3BucketName,
+		prefix:       is.S3KeyPrefix,
+		topic:        is.SnsTopicName,
+		topicARN:     is.SnsTopicARN,
+		keyARN:       is.KmsKeyARN,
+		logGroupARN:  is.CloudWatchLogsLogGroupARN,
+		logRoleARN:   is.CloudWatchLogsRoleARN,
+		globalEvents: is.IncludeGlobalServiceEvents,
+		multiRegion:  is.IsMultiRegionTrail,
+		validation:   is.EnableLogFileValidation,
+		orgTrail:     is.IsOrganizationTrail,
 	}
+
 	n.basic, n.advanced = copyBasic(is.EventSelectors), copyAdvanced(is.AdvancedEventSelectors)
 	for i := range n.basic {
 		// AWS answers empty lists, never none.
@@ -235,6 +243,7 @@ func (t *trail) with(is Trail) *trail {
 	}
 	n.insights, n.aggregations = copyInsights(is.InsightSelectors), copyAggregations(is.AggregationConfigurations)
 	n.logging = is.IsLogging
+
 	n.tags = make(map[string]*string, len(is.Tags))
 	for key, value := range is.Tags {
 		n.tags[key] = &value
@@ -242,6 +251,7 @@ func (t *trail) with(is Trail) *trail {
 			n.tags[key] = nil
 		}
 	}
+
 	return &n
 }
 

@@ -43,6 +43,7 @@ func (x *exchange) sts() (out any, err error) {
 		c.operation = form.Get("Action")
 	}
 	c.params = newMembers(formFields(form))
+
 	handler, known := stsOperations[c.operation]
 	switch {
 	case err != nil:
@@ -52,6 +53,7 @@ func (x *exchange) sts() (out any, err error) {
 	case !known || form.Get("Version") != stsVersion:
 		err = fail("InvalidAction", "Could not find operation %s for version %s", c.operation, form.Get("Version"))
 	}
+
 	if err == nil {
 		err = x.authenticate("sts")
 	}
@@ -59,6 +61,7 @@ func (x *exchange) sts() (out any, err error) {
 		s.record(c, err)
 		return nil, err
 	}
+
 	_, err = s.attempt(x.r.Context().Done(), c, func() (map[string]any, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -76,7 +79,8 @@ func (x *exchange) form() (url.Values, error) {
 	switch {
 	case x.r.Method == http.MethodGet:
 		return x.r.URL.Query(), nil
-	case x.r.Method == http.MethodPost && strings.HasPrefix(x.r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+	case x.r.Method == http.MethodPost &&
+		strings.HasPrefix(x.r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 		form, err := url.ParseQuery(string(x.body))
 		if err != nil {
 			return nil, fail("MalformedQueryString", "The query string contains a syntax error.")
@@ -98,7 +102,9 @@ func formFields(form url.Values) map[string]any {
 
 // Limits of AssumeRole, https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html.
 var (
-	roleARN     = regexp.MustCompile(`^arn:(aws|aws-cn|aws-us-gov):iam::([0-9]{12}):role/((?:[\x21-\x7e]+/)?([\w+=,.@-]{1,64}))$`)
+	roleARN = regexp.MustCompile(
+		`^arn:(aws|aws-cn|aws-us-gov):iam::([0-9]{12}):role/((?:[\x21-\x7e]+/)?([\w+=,.@-]{1,64}))$`,
+	)
 	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 	externalID  = regexp.MustCompile(`^[\w+=,.@:/\-]*$`)
 	tagText     = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
@@ -121,12 +127,21 @@ func (s *Server) assumeRole(c *call, form url.Values) (any, error) {
 	case form.Get("RoleSessionName") == "":
 		return nil, stsInvalid("roleSessionName", "", "Member must not be null")
 	case !sessionName.MatchString(form.Get("RoleSessionName")):
-		return nil, stsInvalid("roleSessionName", form.Get("RoleSessionName"), `Member must satisfy regular expression pattern: [\w+=,.@-]* and have length between 2 and 64`)
+		return nil, stsInvalid(
+			"roleSessionName",
+			form.Get("RoleSessionName"),
+			`Member must satisfy regular expression pattern: [\w+=,.@-]* and have length between 2 and 64`,
+		)
 	case form.Has("ExternalId") && !validExternalID(form.Get("ExternalId")):
-		return nil, stsInvalid("externalId", form.Get("ExternalId"), `Member must satisfy regular expression pattern: [\w+=,.@:\/-]* and have length between 2 and 1224`)
+		return nil, stsInvalid(
+			"externalId",
+			form.Get("ExternalId"),
+			`Member must satisfy regular expression pattern: [\w+=,.@:\/-]* and have length between 2 and 1224`,
+		)
 	case strings.HasSuffix(c.caller.arn, ":root"):
 		return nil, fail("AccessDenied", "Roles may not be assumed by root accounts.")
 	}
+
 	tags, transitive, err := sessionTags(form)
 	if err != nil {
 		return nil, err
@@ -136,8 +151,15 @@ func (s *Server) assumeRole(c *call, form url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	denied := func(action string) error {
-		return fail("AccessDenied", "User: %s is not authorized to perform: sts:%s on resource: %s", c.caller.arn, action, match[0])
+		return fail(
+			"AccessDenied",
+			"User: %s is not authorized to perform: sts:%s on resource: %s",
+			c.caller.arn,
+			action,
+			match[0],
+		)
 	}
 	switch {
 	case match[1] != c.partition, !registered && s.opts.RegisteredRolesOnly, s.goneRoles[match[0]], !role.trusts(c.caller):
@@ -147,15 +169,21 @@ func (s *Server) assumeRole(c *call, form url.Values) (any, error) {
 	case role.DenyTagSession && len(tags) > 0:
 		return nil, denied("TagSession")
 	}
+
 	if previous := c.caller.session; previous != nil {
 		for _, key := range previous.transitive {
 			if _, again := tags[key]; again {
-				return nil, fail("ValidationError", "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.")
+				return nil, fail(
+					"ValidationError",
+					"One of the specified transitive tag keys can't be set "+
+						"because it conflicts with a transitive tag key from the calling session.",
+				)
 			}
 			tags[key] = previous.tags[key]
 			transitive = append(transitive, key)
 		}
 	}
+
 	n := s.issue(c, match, form.Get("RoleSessionName"), duration)
 	n.tags, n.transitive = tags, transitive
 	return assumeRoleResponse(c, n), nil
@@ -187,23 +215,38 @@ func (s *Server) issue(c *call, match []string, name string, duration time.Durat
 func sessionTags(form url.Values) (tags map[string]string, transitive []string, err error) {
 	tags = map[string]string{}
 	folded := map[string]bool{}
+
 	for i := 1; form.Has(fmt.Sprintf("Tags.member.%d.Key", i)) || form.Has(fmt.Sprintf("Tags.member.%d.Value", i)); i++ {
 		key, value := form.Get(fmt.Sprintf("Tags.member.%d.Key", i)), form.Get(fmt.Sprintf("Tags.member.%d.Value", i))
 		switch {
 		case i > maxSessionTags:
 			return nil, nil, stsInvalid("tags", "", "Member must have length less than or equal to 50")
 		case utf8.RuneCountInString(key) < 1 || utf8.RuneCountInString(key) > 128 || !tagText.MatchString(key):
-			return nil, nil, stsInvalid(fmt.Sprintf("tags.%d.member.key", i), key, `Member must have length between 1 and 128 and satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+`)
+			return nil, nil, stsInvalid(
+				fmt.Sprintf("tags.%d.member.key", i),
+				key,
+				`Member must have length between 1 and 128 and satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+`,
+			)
 		case utf8.RuneCountInString(value) > 256 || !tagText.MatchString(value):
-			return nil, nil, stsInvalid(fmt.Sprintf("tags.%d.member.value", i), value, `Member must have length less than or equal to 256 and satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]*`)
+			return nil, nil, stsInvalid(
+				fmt.Sprintf("tags.%d.member.value", i),
+				value,
+				`Member must have length less than or equal to 256 and `+
+					`satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]*`,
+			)
 		case strings.HasPrefix(strings.ToLower(key), "aws:"):
 			return nil, nil, fail("ValidationError", "System tags cannot be added/updated by requester")
 		case folded[strings.ToLower(key)]:
-			return nil, nil, fail("InvalidParameterValue", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+			return nil, nil, fail(
+				"InvalidParameterValue",
+				"Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+			)
 		}
+
 		folded[strings.ToLower(key)] = true
 		tags[key] = value
 	}
+
 	for i := 1; form.Has(fmt.Sprintf("TransitiveTagKeys.member.%d", i)); i++ {
 		key := form.Get(fmt.Sprintf("TransitiveTagKeys.member.%d", i))
 		if _, ok := tags[key]; !ok {
@@ -211,6 +254,7 @@ func sessionTags(form url.Values) (tags map[string]string, transitive []string, 
 		}
 		transitive = append(transitive, key)
 	}
+
 	return tags, transitive, nil
 }
 
@@ -223,6 +267,7 @@ func sessionDuration(text string, role Role, chained bool) (time.Duration, error
 	if text == "" {
 		return min(defaultSession*time.Second, longest), nil
 	}
+
 	n, err := strconv.Atoi(text)
 	d := time.Duration(n) * time.Second
 	switch {
@@ -233,10 +278,14 @@ func sessionDuration(text string, role Role, chained bool) (time.Duration, error
 	case n > maxSession:
 		return 0, stsInvalid("durationSeconds", text, "Member must have value less than or equal to 43200")
 	case chained && d > time.Hour:
-		return 0, fail("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+		return 0, fail(
+			"ValidationError",
+			"The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+		)
 	case d > longest:
 		return 0, fail("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
+
 	return d, nil
 }
 
@@ -245,7 +294,13 @@ func stsInvalid(member, value, constraint string) error {
 	if value != "" {
 		shown = "'" + value + "'"
 	}
-	return fail("ValidationError", "1 validation error detected: Value %s at '%s' failed to satisfy constraint: %s", shown, member, constraint)
+	return fail(
+		"ValidationError",
+		"1 validation error detected: Value %s at '%s' failed to satisfy constraint: %s",
+		shown,
+		member,
+		constraint,
+	)
 }
 
 // getCallerIdentity tells who the caller is. It needs no permission.
@@ -282,10 +337,12 @@ func assumeRoleResponse(c *call, n *session) any {
 		Credentials      creds
 		PackedPolicySize int `xml:",omitempty"`
 	}
+
 	packed := 0
 	for k, v := range n.tags {
 		packed += len(k) + len(v)
 	}
+
 	return struct {
 		XMLName xml.Name `xml:"https://sts.amazonaws.com/doc/2011-06-15/ AssumeRoleResponse"`
 		Result  result   `xml:"AssumeRoleResult"`
@@ -315,9 +372,22 @@ func asSTSError(e *APIError) *APIError {
 	case "ExpiredTokenException":
 		out.Code, out.Message = "ExpiredToken", "The security token included in the request is expired"
 	}
-	if out.Status == http.StatusBadRequest && slices.Contains([]string{"MissingAuthenticationToken", "InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "AccessDenied", "RegionDisabledException"}, out.Code) {
+
+	if out.Status == http.StatusBadRequest &&
+		slices.Contains(
+			[]string{
+				"MissingAuthenticationToken",
+				"InvalidClientTokenId",
+				"SignatureDoesNotMatch",
+				"ExpiredToken",
+				"AccessDenied",
+				"RegionDisabledException",
+			},
+			out.Code,
+		) {
 		out.Status = http.StatusForbidden
 	}
+
 	return &out
 }
 

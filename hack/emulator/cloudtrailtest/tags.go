@@ -128,10 +128,15 @@ func (s *Server) listTags(c *call) (map[string]any, error) {
 	case !given:
 		return nil, notNull("ResourceIdList")
 	case len(idents) == 0 || len(idents) > maxListedARNs:
-		return nil, fail("ValidationException", "1 validation error detected: Value at 'resourceIdList' failed to satisfy constraint: Member must have length between 1 and 20")
+		return nil, fail(
+			"ValidationException",
+			"1 validation error detected: Value at 'resourceIdList' failed to satisfy constraint: "+
+				"Member must have length between 1 and 20",
+		)
 	case token != nil:
 		return nil, fail("InvalidTokenException", "NextToken is reserved for future use.")
 	}
+
 	list := make([]map[string]any, 0, len(idents))
 	owner := ""
 	for _, ident := range idents {
@@ -143,6 +148,7 @@ func (s *Server) listTags(c *call) (map[string]any, error) {
 			return nil, wrongAccount(c.account)
 		}
 		owner = t.owner
+
 		tags := make([]map[string]any, 0, len(t.tags))
 		for _, key := range slices.Sorted(maps.Keys(t.tags)) {
 			one := map[string]any{"Key": key}
@@ -153,11 +159,12 @@ func (s *Server) listTags(c *call) (map[string]any, error) {
 		}
 		list = append(list, map[string]any{"ResourceId": ident, "TagsList": tags})
 	}
+
 	return map[string]any{"ResourceTagList": list}, nil
 }
 
-// tagged finds the trail that a tag operation names: by ARN only, of this account (or of the organization, for its delegated
-// administrators) and in its home region.
+// tagged finds the trail that a tag operation names: by ARN only, of this account (or of the organization, for its
+// delegated administrators) and in its home region.
 func (s *Server) tagged(c *call, ident string, want access) (*trail, error) {
 	a, ok := parseARN(ident)
 	if kind, _, _ := strings.Cut(a.resource, "/"); ok && a.service == "cloudtrail" && kind != "trail" {
@@ -166,15 +173,21 @@ func (s *Server) tagged(c *call, ident string, want access) (*trail, error) {
 	if err := validTrailARN(ident, c.partition); err != nil {
 		return nil, err
 	}
+
 	t := s.byARN[ident]
 	if want == toRead {
 		t = s.seen(c, a.account, ident)
 	}
+
 	switch {
 	case a.account != c.account && (t == nil || !s.manages(c.account, t)):
 		return nil, wrongAccount(c.account)
 	case a.region != c.region:
-		return nil, fail("CloudTrailARNInvalidException", "Region in ARN is wrong, you can only access resources in region %s.", c.region)
+		return nil, fail(
+			"CloudTrailARNInvalidException",
+			"Region in ARN is wrong, you can only access resources in region %s.",
+			c.region,
+		)
 	case t == nil || want == toRead && s.fresh(t, c.now):
 		return nil, fail("ResourceNotFoundException", "Unknown trail: %s for the user: %s", ident, c.account)
 	}
@@ -182,7 +195,11 @@ func (s *Server) tagged(c *call, ident string, want access) (*trail, error) {
 }
 
 func wrongAccount(account string) error {
-	return fail("CloudTrailARNInvalidException", "AccountID in ARN is wrong, you can only access resources with AccountID %s.", account)
+	return fail(
+		"CloudTrailARNInvalidException",
+		"AccountID in ARN is wrong, you can only access resources with AccountID %s.",
+		account,
+	)
 }
 
 // notATrail answers for the resources of CloudTrail that are not emulated, of which there are none.

@@ -20,21 +20,26 @@ func manyTags(prefix string, n int) []types.Tag {
 
 func TestTags(t *testing.T) {
 	const bad = "InvalidTagParameterException"
+	umlauts := func(n int) string { return strings.Repeat("ü", n) }
 	for name, c := range map[string]struct {
 		add  []types.Tag
 		want string
 		tags string
 	}{
-		"one":                   {tagsOf("team", "ops"), "", "map[env:prod team:ops]"},
-		"overwrites":            {tagsOf("env", "test"), "", "map[env:test]"},
-		"empty value":           {tagsOf("a", ""), "", "map[a: env:prod]"},
-		"no value":              {[]types.Tag{{Key: aws.String("a")}}, "", "map[a: env:prod]"},
-		"letters of any script": {tagsOf("käse", "チーズ + 1_2.3:4/5=6@7-8"), "", "map[env:prod käse:チーズ + 1_2.3:4/5=6@7-8]"},
-		"key of 128":            {tagsOf(strings.Repeat("ü", 128), ""), "", "map[env:prod " + strings.Repeat("ü", 128) + ":]"},
-		"key of 129":            {tagsOf(strings.Repeat("ü", 129), ""), bad, "map[env:prod]"},
+		"one":         {tagsOf("team", "ops"), "", "map[env:prod team:ops]"},
+		"overwrites":  {tagsOf("env", "test"), "", "map[env:test]"},
+		"empty value": {tagsOf("a", ""), "", "map[a: env:prod]"},
+		"no value":    {[]types.Tag{{Key: aws.String("a")}}, "", "map[a: env:prod]"},
+		"letters of any script": {
+			tagsOf("käse", "チーズ + 1_2.3:4/5=6@7-8"),
+			"",
+			"map[env:prod käse:チーズ + 1_2.3:4/5=6@7-8]",
+		},
+		"key of 128":            {tagsOf(umlauts(128), ""), "", "map[env:prod " + umlauts(128) + ":]"},
+		"key of 129":            {tagsOf(umlauts(129), ""), bad, "map[env:prod]"},
 		"no key":                {tagsOf("", "x"), bad, "map[env:prod]"},
-		"value of 256":          {tagsOf("a", strings.Repeat("ü", 256)), "", "map[a:" + strings.Repeat("ü", 256) + " env:prod]"},
-		"value of 257":          {tagsOf("a", strings.Repeat("ü", 257)), bad, "map[env:prod]"},
+		"value of 256":          {tagsOf("a", umlauts(256)), "", "map[a:" + umlauts(256) + " env:prod]"},
+		"value of 257":          {tagsOf("a", umlauts(257)), bad, "map[env:prod]"},
 		"characters":            {tagsOf("a;b", "x"), bad, "map[env:prod]"},
 		"characters of value":   {tagsOf("a", "x{}"), bad, "map[env:prod]"},
 		"reserved":              {tagsOf("aws:cloudformation:stack", "x"), bad, "map[env:prod]"},
@@ -59,16 +64,39 @@ func TestTags(t *testing.T) {
 
 func TestTagsOfCreate(t *testing.T) {
 	e := start(t)
-	wants(t, tryCreate(e.in(region), "audit", func(in *cloudtrail.CreateTrailInput) { in.TagsList = manyTags("k", 51) }), "TagsLimitExceededException")
-	wants(t, tryCreate(e.in(region), "audit", func(in *cloudtrail.CreateTrailInput) { in.TagsList = tagsOf("a", "1", "a", "2") }), "InvalidTagParameterException")
-	wants(t, tryCreate(e.in(region), "audit", func(in *cloudtrail.CreateTrailInput) { in.TagsList = manyTags("k", 50) }), "")
+	wants(
+		t,
+		tryCreate(e.in(region), "audit", func(in *cloudtrail.CreateTrailInput) { in.TagsList = manyTags("k", 51) }),
+		"TagsLimitExceededException",
+	)
+	wants(
+		t,
+		tryCreate(e.in(region), "audit", func(in *cloudtrail.CreateTrailInput) { in.TagsList = tagsOf("a", "1", "a", "2") }),
+		"InvalidTagParameterException",
+	)
+	wants(
+		t,
+		tryCreate(e.in(region), "audit", func(in *cloudtrail.CreateTrailInput) { in.TagsList = manyTags("k", 50) }),
+		"",
+	)
 }
 
 func TestRemoveTags(t *testing.T) {
 	e := start(t)
 	c := e.in(region)
-	arn := create(t, c, "audit", func(in *cloudtrail.CreateTrailInput) { in.TagsList = tagsOf("a", "1", "b", "2") }).TrailARN
-	_, err := c.RemoveTags(ctx, &cloudtrail.RemoveTagsInput{ResourceId: arn, TagsList: []types.Tag{{Key: aws.String("a")}, {Key: aws.String("gone")}}})
+	arn := create(
+		t,
+		c,
+		"audit",
+		func(in *cloudtrail.CreateTrailInput) { in.TagsList = tagsOf("a", "1", "b", "2") },
+	).TrailARN
+	_, err := c.RemoveTags(
+		ctx,
+		&cloudtrail.RemoveTagsInput{
+			ResourceId: arn,
+			TagsList:   []types.Tag{{Key: aws.String("a")}, {Key: aws.String("gone")}},
+		},
+	)
 	wants(t, err, "")
 	got, _ := e.Trail(account, region, "audit")
 	equal(t, "tags", fmt.Sprint(got.Tags), "map[b:2]")
@@ -88,9 +116,19 @@ func TestListTags(t *testing.T) {
 
 	out, err := c.ListTags(ctx, &cloudtrail.ListTagsInput{ResourceIdList: []string{arn, other}})
 	wants(t, err, "")
-	equal(t, "resources", fmt.Sprint(len(out.ResourceTagList), *out.ResourceTagList[0].ResourceId == arn, len(out.ResourceTagList[1].TagsList)), "2 true 0")
+	equal(
+		t,
+		"resources",
+		fmt.Sprint(len(out.ResourceTagList), *out.ResourceTagList[0].ResourceId == arn, len(out.ResourceTagList[1].TagsList)),
+		"2 true 0",
+	)
 	tags := out.ResourceTagList[0].TagsList
-	equal(t, "tags", fmt.Sprint(*tags[0].Key, *tags[0].Value, *tags[1].Key, *tags[1].Value, *tags[2].Key, tags[2].Value == nil), "ab2ntrue")
+	equal(
+		t,
+		"tags",
+		fmt.Sprint(*tags[0].Key, *tags[0].Value, *tags[1].Key, *tags[1].Value, *tags[2].Key, tags[2].Value == nil),
+		"ab2ntrue",
+	)
 
 	many := func(n int) []string {
 		var out []string
@@ -112,11 +150,27 @@ func TestListTags(t *testing.T) {
 		"one is elsewhere":    {c, []string{arn, away}, "CloudTrailARNInvalidException"},
 		"one does not exist":  {c, []string{arn, arn + "x"}, "ResourceNotFoundException"},
 		"from another region": {e.in("us-east-1"), []string{arn}, "CloudTrailARNInvalidException"},
-		"an event data store": {c, []string{"arn:aws:cloudtrail:eu-west-1:111122223333:eventdatastore/x"}, "EventDataStoreNotFoundException"},
-		"a channel":           {c, []string{"arn:aws:cloudtrail:eu-west-1:111122223333:channel/x"}, "ChannelNotFoundException"},
-		"a dashboard":         {c, []string{"arn:aws:cloudtrail:eu-west-1:111122223333:dashboard/x"}, "ResourceNotFoundException"},
-		"something else":      {c, []string{"arn:aws:cloudtrail:eu-west-1:111122223333:moon/x"}, "ResourceTypeNotSupportedException"},
-		"of another service":  {c, []string{"arn:aws:s3:::trail/x"}, "CloudTrailARNInvalidException"},
+		"an event data store": {
+			c,
+			[]string{"arn:aws:cloudtrail:eu-west-1:111122223333:eventdatastore/x"},
+			"EventDataStoreNotFoundException",
+		},
+		"a channel": {
+			c,
+			[]string{"arn:aws:cloudtrail:eu-west-1:111122223333:channel/x"},
+			"ChannelNotFoundException",
+		},
+		"a dashboard": {
+			c,
+			[]string{"arn:aws:cloudtrail:eu-west-1:111122223333:dashboard/x"},
+			"ResourceNotFoundException",
+		},
+		"something else": {
+			c,
+			[]string{"arn:aws:cloudtrail:eu-west-1:111122223333:moon/x"},
+			"ResourceTypeNotSupportedException",
+		},
+		"of another service": {c, []string{"arn:aws:s3:::trail/x"}, "CloudTrailARNInvalidException"},
 	} {
 		_, err := one.client.ListTags(ctx, &cloudtrail.ListTagsInput{ResourceIdList: one.idents})
 		if code(err) != one.want {
@@ -141,7 +195,12 @@ func TestListTags(t *testing.T) {
 	_, err = c.ListTags(ctx, &cloudtrail.ListTagsInput{ResourceIdList: []string{arn}, NextToken: aws.String("x")})
 	wants(t, err, "InvalidTokenException")
 	_, err = c.ListTags(ctx, &cloudtrail.ListTagsInput{ResourceIdList: []string{arn, foreign}})
-	equal(t, "message", message(err), "AccountID in ARN is wrong, you can only access resources with AccountID 111122223333.")
+	equal(
+		t,
+		"message",
+		message(err),
+		"AccountID in ARN is wrong, you can only access resources with AccountID 111122223333.",
+	)
 	_, err = e.in("us-east-1").ListTags(ctx, &cloudtrail.ListTagsInput{ResourceIdList: []string{arn}})
 	equal(t, "message", message(err), "Region in ARN is wrong, you can only access resources in region us-east-1.")
 }

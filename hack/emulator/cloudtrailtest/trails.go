@@ -21,9 +21,11 @@ func (s *Server) createTrail(c *call) (map[string]any, error) {
 	if err := validTrailName(name); err != nil {
 		return nil, err
 	}
+
 	if change.bucket == nil {
 		change.bucket = new(string)
 	}
+
 	owner := c.account
 	if deref(change.orgTrail) {
 		var err error
@@ -34,6 +36,7 @@ func (s *Server) createTrail(c *call) (map[string]any, error) {
 	if err := s.apply(c, owner, &cfg, change); err != nil {
 		return nil, err
 	}
+
 	tagSet := map[string]*string{}
 	if err := addTo(tagSet, newTags); err != nil {
 		return nil, err
@@ -42,6 +45,7 @@ func (s *Server) createTrail(c *call) (map[string]any, error) {
 		arn: trailARN(c.region, owner, name), name: name, home: c.region, owner: owner, createdBy: c.account,
 		settings: cfg, tags: tagSet, created: c.now, updated: c.now,
 	}
+
 	if err := s.vacant(t, t.multiRegion); err != nil {
 		return nil, err
 	}
@@ -51,6 +55,7 @@ func (s *Server) createTrail(c *call) (map[string]any, error) {
 	if err := s.checkResources(t, cfg); err != nil {
 		return nil, err
 	}
+
 	c.trail = t
 	return s.commit(c, nil, t).settingsFields(), nil
 }
@@ -62,6 +67,7 @@ func (s *Server) updateTrail(c *call) (map[string]any, error) {
 	if err := c.params.problem(); err != nil {
 		return nil, err
 	}
+
 	t, err := s.find(c, ident, toWrite)
 	if err != nil {
 		return nil, err
@@ -71,6 +77,7 @@ func (s *Server) updateTrail(c *call) (map[string]any, error) {
 			return nil, err
 		}
 	}
+
 	cfg := t.settings
 	if err := s.apply(c, t.owner, &cfg, change); err != nil {
 		return nil, err
@@ -86,16 +93,21 @@ func (s *Server) updateTrail(c *call) (map[string]any, error) {
 	if err := s.checkResources(t, cfg); err != nil {
 		return nil, err
 	}
+
 	n := *t
 	n.settings, n.updated = cfg, c.now
 	return s.commit(c, t, &n).settingsFields(), nil
 }
 
-// mayConvert says whether an account may turn a trail into an organization trail or back: "only the management account".
+// mayConvert says whether an account may turn a trail into an organization trail or back: "only the management
+// account".
 func (s *Server) mayConvert(account string) error {
 	owner, err := s.org.trailOwner(account)
 	if err == nil && owner != account {
-		err = fail("NotOrganizationMasterAccountException", "Only the management account can convert a trail to or from an organization trail.")
+		err = fail(
+			"NotOrganizationMasterAccountException",
+			"Only the management account can convert a trail to or from an organization trail.",
+		)
 	}
 	return err
 }
@@ -161,14 +173,15 @@ func (s *Server) getTrail(c *call) (map[string]any, error) {
 	return map[string]any{"Trail": t.fields()}, nil
 }
 
-// describeTrails returns the settings of the trails in this region, or of those that are named. Names mean trails of this
-// account and region only; what is not found is left out.
+// describeTrails returns the settings of the trails in this region, or of those that are named. Names mean trails of
+// this account and region only; what is not found is left out.
 func (s *Server) describeTrails(c *call) (map[string]any, error) {
 	includeShadows := c.params.flag("includeShadowTrails")
 	idents, _ := c.params.texts("trailNameList")
 	if err := c.params.problem(); err != nil {
 		return nil, err
 	}
+
 	var found []*trail
 	if len(idents) == 0 {
 		found = s.visibleTo(c)
@@ -184,6 +197,7 @@ func (s *Server) describeTrails(c *call) (map[string]any, error) {
 			found = append(found, t)
 		}
 	}
+
 	list := make([]map[string]any, 0, len(found))
 	for _, t := range found {
 		isShadow := t.home != c.region || t.owner != c.account
@@ -192,22 +206,25 @@ func (s *Server) describeTrails(c *call) (map[string]any, error) {
 		}
 		list = append(list, t.fields())
 	}
+
 	return map[string]any{"trailList": list}, nil
 }
 
-// listTrails lists the trails of the account, of all regions, a page at a time: "Returns the name, ARN, and home Region of trails in
-// the current account."
+// listTrails lists the trails of the account, of all regions, a page at a time: "Returns the name, ARN, and home Region
+// of trails in the current account."
 func (s *Server) listTrails(c *call) (map[string]any, error) {
 	token := c.params.optText("NextToken")
 	if err := c.params.problem(); err != nil {
 		return nil, err
 	}
+
 	after, purpose := "", []string{c.operation, c.account, c.region}
 	if token != nil {
 		if err := s.openToken(*token, purpose, &after); err != nil {
 			return nil, err
 		}
 	}
+
 	list := []map[string]any{}
 	last := ""
 	for _, t := range s.seenTrails(c, func(t *trail) bool { return partitionOf(t.home) == c.partition }) {
@@ -219,6 +236,7 @@ func (s *Server) listTrails(c *call) (map[string]any, error) {
 			last = position
 		}
 	}
+
 	return map[string]any{"Trails": list}, nil
 }
 
@@ -252,9 +270,11 @@ func (s *Server) apply(c *call, owner string, cfg *settings, to change) error {
 		}
 		cfg.prefix = *to.prefix
 	}
+
 	if err := applyTopic(c, cfg, to.topic); err != nil {
 		return err
 	}
+
 	if to.key != nil {
 		cfg.keyARN = ""
 		if *to.key != "" {
@@ -265,6 +285,7 @@ func (s *Server) apply(c *call, owner string, cfg *settings, to change) error {
 			cfg.keyARN = key
 		}
 	}
+
 	set(&cfg.logGroupARN, to.logGroup)
 	set(&cfg.logRoleARN, to.logRole)
 	if to.logGroup != nil || to.logRole != nil {
@@ -272,6 +293,7 @@ func (s *Server) apply(c *call, owner string, cfg *settings, to change) error {
 			return err
 		}
 	}
+
 	set(&cfg.globalEvents, to.globalEvents)
 	set(&cfg.multiRegion, to.multiRegion)
 	set(&cfg.validation, to.validation)
@@ -325,8 +347,8 @@ func (s *Server) vacant(t *trail, everywhere bool) error {
 	return nil
 }
 
-// withinQuota says whether every region in which the trail is going to show has room: region alone, or with everywhere all
-// the other regions of the partition too. Shadow trails count where they show.
+// withinQuota says whether every region in which the trail is going to show has room: region alone, or with everywhere
+// all the other regions of the partition too. Shadow trails count where they show.
 func (s *Server) withinQuota(t *trail, region string, everywhere bool) error {
 	if s.opts.NoTrailLimit {
 		return nil
@@ -379,12 +401,19 @@ type sealed struct {
 // sealToken makes a page token that only serves for the same purpose again.
 func (s *Server) sealToken(purpose, state any) string {
 	raw, _ := json.Marshal(sealed{s.purpose(purpose), state}) //nolint:errcheck // plain data
-	return base64.RawURLEncoding.EncodeToString(sign(s.tokenKey, string(raw))) + "." + base64.RawURLEncoding.EncodeToString(raw)
+	return base64.RawURLEncoding.EncodeToString(
+		sign(s.tokenKey, string(raw)),
+	) + "." + base64.RawURLEncoding.EncodeToString(
+		raw,
+	)
 }
 
 // openToken reads a token that sealToken made for the same purpose.
 func (s *Server) openToken(token string, purpose, state any) error {
-	invalid := fail("InvalidNextTokenException", "Invalid next token: the token is not valid, or was used with different parameters.")
+	invalid := fail(
+		"InvalidNextTokenException",
+		"Invalid next token: the token is not valid, or was used with different parameters.",
+	)
 	mac, content, _ := strings.Cut(token, ".")
 	sum, err := base64.RawURLEncoding.DecodeString(mac)
 	if err != nil {

@@ -78,10 +78,46 @@ func TestSnapshot(t *testing.T) {
 	create(t, e.in(region), "audit", everything)
 	got, ok := e.Trail(account, region, "audit")
 	equal(t, "there", ok, true)
-	equal(t, "summary", fmt.Sprint(got.AccountID, got.CreatedBy, got.HomeRegion, got.S3BucketName, got.S3KeyPrefix, got.SnsTopicARN, got.KmsKeyARN,
-		got.CloudWatchLogsLogGroupARN, got.CloudWatchLogsRoleARN, got.IncludeGlobalServiceEvents, got.IsMultiRegionTrail, got.EnableLogFileValidation,
-		got.IsOrganizationTrail, got.IsLogging, got.Tags, got.CreatedTime.Equal(e.clock.Now())),
-		fmt.Sprint(account, account, region, bucket, "p", topic, key, group, role, true, true, true, false, false, map[string]string{"team": "audit"}, true))
+	equal(
+		t,
+		"summary",
+		fmt.Sprint(
+			got.AccountID,
+			got.CreatedBy,
+			got.HomeRegion,
+			got.S3BucketName,
+			got.S3KeyPrefix,
+			got.SnsTopicARN,
+			got.KmsKeyARN,
+			got.CloudWatchLogsLogGroupARN,
+			got.CloudWatchLogsRoleARN,
+			got.IncludeGlobalServiceEvents,
+			got.IsMultiRegionTrail,
+			got.EnableLogFileValidation,
+			got.IsOrganizationTrail,
+			got.IsLogging,
+			got.Tags,
+			got.CreatedTime.Equal(e.clock.Now()),
+		),
+		fmt.Sprint(
+			account,
+			account,
+			region,
+			bucket,
+			"p",
+			topic,
+			key,
+			group,
+			role,
+			true,
+			true,
+			true,
+			false,
+			false,
+			map[string]string{"team": "audit"},
+			true,
+		),
+	)
 	got.Tags["team"] = "changed"
 	again, _ := e.Trail(account, region, "audit")
 	equal(t, "a copy", again.Tags["team"], "audit")
@@ -90,70 +126,92 @@ func TestSnapshot(t *testing.T) {
 }
 
 func TestCreateValidation(t *testing.T) {
+	type input = cloudtrail.CreateTrailInput
+	const (
+		badName     = "InvalidTrailNameException"
+		badBucket   = "InvalidS3BucketNameException"
+		badPrefix   = "InvalidS3PrefixException"
+		badTopic    = "InvalidSnsTopicNameException"
+		badKey      = "InvalidKmsKeyIdException"
+		badLogGroup = "InvalidCloudWatchLogsLogGroupArnException"
+		badLogRole  = "InvalidCloudWatchLogsRoleArnException"
+	)
 	str := aws.String
 	for name, c := range map[string]struct {
-		change func(*cloudtrail.CreateTrailInput)
+		change func(*input)
 		want   string
 	}{
-		"two characters":     {func(in *cloudtrail.CreateTrailInput) { in.Name = str("ab") }, "InvalidTrailNameException"},
-		"blank":              {func(in *cloudtrail.CreateTrailInput) { in.Name = str("") }, "InvalidTrailNameException"},
-		"three characters":   {func(in *cloudtrail.CreateTrailInput) { in.Name = str("abc") }, ""},
-		"128 characters":     {func(in *cloudtrail.CreateTrailInput) { in.Name = str(strings.Repeat("a", 128)) }, ""},
-		"129 characters":     {func(in *cloudtrail.CreateTrailInput) { in.Name = str(strings.Repeat("a", 129)) }, "InvalidTrailNameException"},
-		"begins with a dash": {func(in *cloudtrail.CreateTrailInput) { in.Name = str("-abc") }, "InvalidTrailNameException"},
-		"ends with a period": {func(in *cloudtrail.CreateTrailInput) { in.Name = str("abc.") }, "InvalidTrailNameException"},
-		"a space":            {func(in *cloudtrail.CreateTrailInput) { in.Name = str("a bc") }, "InvalidTrailNameException"},
-		"not ASCII":          {func(in *cloudtrail.CreateTrailInput) { in.Name = str("aübc") }, "InvalidTrailNameException"},
-		"adjacent":           {func(in *cloudtrail.CreateTrailInput) { in.Name = str("my-_trail") }, "InvalidTrailNameException"},
-		"an IP address":      {func(in *cloudtrail.CreateTrailInput) { in.Name = str("192.168.5.4") }, "InvalidTrailNameException"},
-		"an ARN": {func(in *cloudtrail.CreateTrailInput) {
+		"two characters":     {func(in *input) { in.Name = str("ab") }, badName},
+		"blank":              {func(in *input) { in.Name = str("") }, badName},
+		"three characters":   {func(in *input) { in.Name = str("abc") }, ""},
+		"128 characters":     {func(in *input) { in.Name = str(strings.Repeat("a", 128)) }, ""},
+		"129 characters":     {func(in *input) { in.Name = str(strings.Repeat("a", 129)) }, badName},
+		"begins with a dash": {func(in *input) { in.Name = str("-abc") }, badName},
+		"ends with a period": {func(in *input) { in.Name = str("abc.") }, badName},
+		"a space":            {func(in *input) { in.Name = str("a bc") }, badName},
+		"not ASCII":          {func(in *input) { in.Name = str("aübc") }, badName},
+		"adjacent":           {func(in *input) { in.Name = str("my-_trail") }, badName},
+		"an IP address":      {func(in *input) { in.Name = str("192.168.5.4") }, badName},
+		"an ARN": {func(in *input) {
 			in.Name = str("arn:aws:cloudtrail:eu-west-1:111122223333:trail/abc")
-		}, "InvalidTrailNameException"},
-		"all characters":          {func(in *cloudtrail.CreateTrailInput) { in.Name = str("A1.b_c-d") }, ""},
-		"bucket blank":            {func(in *cloudtrail.CreateTrailInput) { in.S3BucketName = str("") }, "InvalidS3BucketNameException"},
-		"bucket too short":        {func(in *cloudtrail.CreateTrailInput) { in.S3BucketName = str("ab") }, "InvalidS3BucketNameException"},
-		"bucket in capitals":      {func(in *cloudtrail.CreateTrailInput) { in.S3BucketName = str("Bucket") }, "InvalidS3BucketNameException"},
-		"bucket with two periods": {func(in *cloudtrail.CreateTrailInput) { in.S3BucketName = str("a..b") }, "InvalidS3BucketNameException"},
-		"bucket like an IP":       {func(in *cloudtrail.CreateTrailInput) { in.S3BucketName = str("1.2.3.4") }, "InvalidS3BucketNameException"},
-		"bucket ends badly":       {func(in *cloudtrail.CreateTrailInput) { in.S3BucketName = str("abc-") }, "InvalidS3BucketNameException"},
-		"bucket too long":         {func(in *cloudtrail.CreateTrailInput) { in.S3BucketName = str(strings.Repeat("a", 64)) }, "InvalidS3BucketNameException"},
-		"prefix of 200":           {func(in *cloudtrail.CreateTrailInput) { in.S3KeyPrefix = str(strings.Repeat("p", 200)) }, ""},
-		"prefix of 201":           {func(in *cloudtrail.CreateTrailInput) { in.S3KeyPrefix = str(strings.Repeat("p", 201)) }, "InvalidS3PrefixException"},
-		"prefix with a newline":   {func(in *cloudtrail.CreateTrailInput) { in.S3KeyPrefix = str("a\nb") }, "InvalidS3PrefixException"},
-		"topic of 257":            {func(in *cloudtrail.CreateTrailInput) { in.SnsTopicName = str(strings.Repeat("t", 257)) }, "InvalidSnsTopicNameException"},
-		"topic with a space":      {func(in *cloudtrail.CreateTrailInput) { in.SnsTopicName = str("my topic") }, "InvalidSnsTopicNameException"},
-		"topic of SQS":            {func(in *cloudtrail.CreateTrailInput) { in.SnsTopicName = str("arn:aws:sqs:eu-west-1:111122223333:q") }, "InvalidSnsTopicNameException"},
-		"topic FIFO":              {func(in *cloudtrail.CreateTrailInput) { in.SnsTopicName = str("trails.fifo") }, "InvalidSnsTopicNameException"},
-		"topic by ARN":            {func(in *cloudtrail.CreateTrailInput) { in.SnsTopicName = str(topic) }, ""},
-		"key by id":               {func(in *cloudtrail.CreateTrailInput) { in.KmsKeyId = str("12345678-1234-1234-1234-123456789012") }, ""},
-		"multi-region key":        {func(in *cloudtrail.CreateTrailInput) { in.KmsKeyId = str("mrk-" + strings.Repeat("0", 32)) }, ""},
-		"key by alias ARN":        {func(in *cloudtrail.CreateTrailInput) { in.KmsKeyId = str("arn:aws:kms:eu-west-1:111122223333:alias/t") }, ""},
-		"key of no form":          {func(in *cloudtrail.CreateTrailInput) { in.KmsKeyId = str("my-key") }, "InvalidKmsKeyIdException"},
-		"key of S3":               {func(in *cloudtrail.CreateTrailInput) { in.KmsKeyId = str("arn:aws:s3:::bucket") }, "InvalidKmsKeyIdException"},
-		"key alias malformed":     {func(in *cloudtrail.CreateTrailInput) { in.KmsKeyId = str("alias/a b") }, "InvalidKmsKeyIdException"},
-		"key of another service": {func(in *cloudtrail.CreateTrailInput) {
+		}, badName},
+		"all characters":          {func(in *input) { in.Name = str("A1.b_c-d") }, ""},
+		"bucket blank":            {func(in *input) { in.S3BucketName = str("") }, badBucket},
+		"bucket too short":        {func(in *input) { in.S3BucketName = str("ab") }, badBucket},
+		"bucket in capitals":      {func(in *input) { in.S3BucketName = str("Bucket") }, badBucket},
+		"bucket with two periods": {func(in *input) { in.S3BucketName = str("a..b") }, badBucket},
+		"bucket like an IP":       {func(in *input) { in.S3BucketName = str("1.2.3.4") }, badBucket},
+		"bucket ends badly":       {func(in *input) { in.S3BucketName = str("abc-") }, badBucket},
+		"bucket too long":         {func(in *input) { in.S3BucketName = str(strings.Repeat("a", 64)) }, badBucket},
+		"prefix of 200":           {func(in *input) { in.S3KeyPrefix = str(strings.Repeat("p", 200)) }, ""},
+		"prefix of 201":           {func(in *input) { in.S3KeyPrefix = str(strings.Repeat("p", 201)) }, badPrefix},
+		"prefix with a newline":   {func(in *input) { in.S3KeyPrefix = str("a\nb") }, badPrefix},
+		"topic of 257":            {func(in *input) { in.SnsTopicName = str(strings.Repeat("t", 257)) }, badTopic},
+		"topic with a space":      {func(in *input) { in.SnsTopicName = str("my topic") }, badTopic},
+		"topic of SQS": {
+			func(in *input) { in.SnsTopicName = str("arn:aws:sqs:eu-west-1:111122223333:q") },
+			badTopic,
+		},
+		"topic FIFO":          {func(in *input) { in.SnsTopicName = str("trails.fifo") }, badTopic},
+		"topic by ARN":        {func(in *input) { in.SnsTopicName = str(topic) }, ""},
+		"key by id":           {func(in *input) { in.KmsKeyId = str("12345678-1234-1234-1234-123456789012") }, ""},
+		"multi-region key":    {func(in *input) { in.KmsKeyId = str("mrk-" + strings.Repeat("0", 32)) }, ""},
+		"key by alias ARN":    {func(in *input) { in.KmsKeyId = str("arn:aws:kms:eu-west-1:111122223333:alias/t") }, ""},
+		"key of no form":      {func(in *input) { in.KmsKeyId = str("my-key") }, badKey},
+		"key of S3":           {func(in *input) { in.KmsKeyId = str("arn:aws:s3:::bucket") }, badKey},
+		"key alias malformed": {func(in *input) { in.KmsKeyId = str("alias/a b") }, badKey},
+		"key of another service": {func(in *input) {
 			in.KmsKeyId = str("arn:aws-cn:kms:cn-north-1:111122223333:alias/t")
-		}, "InvalidKmsKeyIdException"},
-		"role without group": {func(in *cloudtrail.CreateTrailInput) { in.CloudWatchLogsRoleArn = str(role) }, "InvalidCloudWatchLogsLogGroupArnException"},
-		"group without role": {func(in *cloudtrail.CreateTrailInput) { in.CloudWatchLogsLogGroupArn = str(group) }, "InvalidCloudWatchLogsRoleArnException"},
-		"group without :*": {func(in *cloudtrail.CreateTrailInput) {
-			in.CloudWatchLogsLogGroupArn, in.CloudWatchLogsRoleArn = str(strings.TrimSuffix(group, ":*")), str(role)
-		}, "InvalidCloudWatchLogsLogGroupArnException"},
-		"group of another region": {func(in *cloudtrail.CreateTrailInput) {
-			in.CloudWatchLogsLogGroupArn, in.CloudWatchLogsRoleArn = str(strings.Replace(group, region, "us-east-1", 1)), str(role)
-		}, "InvalidCloudWatchLogsLogGroupArnException"},
-		"group of another account": {func(in *cloudtrail.CreateTrailInput) {
-			in.CloudWatchLogsLogGroupArn, in.CloudWatchLogsRoleArn = str(strings.Replace(group, account, "222233334444", 1)), str(role)
-		}, "InvalidCloudWatchLogsLogGroupArnException"},
-		"role is a user": {func(in *cloudtrail.CreateTrailInput) {
+		}, badKey},
+		"role without group": {func(in *input) { in.CloudWatchLogsRoleArn = str(role) }, badLogGroup},
+		"group without role": {func(in *input) { in.CloudWatchLogsLogGroupArn = str(group) }, badLogRole},
+		"group without :*": {func(in *input) {
+			in.CloudWatchLogsLogGroupArn = str(strings.TrimSuffix(group, ":*"))
+			in.CloudWatchLogsRoleArn = str(role)
+		}, badLogGroup},
+		"group of another region": {func(in *input) {
+			in.CloudWatchLogsLogGroupArn = str(strings.Replace(group, region, "us-east-1", 1))
+			in.CloudWatchLogsRoleArn = str(role)
+		}, badLogGroup},
+		"group of another account": {func(in *input) {
+			in.CloudWatchLogsLogGroupArn = str(strings.Replace(group, account, "222233334444", 1))
+			in.CloudWatchLogsRoleArn = str(role)
+		}, badLogGroup},
+		"role is a user": {func(in *input) {
 			in.CloudWatchLogsLogGroupArn, in.CloudWatchLogsRoleArn = str(group), str("arn:aws:iam::111122223333:user/u")
-		}, "InvalidCloudWatchLogsRoleArnException"},
-		"multi-region without global events": {func(in *cloudtrail.CreateTrailInput) {
+		}, badLogRole},
+		"multi-region without global events": {func(in *input) {
 			in.IsMultiRegionTrail, in.IncludeGlobalServiceEvents = aws.Bool(true), aws.Bool(false)
 		}, "InvalidParameterCombinationException"},
-		"one region without global events": {func(in *cloudtrail.CreateTrailInput) { in.IncludeGlobalServiceEvents = aws.Bool(false) }, ""},
-		"organization without one":         {func(in *cloudtrail.CreateTrailInput) { in.IsOrganizationTrail = aws.Bool(true) }, "OrganizationsNotInUseException"},
-		"reserved tag":                     {func(in *cloudtrail.CreateTrailInput) { in.TagsList = tagsOf("aws:x", "y") }, "InvalidTagParameterException"},
+		"one region without global events": {func(in *input) { in.IncludeGlobalServiceEvents = aws.Bool(false) }, ""},
+		"organization without one": {
+			func(in *input) { in.IsOrganizationTrail = aws.Bool(true) },
+			"OrganizationsNotInUseException",
+		},
+		"reserved tag": {
+			func(in *input) { in.TagsList = tagsOf("aws:x", "y") },
+			"InvalidTagParameterException",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := start(t)
@@ -175,13 +233,20 @@ func TestMessages(t *testing.T) {
 		do   func() error
 		want string
 	}{
-		"too short": {func() error { return tryCreate(c, "ab") }, "Trail name too short. Minimum allowed length: 3 characters. Specified name length: 2 characters."},
-		"again":     {func() error { return tryCreate(c, "audit") }, "Trail audit already exists for customer: 111122223333"},
+		"too short": {
+			func() error { return tryCreate(c, "ab") },
+			"Trail name too short. Minimum allowed length: 3 characters. Specified name length: 2 characters.",
+		},
+		"again": {func() error { return tryCreate(c, "audit") }, "Trail audit already exists for customer: 111122223333"},
 		"bucket": {func() error {
-			return tryCreate(c, "other", func(in *cloudtrail.CreateTrailInput) { in.S3BucketName = aws.String("no-such-bucket") })
+			return tryCreate(c, "other", func(in *cloudtrail.CreateTrailInput) {
+				in.S3BucketName = aws.String("no-such-bucket")
+			})
 		}, "S3 bucket no-such-bucket does not exist!"},
 		"multi-region": {func() error {
-			return tryCreate(c, "other", multiRegion, func(in *cloudtrail.CreateTrailInput) { in.IncludeGlobalServiceEvents = aws.Bool(false) })
+			return tryCreate(c, "other", multiRegion, func(in *cloudtrail.CreateTrailInput) {
+				in.IncludeGlobalServiceEvents = aws.Bool(false)
+			})
 		}, "Multi-Region trail must include global service events."},
 		"unknown": {func() error {
 			_, err := c.DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String("gone")})
@@ -190,7 +255,8 @@ func TestMessages(t *testing.T) {
 		"insights": {func() error {
 			_, err := c.GetInsightSelectors(ctx, &cloudtrail.GetInsightSelectorsInput{TrailName: aws.String("audit")})
 			return err
-		}, "Trail audit does not have Insights enabled. Edit the trail settings to enable Insights, and then try the operation again."},
+		}, "Trail audit does not have Insights enabled. " +
+			"Edit the trail settings to enable Insights, and then try the operation again."},
 	} {
 		equal(t, name, message(one.do()), one.want)
 	}
@@ -224,9 +290,18 @@ func TestUpdateMerges(t *testing.T) {
 		change func(*cloudtrail.UpdateTrailInput)
 		left   func(cloudtrailtest.Trail) string
 	}{
-		"prefix": {func(in *cloudtrail.UpdateTrailInput) { in.S3KeyPrefix = aws.String("") }, func(t cloudtrailtest.Trail) string { return t.S3KeyPrefix }},
-		"topic":  {func(in *cloudtrail.UpdateTrailInput) { in.SnsTopicName = aws.String("") }, func(t cloudtrailtest.Trail) string { return t.SnsTopicName + t.SnsTopicARN }},
-		"key":    {func(in *cloudtrail.UpdateTrailInput) { in.KmsKeyId = aws.String("") }, func(t cloudtrailtest.Trail) string { return t.KmsKeyARN }},
+		"prefix": {
+			func(in *cloudtrail.UpdateTrailInput) { in.S3KeyPrefix = aws.String("") },
+			func(t cloudtrailtest.Trail) string { return t.S3KeyPrefix },
+		},
+		"topic": {
+			func(in *cloudtrail.UpdateTrailInput) { in.SnsTopicName = aws.String("") },
+			func(t cloudtrailtest.Trail) string { return t.SnsTopicName + t.SnsTopicARN },
+		},
+		"key": {
+			func(in *cloudtrail.UpdateTrailInput) { in.KmsKeyId = aws.String("") },
+			func(t cloudtrailtest.Trail) string { return t.KmsKeyARN },
+		},
 		"logs": {func(in *cloudtrail.UpdateTrailInput) {
 			in.CloudWatchLogsLogGroupArn, in.CloudWatchLogsRoleArn = aws.String(""), aws.String("")
 		}, func(t cloudtrailtest.Trail) string { return t.CloudWatchLogsLogGroupARN + t.CloudWatchLogsRoleARN }},
@@ -238,20 +313,46 @@ func TestUpdateMerges(t *testing.T) {
 	}
 	out, err := update(func(in *cloudtrail.UpdateTrailInput) { in.S3BucketName = aws.String("other-bucket") })
 	wants(t, err, "")
-	equal(t, "cleared settings are left out", out.S3KeyPrefix == nil && out.SnsTopicARN == nil && out.KmsKeyId == nil && out.CloudWatchLogsRoleArn == nil, true)
+	equal(
+		t,
+		"cleared settings are left out",
+		out.S3KeyPrefix == nil && out.SnsTopicARN == nil && out.KmsKeyId == nil && out.CloudWatchLogsRoleArn == nil,
+		true,
+	)
 	equal(t, "bucket", *out.S3BucketName, "other-bucket")
 
 	for name, one := range map[string]struct {
 		change func(*cloudtrail.UpdateTrailInput)
 		want   string
 	}{
-		"half of the pair":            {func(in *cloudtrail.UpdateTrailInput) { in.CloudWatchLogsLogGroupArn = aws.String(group) }, "InvalidCloudWatchLogsRoleArnException"},
-		"bucket cleared":              {func(in *cloudtrail.UpdateTrailInput) { in.S3BucketName = aws.String("") }, "InvalidS3BucketNameException"},
-		"global events off":           {func(in *cloudtrail.UpdateTrailInput) { in.IncludeGlobalServiceEvents = aws.Bool(false) }, "InvalidParameterCombinationException"},
-		"another trail":               {func(in *cloudtrail.UpdateTrailInput) { in.Name = aws.String("gone") }, "TrailNotFoundException"},
-		"a bad name":                  {func(in *cloudtrail.UpdateTrailInput) { in.Name = aws.String("a") }, "InvalidTrailNameException"},
-		"a bad ARN":                   {func(in *cloudtrail.UpdateTrailInput) { in.Name = aws.String("arn:aws:s3:::x") }, "CloudTrailARNInvalidException"},
-		"to an organization, without": {func(in *cloudtrail.UpdateTrailInput) { in.IsOrganizationTrail = aws.Bool(true) }, "OrganizationsNotInUseException"},
+		"half of the pair": {
+			func(in *cloudtrail.UpdateTrailInput) { in.CloudWatchLogsLogGroupArn = aws.String(group) },
+			"InvalidCloudWatchLogsRoleArnException",
+		},
+		"bucket cleared": {
+			func(in *cloudtrail.UpdateTrailInput) { in.S3BucketName = aws.String("") },
+			"InvalidS3BucketNameException",
+		},
+		"global events off": {
+			func(in *cloudtrail.UpdateTrailInput) { in.IncludeGlobalServiceEvents = aws.Bool(false) },
+			"InvalidParameterCombinationException",
+		},
+		"another trail": {
+			func(in *cloudtrail.UpdateTrailInput) { in.Name = aws.String("gone") },
+			"TrailNotFoundException",
+		},
+		"a bad name": {
+			func(in *cloudtrail.UpdateTrailInput) { in.Name = aws.String("a") },
+			"InvalidTrailNameException",
+		},
+		"a bad ARN": {
+			func(in *cloudtrail.UpdateTrailInput) { in.Name = aws.String("arn:aws:s3:::x") },
+			"CloudTrailARNInvalidException",
+		},
+		"to an organization, without": {
+			func(in *cloudtrail.UpdateTrailInput) { in.IsOrganizationTrail = aws.Bool(true) },
+			"OrganizationsNotInUseException",
+		},
 		"one region, no global events": {func(in *cloudtrail.UpdateTrailInput) {
 			in.IsMultiRegionTrail, in.IncludeGlobalServiceEvents = aws.Bool(false), aws.Bool(false)
 		}, ""},
@@ -271,16 +372,21 @@ func TestUpdateMerges(t *testing.T) {
 func TestHalfOfThePairCleared(t *testing.T) {
 	e := start(t)
 	create(t, e.in(region), "audit", everything)
-	_, err := e.in(region).UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: aws.String("audit"), CloudWatchLogsRoleArn: aws.String("")})
+	_, err := e.in(region).
+		UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: aws.String("audit"), CloudWatchLogsRoleArn: aws.String("")})
 	wants(t, err, "InvalidCloudWatchLogsRoleArnException")
-	_, err = e.in(region).UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: aws.String("audit"), CloudWatchLogsLogGroupArn: aws.String("")})
+	_, err = e.in(region).
+		UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: aws.String("audit"), CloudWatchLogsLogGroupArn: aws.String("")})
 	wants(t, err, "InvalidCloudWatchLogsLogGroupArnException")
 }
 
 // names returns the trails that DescribeTrails answers.
 func names(t *testing.T, c *cloudtrail.Client, includeShadows *bool, idents ...string) []string {
 	t.Helper()
-	out, err := c.DescribeTrails(ctx, &cloudtrail.DescribeTrailsInput{IncludeShadowTrails: includeShadows, TrailNameList: idents})
+	out, err := c.DescribeTrails(
+		ctx,
+		&cloudtrail.DescribeTrailsInput{IncludeShadowTrails: includeShadows, TrailNameList: idents},
+	)
 	wants(t, err, "")
 	got := []string{}
 	for _, one := range out.TrailList {
@@ -327,14 +433,18 @@ func TestShadowTrails(t *testing.T) {
 		ident  string
 		want   string
 	}{
-		"home by name":          {home, "everywhere", ""},
-		"home by ARN":           {home, arn, ""},
-		"shadow by ARN":         {away, arn, ""},
-		"shadow by name":        {away, "everywhere", "TrailNotFoundException"},
-		"one region, away":      {away, local, "TrailNotFoundException"},
-		"of another account":    {home, strings.Replace(arn, account, "999999999999", 1), "TrailNotFoundException"},
-		"malformed ARN":         {home, "arn:aws:cloudtrail:eu-west-1:1:trail/x", "CloudTrailARNInvalidException"},
-		"ARN of something else": {home, "arn:aws:cloudtrail:eu-west-1:111122223333:channel/abc", "CloudTrailARNInvalidException"},
+		"home by name":       {home, "everywhere", ""},
+		"home by ARN":        {home, arn, ""},
+		"shadow by ARN":      {away, arn, ""},
+		"shadow by name":     {away, "everywhere", "TrailNotFoundException"},
+		"one region, away":   {away, local, "TrailNotFoundException"},
+		"of another account": {home, strings.Replace(arn, account, "999999999999", 1), "TrailNotFoundException"},
+		"malformed ARN":      {home, "arn:aws:cloudtrail:eu-west-1:1:trail/x", "CloudTrailARNInvalidException"},
+		"ARN of something else": {
+			home,
+			"arn:aws:cloudtrail:eu-west-1:111122223333:channel/abc",
+			"CloudTrailARNInvalidException",
+		},
 	} {
 		_, err := one.client.GetTrail(ctx, &cloudtrail.GetTrailInput{Name: &one.ident})
 		wants(t, err, one.want)
@@ -385,7 +495,10 @@ func writes(c *cloudtrail.Client, ident string) map[string]error {
 	_, out["PutEventSelectors"] = c.PutEventSelectors(ctx, &cloudtrail.PutEventSelectorsInput{
 		TrailName: &ident, EventSelectors: []types.EventSelector{{ReadWriteType: "All"}},
 	})
-	_, out["PutInsightSelectors"] = c.PutInsightSelectors(ctx, &cloudtrail.PutInsightSelectorsInput{TrailName: &ident, InsightSelectors: []types.InsightSelector{}})
+	_, out["PutInsightSelectors"] = c.PutInsightSelectors(
+		ctx,
+		&cloudtrail.PutInsightSelectorsInput{TrailName: &ident, InsightSelectors: []types.InsightSelector{}},
+	)
 	_, out["PutEventConfiguration"] = c.PutEventConfiguration(ctx, &cloudtrail.PutEventConfigurationInput{
 		TrailName: &ident, AggregationConfigurations: []types.AggregationConfiguration{},
 	})
@@ -398,17 +511,18 @@ func TestNamesAreUnique(t *testing.T) {
 	home, away := e.in(region), e.in("us-east-1")
 	create(t, home, "everywhere", multiRegion)
 	create(t, home, "here")
+	alike := func(*cloudtrail.CreateTrailInput) {}
 	for name, one := range map[string]struct {
 		client *cloudtrail.Client
 		name   string
 		change func(*cloudtrail.CreateTrailInput)
 		want   string
 	}{
-		"same region":                  {home, "here", func(*cloudtrail.CreateTrailInput) {}, "TrailAlreadyExistsException"},
-		"name of a shadow":             {away, "everywhere", func(*cloudtrail.CreateTrailInput) {}, "TrailAlreadyExistsException"},
+		"same region":                  {home, "here", alike, "TrailAlreadyExistsException"},
+		"name of a shadow":             {away, "everywhere", alike, "TrailAlreadyExistsException"},
 		"shadow would meet a trail":    {away, "here", multiRegion, "TrailAlreadyExistsException"},
-		"another region, not shadowed": {away, "here", func(*cloudtrail.CreateTrailInput) {}, ""},
-		"another account":              {e.account("222233334444", region), "everywhere", func(*cloudtrail.CreateTrailInput) {}, ""},
+		"another region, not shadowed": {away, "here", alike, ""},
+		"another account":              {e.account("222233334444", region), "everywhere", alike, ""},
 	} {
 		if err := tryCreate(one.client, one.name, one.change); code(err) != one.want {
 			t.Errorf("%s: %v, want %q", name, err, one.want)
@@ -416,12 +530,18 @@ func TestNamesAreUnique(t *testing.T) {
 	}
 	// "here" is now in both regions: neither can go everywhere.
 	create(t, away, "there")
-	_, err := away.UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: aws.String("there"), IsMultiRegionTrail: aws.Bool(true)})
+	_, err := away.UpdateTrail(
+		ctx,
+		&cloudtrail.UpdateTrailInput{Name: aws.String("there"), IsMultiRegionTrail: aws.Bool(true)},
+	)
 	wants(t, err, "")
 	if err := tryCreate(away, "here"); err == nil {
 		t.Fatal("created twice")
 	}
-	_, err = away.UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: aws.String("here"), IsMultiRegionTrail: aws.Bool(true)})
+	_, err = away.UpdateTrail(
+		ctx,
+		&cloudtrail.UpdateTrailInput{Name: aws.String("here"), IsMultiRegionTrail: aws.Bool(true)},
+	)
 	wants(t, err, "TrailAlreadyExistsException")
 }
 
@@ -438,7 +558,10 @@ func TestFiveTrailsARegion(t *testing.T) {
 	// A shadow needs room as well.
 	wants(t, tryCreate(away, "everywhere2", multiRegion), "MaximumNumberOfTrailsExceededException")
 	create(t, away, "away-only")
-	_, err = away.UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: aws.String("away-only"), IsMultiRegionTrail: aws.Bool(true)})
+	_, err = away.UpdateTrail(
+		ctx,
+		&cloudtrail.UpdateTrailInput{Name: aws.String("away-only"), IsMultiRegionTrail: aws.Bool(true)},
+	)
 	wants(t, err, "MaximumNumberOfTrailsExceededException")
 	_, err = home.DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String("here-0")})
 	wants(t, err, "")
@@ -466,7 +589,17 @@ func TestListTrails(t *testing.T) {
 			got = append(got, *one.Name+"@"+*one.HomeRegion)
 		}
 	}
-	same(t, "trails", got, "away@us-east-1", "everywhere@us-east-1", "here-0@eu-west-1", "here-1@eu-west-1", "here-2@eu-west-1", "here-3@eu-west-1")
+	same(
+		t,
+		"trails",
+		got,
+		"away@us-east-1",
+		"everywhere@us-east-1",
+		"here-0@eu-west-1",
+		"here-1@eu-west-1",
+		"here-2@eu-west-1",
+		"here-3@eu-west-1",
+	)
 	equal(t, "pages", pages, 3)
 	out, err := e.in(region).ListTrails(ctx, nil)
 	wants(t, err, "")
@@ -499,8 +632,8 @@ func TestConsistencyLag(t *testing.T) {
 	same(t, "later", reads(), "", "", "1 1 1")
 }
 
-// GetTrailStatus has times to the millisecond, and in its older strings to the second, rounded down. The time of an event is the
-// second in which its call took effect.
+// GetTrailStatus has times to the millisecond, and in its older strings to the second, rounded down. The time of an
+// event is the second in which its call took effect.
 func TestLoggingTimes(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*cloudtrailtest.Options)
@@ -508,9 +641,18 @@ func TestLoggingTimes(t *testing.T) {
 		first, second string
 		event         string
 	}{
-		"as documented":        {func(*cloudtrailtest.Options) {}, "12:00:11.999 12:00:11", "12:00:11.999 12:00:11", "12:00:11"},
-		"repeated calls count": {func(o *cloudtrailtest.Options) { o.RepeatedCallsMoveTimes = true }, "12:00:11.999 12:00:11", "12:00:21.999 12:00:21", "12:00:11"},
-		"calls take a while":   {func(o *cloudtrailtest.Options) { o.EventDelay = 300 * time.Millisecond }, "12:00:11.999 12:00:11", "12:00:11.999 12:00:11", "12:00:12"},
+		"as documented": {
+			func(*cloudtrailtest.Options) {},
+			"12:00:11.999 12:00:11", "12:00:11.999 12:00:11", "12:00:11",
+		},
+		"repeated calls count": {
+			func(o *cloudtrailtest.Options) { o.RepeatedCallsMoveTimes = true },
+			"12:00:11.999 12:00:11", "12:00:21.999 12:00:21", "12:00:11",
+		},
+		"calls take a while": {
+			func(o *cloudtrailtest.Options) { o.EventDelay = 300 * time.Millisecond },
+			"12:00:11.999 12:00:11", "12:00:11.999 12:00:11", "12:00:12",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := start(t, c.change)
@@ -593,7 +735,10 @@ func TestDeliveries(t *testing.T) {
 	out, err := c.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: &arn})
 	wants(t, err, "")
 	for _, legacy := range []*string{
-		out.LatestDeliveryAttemptTime, out.LatestDeliveryAttemptSucceeded, out.LatestNotificationAttemptTime, out.LatestNotificationAttemptSucceeded,
+		out.LatestDeliveryAttemptTime,
+		out.LatestDeliveryAttemptSucceeded,
+		out.LatestNotificationAttemptTime,
+		out.LatestNotificationAttemptSucceeded,
 	} {
 		equal(t, "in the older strings", aws.ToString(legacy), "2026-03-01T11:59:00Z")
 	}
@@ -608,14 +753,18 @@ func TestDeliveries(t *testing.T) {
 func TestDeliveryInterval(t *testing.T) {
 	e := start(t, func(o *cloudtrailtest.Options) { o.DeliveryInterval = 5 * time.Minute })
 	c := e.in(region)
-	arn := *create(t, c, "audit", func(in *cloudtrail.CreateTrailInput) { in.SnsTopicName = aws.String("trails") }).TrailARN
+	arn := *create(t, c, "audit", withTopic).TrailARN
 	latest := func() string {
 		out, err := c.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: &arn})
 		wants(t, err, "")
 		if out.LatestDeliveryTime == nil {
 			return "never"
 		}
-		return fmt.Sprint(out.LatestDeliveryTime.Sub(newClock().Now()), out.LatestNotificationTime != nil, out.LatestDigestDeliveryTime != nil)
+		return fmt.Sprint(
+			out.LatestDeliveryTime.Sub(newClock().Now()),
+			out.LatestNotificationTime != nil,
+			out.LatestDigestDeliveryTime != nil,
+		)
 	}
 	e.clock.add(time.Hour)
 	equal(t, "not logging", latest(), "never")
@@ -639,13 +788,23 @@ func TestMissingMembers(t *testing.T) {
 	e := start(t)
 	actor := e.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::111122223333:user/u"})
 	for operation, want := range map[string]string{
-		"CreateTrail": "InvalidTrailNameException", "UpdateTrail": "InvalidTrailNameException", "DeleteTrail": "InvalidTrailNameException",
-		"GetTrail": "InvalidTrailNameException", "GetTrailStatus": "InvalidTrailNameException", "StartLogging": "InvalidTrailNameException",
-		"StopLogging": "InvalidTrailNameException", "GetEventSelectors": "InvalidTrailNameException", "PutEventSelectors": "InvalidTrailNameException",
-		"GetInsightSelectors": "InvalidParameterException", "PutInsightSelectors": "InvalidParameterException",
-		"GetEventConfiguration": "InvalidParameterException", "PutEventConfiguration": "InvalidParameterException",
-		"AddTags": "ValidationException", "RemoveTags": "ValidationException", "ListTags": "ValidationException",
-		"Explode": "UnknownOperationException",
+		"CreateTrail":           "InvalidTrailNameException",
+		"UpdateTrail":           "InvalidTrailNameException",
+		"DeleteTrail":           "InvalidTrailNameException",
+		"GetTrail":              "InvalidTrailNameException",
+		"GetTrailStatus":        "InvalidTrailNameException",
+		"StartLogging":          "InvalidTrailNameException",
+		"StopLogging":           "InvalidTrailNameException",
+		"GetEventSelectors":     "InvalidTrailNameException",
+		"PutEventSelectors":     "InvalidTrailNameException",
+		"GetInsightSelectors":   "InvalidParameterException",
+		"PutInsightSelectors":   "InvalidParameterException",
+		"GetEventConfiguration": "InvalidParameterException",
+		"PutEventConfiguration": "InvalidParameterException",
+		"AddTags":               "ValidationException",
+		"RemoveTags":            "ValidationException",
+		"ListTags":              "ValidationException",
+		"Explode":               "UnknownOperationException",
 	} {
 		_, err := actor.Do(region, operation, nil)
 		wants(t, err, want)
@@ -660,11 +819,20 @@ func TestMissingMembers(t *testing.T) {
 	}
 	equal(t, "trails", len(e.Trails()), 0)
 	for member, value := range map[string]any{
-		"MaxResults": 1.5, "StartTime": "2026-03-01T12:00:00Z", "EndTime": true, "LookupAttributes": []any{"EventName"}, "NextToken": 1,
+		"MaxResults":       1.5,
+		"StartTime":        "2026-03-01T12:00:00Z",
+		"EndTime":          true,
+		"LookupAttributes": []any{"EventName"},
+		"NextToken":        1,
 	} {
 		_, err := actor.Do(region, "LookupEvents", map[string]any{member: value})
 		wants(t, err, "SerializationException")
 	}
 	_, err = actor.Do(region, "LookupEvents", map[string]any{"MaxResults": "1"})
-	equal(t, "message", err.Error(), "SerializationException: STRING_VALUE of member MaxResults can not be converted to Integer")
+	equal(
+		t,
+		"message",
+		err.Error(),
+		"SerializationException: STRING_VALUE of member MaxResults can not be converted to Integer",
+	)
 }

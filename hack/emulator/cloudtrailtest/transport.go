@@ -14,10 +14,12 @@ import (
 
 // NewHTTPClient returns an HTTP client for SDK clients that talk to an emulator next door, with connections of its own.
 //
-// It avoids a race that smithy-go (v1.28.8) loses now and then, under load, against a server that answers at once: it closes
+// It avoids a race that smithy-go (v1.28.8) loses now and then, under load, against a server that answers at once: it
+// closes
 // the request's body as soon as the answer's headers are in; if net/http has not yet looked for the end of the body, it
-// takes what it then finds for a failed write and closes the connection under the answer that is still being read, which
-// ends in "deserialization failed … use of closed network connection". A body that lies in memory is not affected.
+// takes what it then finds for a failed write and closes the connection under the answer that is still being read,
+// which ends in "deserialization failed … use of closed network connection". A body that lies in memory is not
+// affected.
 func NewHTTPClient() *http.Client {
 	base, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
@@ -55,9 +57,10 @@ func drain(body io.ReadCloser) ([]byte, error) {
 	return raw, err
 }
 
-// Client returns an HTTP client, for SDK clients too, whose requests the emulator answers without a network, whatever their host: the
-// handler runs in the goroutine of the caller. Cut connections, hanging calls and deadlines look as they do on a network. With an
-// emulator that is made inside a synctest bubble, everything stays in the bubble and waits take no time.
+// Client returns an HTTP client, for SDK clients too, whose requests the emulator answers without a network, whatever
+// their host: the handler runs in the goroutine of the caller. Cut connections, hanging calls and deadlines look as
+// they do on a network. With an emulator that is made inside a synctest bubble, everything stays in the bubble and
+// waits take no time.
 func (s *Server) Client() *http.Client { return &http.Client{Transport: direct{s}} }
 
 // direct is an http.RoundTripper that calls the emulator.
@@ -135,13 +138,25 @@ func (w *memoryWriter) serve(h http.Handler, r *http.Request) (aborted bool) {
 // response is the answer, with a body that ends too early if the connection was cut.
 func (w *memoryWriter) response(r *http.Request, aborted bool) *http.Response {
 	out := &http.Response{
-		Status: fmt.Sprint(w.status, " ", http.StatusText(w.status)), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.sent, ContentLength: int64(w.body.Len()), Request: r,
+		Status: fmt.Sprint(
+			w.status,
+			" ",
+			http.StatusText(w.status),
+		),
+		StatusCode:    w.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        w.sent,
+		ContentLength: int64(w.body.Len()),
+		Request:       r,
 	}
+
 	if promised, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64); err == nil {
 		out.ContentLength = promised
 	}
 	out.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+
 	var body io.Reader = &w.body
 	if aborted {
 		body = io.MultiReader(body, cutShort{})

@@ -29,18 +29,25 @@ func validTrailName(name string) error {
 	case n < minName:
 		return invalid("Trail name too short. Minimum allowed length: 3 characters. Specified name length: %d characters.", n)
 	case n > maxName:
-		return invalid("Trail name too long. Maximum allowed length: 128 characters. Specified name length: %d characters.", n)
+		return invalid(
+			"Trail name too long. Maximum allowed length: 128 characters. Specified name length: %d characters.",
+			n,
+		)
 	case !isAlphanumeric(name[0]):
 		return invalid("Trail name must starts with a letter or number.")
 	case !isAlphanumeric(name[len(name)-1]):
 		return invalid("Trail name must ends with a letter or number.")
 	case !nameChars.MatchString(name):
-		return invalid("Trail name or ARN can only contain uppercase letters, lowercase letters, numbers, periods (.), hyphens (-), and underscores (_).")
+		return invalid(
+			"Trail name or ARN can only contain uppercase letters, lowercase letters, numbers, " +
+				"periods (.), hyphens (-), and underscores (_).",
+		)
 	case nameAdjacent.MatchString(name):
 		return invalid("Trail name cannot have adjacent periods, hyphens, or underscores.")
 	case ipAddress.MatchString(name):
 		return invalid("Trail name cannot be in IP address format.")
 	}
+
 	return nil
 }
 
@@ -66,7 +73,11 @@ func validBucketName(name string) error {
 
 func validPrefix(prefix string) error {
 	if n := utf8.RuneCountInString(prefix); n > maxPrefix {
-		return fail("InvalidS3PrefixException", "S3 prefix is longer than maximum length: 200. Specified prefix length: %d", n)
+		return fail(
+			"InvalidS3PrefixException",
+			"S3 prefix is longer than maximum length: 200. Specified prefix length: %d",
+			n,
+		)
 	}
 	if strings.ContainsFunc(prefix, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
 		return fail("InvalidS3PrefixException", "S3 prefix contains control characters.")
@@ -89,7 +100,8 @@ func resolveTopic(c *call, topic string) (string, error) {
 		return arn{c.partition, "sns", c.region, c.account, topic}.String(), nil
 	}
 	a, ok := parseARN(topic)
-	if !ok || a.service != "sns" || a.partition != c.partition || a.region == "" || !accountID.MatchString(a.account) || !topicName.MatchString(a.resource) {
+	if !ok || a.service != "sns" || a.partition != c.partition || a.region == "" || !accountID.MatchString(a.account) ||
+		!topicName.MatchString(a.resource) {
 		return "", invalid
 	}
 	return topic, nil
@@ -100,8 +112,8 @@ var (
 	logRoleResource  = regexp.MustCompile(`^role/[\x21-\x7e]{1,576}$`)
 )
 
-// validLogs checks the log group and the role that CloudTrail writes to it with: both or none, ARNs of the caller's or the
-// owner's account, the log group's with the trailing :* and in the trail's region.
+// validLogs checks the log group and the role that CloudTrail writes to it with: both or none, ARNs of the caller's or
+// the owner's account, the log group's with the trailing :* and in the trail's region.
 func validLogs(c *call, owner string, cfg settings) error {
 	switch {
 	case cfg.logGroupARN == "" && cfg.logRoleARN == "":
@@ -111,12 +123,15 @@ func validLogs(c *call, owner string, cfg settings) error {
 	case cfg.logGroupARN == "":
 		return fail("InvalidCloudWatchLogsLogGroupArnException", "You must specify a log group as well as a role ARN.")
 	}
+
 	ours := func(account string) bool { return account == owner || account == c.account }
 	group, ok := parseARN(cfg.logGroupARN)
-	if !ok || group.service != "logs" || group.partition != c.partition || group.region != c.region || !ours(group.account) ||
+	if !ok || group.service != "logs" || group.partition != c.partition || group.region != c.region ||
+		!ours(group.account) ||
 		!logGroupResource.MatchString(group.resource) {
 		return fail("InvalidCloudWatchLogsLogGroupArnException", "Check the log group ARN: CloudTrail can't validate it.")
 	}
+
 	role, ok := parseARN(cfg.logRoleARN)
 	if !ok || role.service != "iam" || role.partition != c.partition || role.region != "" || !ours(role.account) ||
 		!logRoleResource.MatchString(role.resource) {

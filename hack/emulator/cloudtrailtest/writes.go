@@ -17,9 +17,9 @@ type Write struct {
 	NotApplied bool
 }
 
-// OnWrite sets a function that is called for each accepted write, including those of actors and those that change nothing. The calls
-// are synchronous and in the order in which the writes take effect, before anybody can see them. The function runs under the
-// emulator's lock and must not call the emulator. nil: none.
+// OnWrite sets a function that is called for each accepted write, including those of actors and those that change
+// nothing. The calls are synchronous and in the order in which the writes take effect, before anybody can see them. The
+// function runs under the emulator's lock and must not call the emulator. nil: none.
 func (s *Server) OnWrite(hook func(Write)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,18 +48,18 @@ func (s *Server) OnRead(hook func(Read)) {
 	s.onRead = hook
 }
 
-// OnStore sets a function that may change what a write stores, as a service does that normalizes its input. It gets the operation and
-// the trail that is about to be stored, and changes the latter. With echo, the write's own answer shows what the request asked for;
-// without, it shows what is stored. Changes to the trail's ARN, name, account, region, times and deliveries are ignored. The function
-// is called on the same terms as that of OnWrite. nil: none.
+// OnStore sets a function that may change what a write stores, as a service does that normalizes its input. It gets the
+// operation and the trail that is about to be stored, and changes the latter. With echo, the write's own answer shows
+// what the request asked for; without, it shows what is stored. Changes to the trail's ARN, name, account, region,
+// times and deliveries are ignored. The function is called on the same terms as that of OnWrite. nil: none.
 func (s *Server) OnStore(normalize func(operation string, t *Trail), echo bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.onStore, s.echo = normalize, echo
 }
 
-// commit makes a write that is found good: after takes the place of before, either of which is nil for none. It returns the trail
-// that the write's answer shows.
+// commit makes a write that is found good: after takes the place of before, either of which is nil for none. It returns
+// the trail that the write's answer shows.
 func (s *Server) commit(c *call, before, after *trail) *trail {
 	shown, stored := after, after
 	if after != nil && s.onStore != nil {

@@ -24,7 +24,10 @@ func TestOnStore(t *testing.T) {
 		t.CloudWatchLogsRoleARN = strings.ToLower(t.CloudWatchLogsRoleARN)
 		slices.Reverse(t.EventSelectors)
 		if len(t.InsightSelectors) == 1 {
-			t.InsightSelectors = append(t.InsightSelectors, cloudtrailtest.InsightSelector{InsightType: "ApiErrorRateInsight", EventCategories: []string{"Management"}})
+			t.InsightSelectors = append(
+				t.InsightSelectors,
+				cloudtrailtest.InsightSelector{InsightType: "ApiErrorRateInsight", EventCategories: []string{"Management"}},
+			)
 		}
 		for key, value := range t.Tags {
 			t.Tags[key] = strings.ToLower(value)
@@ -39,27 +42,57 @@ func TestOnStore(t *testing.T) {
 			c := e.in(region)
 			out := create(t, c, "audit", func(in *cloudtrail.CreateTrailInput) {
 				in.S3KeyPrefix, in.TagsList = aws.String("logs"), tagsOf("Team", "AUDIT", "Empty", "")
-				in.CloudWatchLogsLogGroupArn, in.CloudWatchLogsRoleArn = aws.String(group), aws.String(strings.Replace(role, "logs", "Logs", 1))
+				in.CloudWatchLogsLogGroupArn, in.CloudWatchLogsRoleArn = aws.String(
+					group,
+				), aws.String(
+					strings.Replace(role, "logs", "Logs", 1),
+				)
 			})
 			equal(t, "answer", *out.S3KeyPrefix+" "+(*out.CloudWatchLogsRoleArn)[31:], either("logs Logs", "logs/ logs"))
 			event := document(t, lookup(t, c, cloudtrail.LookupEventsInput{})[0])
-			equal(t, "the history has the answer", member(event["responseElements"], "s3KeyPrefix") == either("logs", "logs/"), true)
+			equal(
+				t,
+				"the history has the answer",
+				member(event["responseElements"], "s3KeyPrefix") == either("logs", "logs/"),
+				true,
+			)
 			got, err := c.GetTrail(ctx, &cloudtrail.GetTrailInput{Name: aws.String("audit")})
 			wants(t, err, "")
-			equal(t, "stored", *got.Trail.TrailARN+" "+*got.Trail.S3KeyPrefix+" "+(*got.Trail.CloudWatchLogsRoleArn)[31:], auditARN+" logs/ logs")
+			equal(
+				t,
+				"stored",
+				*got.Trail.TrailARN+" "+*got.Trail.S3KeyPrefix+" "+(*got.Trail.CloudWatchLogsRoleArn)[31:],
+				auditARN+" logs/ logs",
+			)
 			tags, err := c.ListTags(ctx, &cloudtrail.ListTagsInput{ResourceIdList: []string{auditARN}})
 			wants(t, err, "")
-			equal(t, "tags", asJSON(t, tags.ResourceTagList[0].TagsList), `[{"Key":"Empty","Value":""},{"Key":"Team","Value":"audit"}]`)
+			equal(
+				t,
+				"tags",
+				asJSON(t, tags.ResourceTagList[0].TagsList),
+				`[{"Key":"Empty","Value":""},{"Key":"Team","Value":"audit"}]`,
+			)
 
-			_, err = c.PutEventSelectors(ctx, &cloudtrail.PutEventSelectorsInput{TrailName: aws.String("audit"), EventSelectors: []types.EventSelector{
-				{ReadWriteType: types.ReadWriteTypeReadOnly}, {ReadWriteType: types.ReadWriteTypeWriteOnly},
-			}})
+			_, err = c.PutEventSelectors(
+				ctx,
+				&cloudtrail.PutEventSelectorsInput{TrailName: aws.String("audit"), EventSelectors: []types.EventSelector{
+					{ReadWriteType: types.ReadWriteTypeReadOnly}, {ReadWriteType: types.ReadWriteTypeWriteOnly},
+				}},
+			)
 			wants(t, err, "")
 			selectors, err := c.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: aws.String("audit")})
 			wants(t, err, "")
-			equal(t, "selectors", fmt.Sprint(selectors.EventSelectors[0].ReadWriteType, len(selectors.EventSelectors)), "WriteOnly2")
+			equal(
+				t,
+				"selectors",
+				fmt.Sprint(selectors.EventSelectors[0].ReadWriteType, len(selectors.EventSelectors)),
+				"WriteOnly2",
+			)
 			put, err := c.PutInsightSelectors(ctx, &cloudtrail.PutInsightSelectorsInput{
-				TrailName: aws.String("audit"), InsightSelectors: []types.InsightSelector{{InsightType: types.InsightTypeApiCallRateInsight}},
+				TrailName: aws.String(
+					"audit",
+				),
+				InsightSelectors: []types.InsightSelector{{InsightType: types.InsightTypeApiCallRateInsight}},
 			})
 			wants(t, err, "")
 			equal(t, "answer", fmt.Sprint(len(put.InsightSelectors)), either("1", "2"))
@@ -67,7 +100,10 @@ func TestOnStore(t *testing.T) {
 			wants(t, err, "")
 			equal(t, "insights", len(insights.InsightSelectors), 2)
 			e.OnStore(nil, false)
-			_, err = c.UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: aws.String("audit"), S3KeyPrefix: aws.String("plain")})
+			_, err = c.UpdateTrail(
+				ctx,
+				&cloudtrail.UpdateTrailInput{Name: aws.String("audit"), S3KeyPrefix: aws.String("plain")},
+			)
 			wants(t, err, "")
 			equal(t, "no longer", e.Trails()[0].S3KeyPrefix, "plain")
 		})
@@ -117,7 +153,11 @@ func TestOnWrite(t *testing.T) {
 	e.clock.add(time.Second)
 	e.must(t, "StartLogging", map[string]any{"Name": "audit"})
 	e.must(t, "StartLogging", map[string]any{"Name": auditARN}) // Changes nothing, and is a write all the same.
-	e.must(t, "AddTags", map[string]any{"ResourceId": auditARN, "TagsList": []any{map[string]any{"Key": "owner", "Value": "me"}}})
+	e.must(
+		t,
+		"AddTags",
+		map[string]any{"ResourceId": auditARN, "TagsList": []any{map[string]any{"Key": "owner", "Value": "me"}}},
+	)
 	e.must(t, "DeleteTrail", map[string]any{"Name": "audit"})
 	var got []string
 	var last *cloudtrailtest.Trail
@@ -125,15 +165,38 @@ func TestOnWrite(t *testing.T) {
 		equal(t, "where", w.AccountID+w.Region+w.TrailARN, account+region+auditARN)
 		equal(t, "before", asJSON(t, w.Before), asJSON(t, last))
 		last = w.After
-		got = append(got, fmt.Sprint(w.Operation, " ", w.PrincipalARN[31:], " ", w.AccessKeyID[:4], " ", w.Time.Format(time.TimeOnly), " ", w.SourceIPAddress))
+		got = append(
+			got,
+			fmt.Sprint(
+				w.Operation,
+				" ",
+				w.PrincipalARN[31:],
+				" ",
+				w.AccessKeyID[:4],
+				" ",
+				w.Time.Format(time.TimeOnly),
+				" ",
+				w.SourceIPAddress,
+			),
+		)
 	}
 	same(t, "reported", got,
 		"CreateTrail operator test 12:00:00 127.0.0.1", "StartLogging somebody ASIA 12:00:01 203.0.113.7",
 		"StartLogging somebody ASIA 12:00:01 203.0.113.7", "AddTags somebody ASIA 12:00:01 203.0.113.7",
 		"DeleteTrail somebody ASIA 12:00:01 203.0.113.7")
-	equal(t, "agents", strings.Contains(reported[0].UserAgent, "aws-sdk-go-v2") && reported[1].UserAgent == "AWS Internal", true)
+	equal(
+		t,
+		"agents",
+		strings.Contains(reported[0].UserAgent, "aws-sdk-go-v2") && reported[1].UserAgent == "AWS Internal",
+		true,
+	)
 	equal(t, "the first has no before, the last no after", reported[0].Before == nil && reported[4].After == nil, true)
-	equal(t, "a change", fmt.Sprintf("%t/%t/%s", reported[1].Before.IsLogging, reported[1].After.IsLogging, reported[3].After.Tags["owner"]), "false/true/me")
+	equal(
+		t,
+		"a change",
+		fmt.Sprintf("%t/%t/%s", reported[1].Before.IsLogging, reported[1].After.IsLogging, reported[3].After.Tags["owner"]),
+		"false/true/me",
+	)
 	// A report is a copy.
 	reported[0].After.Tags["team"] = "changed"
 	equal(t, "not shared", reported[3].After.Tags["team"], "audit")
@@ -147,7 +210,26 @@ func TestOnRead(t *testing.T) {
 	e := direct(func(o *cloudtrailtest.Options) { o.ReadLag = 5 * time.Second })
 	var reported []string
 	e.OnRead(func(r cloudtrailtest.Read) {
-		reported = append(reported, fmt.Sprint(r.Time.Format(time.TimeOnly), " ", r.Operation, " ", r.Target, " ", r.Error, " ", r.Age, " ", r.PrincipalARN[31:], " ", r.AccountID, " ", r.Region))
+		reported = append(
+			reported,
+			fmt.Sprint(
+				r.Time.Format(time.TimeOnly),
+				" ",
+				r.Operation,
+				" ",
+				r.Target,
+				" ",
+				r.Error,
+				" ",
+				r.Age,
+				" ",
+				r.PrincipalARN[31:],
+				" ",
+				r.AccountID,
+				" ",
+				r.Region,
+			),
+		)
 	})
 	c := e.in(region)
 	create(t, c, "audit")
@@ -185,7 +267,8 @@ func TestDeterminism(t *testing.T) {
 			for i := range 6 {
 				// What goes on in other accounts makes no difference.
 				for other := range others {
-					_, err := e.As(anyone(fmt.Sprintf("%012d", other))).Do(region, "CreateTrail", map[string]any{"Name": fmt.Sprintf("trail-%d", i), "S3BucketName": bucket})
+					_, err := e.As(anyone(fmt.Sprintf("%012d", other))).
+						Do(region, "CreateTrail", map[string]any{"Name": fmt.Sprintf("trail-%d", i), "S3BucketName": bucket})
 					wants(t, err, map[bool]string{true: "", false: "MaximumNumberOfTrailsExceededException"}[i < 5])
 				}
 				name := fmt.Sprintf("trail-%d", i)
@@ -225,9 +308,20 @@ func TestTheSameErrorAlways(t *testing.T) {
 	e.must(t, "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": bucket})
 	first := ""
 	for i := range 20 {
-		_, err := e.As(anyone(account)).Do(region, "PutEventSelectors", map[string]any{"TrailName": "audit", "AdvancedEventSelectors": []any{map[string]any{
-			"FieldSelectors": []any{map[string]any{"Field": "eventName", "Equals": []any{}, "StartsWith": []any{""}, "EndsWith": []any{}, "NotEquals": []any{""}}},
-		}}})
+		_, err := e.As(anyone(account)).
+			Do(region, "PutEventSelectors", map[string]any{"TrailName": "audit", "AdvancedEventSelectors": []any{
+				map[string]any{
+					"FieldSelectors": []any{
+						map[string]any{
+							"Field":      "eventName",
+							"Equals":     []any{},
+							"StartsWith": []any{""},
+							"EndsWith":   []any{},
+							"NotEquals":  []any{""},
+						},
+					},
+				},
+			}})
 		wants(t, err, "InvalidEventSelectorsException")
 		if i == 0 {
 			first = err.Error()

@@ -49,6 +49,7 @@ func run() error {
 	if err := yaml.Unmarshal(text, &read); err != nil {
 		return fmt.Errorf("reading the rules: %w", err)
 	}
+
 	var alerts []rule
 	for _, group := range read.Spec.Groups {
 		alerts = append(alerts, group.Rules...)
@@ -61,6 +62,7 @@ func run() error {
 			byProcess = append(byProcess, definition)
 		}
 	}
+
 	parsed, err := template.New("metrics.md").Funcs(template.FuncMap{
 		"lower": strings.ToLower,
 		"labels": func(labels []string) string {
@@ -73,10 +75,15 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("the page's template: %w", err)
 	}
+
 	var written bytes.Buffer
-	if err := parsed.Execute(&written, map[string]any{"ByObject": byObject, "ByProcess": byProcess, "Alerts": alerts}); err != nil {
+	if err := parsed.Execute(
+		&written,
+		map[string]any{"ByObject": byObject, "ByProcess": byProcess, "Alerts": alerts},
+	); err != nil {
 		return fmt.Errorf("the page's template: %w", err)
 	}
+
 	target := "docs/metrics.md"
 	if len(os.Args) > 1 {
 		target = os.Args[1]

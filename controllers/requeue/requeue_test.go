@@ -1,6 +1,7 @@
-package wake
+package requeue
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,8 +19,12 @@ func key(name string) types.NamespacedName {
 
 func request(name string) reconcile.Request { return reconcile.Request{NamespacedName: key(name)} }
 
-// inBubble tests the queue of a controller in virtual time. take returns what a worker is given, "" when there is nothing to do.
-func inBubble(t *testing.T, test func(g Gomega, q *Queue, queue priorityqueue.PriorityQueue[reconcile.Request], take func() string)) {
+// inBubble tests the queue of a controller in virtual time. take returns what a worker is given, "" when there is
+// nothing to do.
+func inBubble(
+	t *testing.T,
+	test func(g Gomega, q *Queue, queue priorityqueue.PriorityQueue[reconcile.Request], take func() string),
+) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		g, q := NewWithT(t), &Queue{}
@@ -73,7 +78,8 @@ func TestWakeOfWhatWaits(t *testing.T) {
 	})
 }
 
-// TestWakeDuringAReconcile holds that a wake is not lost when the object is just being reconciled, nor when that says to come back later.
+// TestWakeDuringAReconcile holds that a wake is not lost when the object is just being reconciled, nor when that says
+// to come back later.
 func TestWakeDuringAReconcile(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(g Gomega, q *Queue, queue priorityqueue.PriorityQueue[reconcile.Request], take func() string) {
@@ -91,8 +97,8 @@ func TestWakeDuringAReconcile(t *testing.T) {
 	})
 }
 
-// TestWakeOfNobody holds that a wake before the controller has started, or of a queue without priorities, harms nobody: what waits comes
-// back by itself.
+// TestWakeOfNobody holds that a wake before the controller has started, or of a queue without priorities, harms nobody:
+// what waits comes back by itself.
 func TestWakeOfNobody(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
@@ -103,4 +109,21 @@ func TestWakeOfNobody(t *testing.T) {
 	g.Expect(q.Source().Start(t.Context(), plain)).To(Succeed())
 	q.Wake(key("plain"))
 	g.Expect(plain.Len()).To(BeZero())
+}
+
+// TestInTurn holds that a reconcile that waited for AWS does not come before others for ever: the queue keeps a
+// priority.
+func TestInTurn(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	failed := errors.New("no")
+	result, err := InTurn(reconcile.Result{}, failed)
+	g.Expect(err).To(MatchError(failed))
+	g.Expect(result.Priority).To(HaveValue(BeZero()))
+	result, err = InTurn(reconcile.Result{RequeueAfter: time.Second}, nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(result).To(Equal(reconcile.Result{RequeueAfter: time.Second, Priority: new(0)}))
+	waits, err := InTurn(Wait(time.Second))
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(waits.Priority).To(HaveValue(Equal(Priority)))
 }
