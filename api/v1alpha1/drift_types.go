@@ -36,7 +36,8 @@ type Drift struct {
 
 	// attribution tells whether it is known who made the difference. CloudTrail's event history is asked, in which events
 	// take minutes to appear: Pending until it names somebody, Provisional while a later call may still appear in it,
-	// then Found; or NotFound when it has named nobody after 30 minutes.
+	// then Found; or NotFound when it has named nobody after 30 minutes, or when there are more calls than could be read:
+	// whoever is named then may be the wrong one.
 	// +optional
 	Attribution DriftAttribution `json:"attribution,omitempty"`
 

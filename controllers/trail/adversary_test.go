@@ -564,6 +564,68 @@ var _ = Describe("The name of who made a drift", func() {
 		Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
 	})
 
+	// noise makes so many calls of an operation on another trail, all of which fail, that not all of them are read.
+	noise := func(w *world, operation string) {
+		GinkgoHelper()
+		for range 1001 {
+			_, err := w.intruder().Do(region, operation, map[string]any{"Name": "noise"})
+			Expect(err).To(HaveOccurred())
+		}
+	}
+
+	It("is that of who stopped the trail first, although noise hides all calls but another's later one",
+		func(ctx context.Context) {
+			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+			w.stop()
+			w.pass(time.Second)
+			noise(w, "StopLogging")
+			w.pass(time.Second)
+			w.do(w.user("innocent", "203.0.113.1"), "StopLogging", map[string]any{"Name": "audit"})
+			w.lookAnyway(ctx)
+			Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
+		})
+
+	It(
+		"is that of who stopped the trail last, although noise hides that it was started before",
+		func(ctx context.Context) {
+			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+			w.do(w.user("clumsy", "203.0.113.1"), "StopLogging", map[string]any{"Name": "audit"})
+			w.pass(time.Second)
+			w.do(w.user("clumsy", "203.0.113.1"), "StartLogging", map[string]any{"Name": "audit"})
+			w.pass(time.Second)
+			noise(w, "StartLogging")
+			w.pass(time.Second)
+			w.stop()
+			w.lookAnyway(ctx)
+			Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
+		},
+	)
+
+	It("is not certain when not all calls could be read that part one stop from another", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.do(w.user("clumsy", "203.0.113.1"), "StopLogging", map[string]any{"Name": "audit"})
+		w.pass(time.Second)
+		w.do(w.user("clumsy", "203.0.113.1"), "StartLogging", map[string]any{"Name": "audit"})
+		w.pass(time.Second)
+		accomplice := cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/accomplice", Bound: true}
+		w.aws.Inject(cloudtrailtest.Fault{
+			Operation:    "StartLogging",
+			PrincipalARN: accomplice.ARN,
+			Code:         "AccessDeniedException",
+			Message:      "no",
+		})
+		for range 1001 {
+			_, err := w.aws.As(accomplice).Do(region, "StartLogging", map[string]any{"Name": "audit"})
+			Expect(err).To(HaveOccurred())
+		}
+		w.stop()
+		w.lookAnyway(ctx)
+		drift := w.conclude(ctx, "audit")
+		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionNotFound), "whoever is named may be the wrong one")
+		Expect(drift.AttributionMessage).To(
+			HavePrefix("there are more than 1000 calls of StartLogging in that time, of which not all were read"))
+	})
+
 	It("is not said to be absent when not all calls could be read", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "elsewhere"})

@@ -177,7 +177,9 @@ type finding struct {
 	operations []string
 	// culprit is the last call that did; nil when there is none.
 	culprit *cloudtrail.Event
-	// certain says that no later event can refute it.
+	// unread are the operations of which there are more calls than could be read.
+	unread []string
+	// certain says that no other event can refute it.
 	certain bool
 }
 
@@ -186,8 +188,6 @@ type investigation struct {
 	caller cloudtrail.Caller
 	// findings are those of the drift's fields, the gravest first.
 	findings []finding
-	// unread are the operations of which there are more calls than could be read.
-	unread []string
 }
 
 // investigate asks the event history who made a drift.
@@ -205,51 +205,44 @@ func (r *Reconciler) investigate(
 
 	settled := r.Now().Sub(drift.DetectedTime.Time) >= historyLag
 	for _, f := range suspects(trail, drift) {
-		var calls []cloudtrail.Event
-		for _, operation := range f.operations {
-			found, complete, err := callsOf(ctx, w, drift, f.field, operation)
-			if err != nil {
-				return i, err
-			}
-			calls = append(calls, found...)
-			if !complete && !slices.Contains(i.unread, operation) {
-				i.unread = append(i.unread, operation)
-			}
-		}
-		if f.culprit, err = culpritOf(ctx, w, drift, f, calls); err != nil {
+		if err := f.findCulprit(ctx, w, drift); err != nil {
 			return i, err
 		}
-		f.certain = f.culprit != nil && settled
+		f.certain = f.culprit != nil && settled && len(f.unread) == 0
 		i.findings = append(i.findings, f)
 	}
 	return i, nil
 }
 
-// culpritOf returns the call, of those that can have made a field differ, that did.
-func culpritOf(
-	ctx context.Context,
-	w *work,
-	drift *v1alpha1.Drift,
-	f finding,
-	calls []cloudtrail.Event,
-) (*cloudtrail.Event, error) {
+// findCulprit finds the call, of those that can have made a field differ, that did.
+func (f *finding) findCulprit(ctx context.Context, w *work, drift *v1alpha1.Drift) error {
+	isForeign := func(e cloudtrail.Event) bool { return isForeign(&e, w) }
+	isOwn := func(e cloudtrail.Event) bool { return !isForeign(e) }
+	var calls []cloudtrail.Event
+	for _, operation := range f.operations {
+		found, err := f.callsOf(ctx, w, drift, operation)
+		if err != nil {
+			return err
+		}
+		calls = append(calls, slices.DeleteFunc(found, isOwn)...)
+	}
 	if f.field != fieldLogging {
-		return lastOf(calls, func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) }), nil
+		f.culprit = lastOf(calls, func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) })
+		return nil
 	}
 	if len(calls) < 2 {
-		return firstOf(calls, nil), nil
+		f.culprit = firstOf(calls, nil)
+		return nil
 	}
 
 	undoes := map[string]string{stopLogging: startLogging, startLogging: stopLogging}[f.operations[0]]
-	query := cloudtrail.Query{Attribute: cloudtrail.AttributeEventName, Value: undoes}
-	query.Start, query.End = timeOfDrift(drift)
-	undoing, _, err := w.region.Search(ctx, query, maxScanned,
-		func(e *cloudtrail.Event) bool { return e.Name == undoes && changes(e, w) })
+	undoing, err := f.callsOf(ctx, w, drift, undoes)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	repairs := slices.DeleteFunc(slices.Clone(undoing), func(e cloudtrail.Event) bool { return isForeign(&e, w) })
-	return firstOf(ofDrift(calls, repairs, timeOf(drift.LoggingChangedTime)), undoing), nil
+	repairs := slices.DeleteFunc(slices.Clone(undoing), isForeign)
+	f.culprit = firstOf(ofDrift(calls, repairs, timeOf(drift.LoggingChangedTime)), undoing)
+	return nil
 }
 
 // gravity is the order in which the changes of a drift are told.
@@ -298,39 +291,48 @@ func changedBy(name string, trail *v1alpha1.Trail) []string {
 	return []string{updateTrail} // A field of another version of the operator.
 }
 
-// callsOf returns the calls of an operation that changed the trail before the drift was found and after AWS was last in
-// sync, the latest first. They are not complete when there are more in that time than could be read. Noise hides none:
-// they are looked up about the time that CloudTrail reports then, in which few calls have room, or by the trail.
-func callsOf(
+// callsOf returns the calls of an operation that changed the trail, whoever made them, before the drift was found and
+// after AWS was last in sync. Noise hides none: when there are more in that time than can be read, they are looked up
+// about the time that CloudTrail reports, too, in which few calls have room, and by the trail. What cannot be read
+// nevertheless is noted.
+func (f *finding) callsOf(
 	ctx context.Context,
 	w *work,
 	drift *v1alpha1.Drift,
-	name, operation string,
-) (calls []cloudtrail.Event, complete bool, err error) {
-	match := func(e *cloudtrail.Event) bool { return e.Name == operation && isForeign(e, w) }
-	query := cloudtrail.Query{Attribute: cloudtrail.AttributeEventName, Value: operation}
-	query.Start, query.End = timeOfDrift(drift)
-	if calls, complete, err = w.region.Search(ctx, query, maxScanned, match); err != nil || complete || len(calls) > 0 {
-		return calls, complete, err
+	operation string,
+) ([]cloudtrail.Event, error) {
+	match := func(e *cloudtrail.Event) bool { return e.Name == operation && changes(e, w) }
+	byName := cloudtrail.Query{Attribute: cloudtrail.AttributeEventName, Value: operation}
+	byName.Start, byName.End = timeOfDrift(drift)
+	calls, complete, err := w.region.Search(ctx, byName, maxScanned, match)
+	if err != nil || complete {
+		return calls, err
 	}
 
-	if name == fieldLogging && drift.LoggingChangedTime != nil {
-		about := query
+	if f.field == fieldLogging && drift.LoggingChangedTime != nil {
+		about := byName
 		about.Start, about.End = drift.LoggingChangedTime.Add(-clockSkew), drift.LoggingChangedTime.Add(clockSkew)
-		if calls, _, err = w.region.Search(ctx, about, maxScanned, match); err != nil || len(calls) > 0 {
-			return calls, false, err
+		found, _, err := w.region.Search(ctx, about, maxScanned, match)
+		if err != nil {
+			return nil, err
 		}
+		calls = append(calls, found...)
 	}
 
+	complete = true
 	for _, resource := range []string{arnOf(w), w.TrailName()} {
-		query.Attribute, query.Value = cloudtrail.AttributeResourceName, resource
-		found, all, err := w.region.Search(ctx, query, maxScanned, match)
+		byTrail := byName
+		byTrail.Attribute, byTrail.Value = cloudtrail.AttributeResourceName, resource
+		found, all, err := w.region.Search(ctx, byTrail, maxScanned, match)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
-		calls, complete = append(calls, found...), all && (complete || resource == arnOf(w))
+		calls, complete = append(calls, found...), complete && all
 	}
-	return calls, complete, nil
+	if !complete {
+		f.unread = append(f.unread, operation)
+	}
+	return calls, nil
 }
 
 // timeOfDrift returns the time in which the drift was made. Event times are whole seconds.
@@ -476,6 +478,19 @@ func (i *investigation) missing() []string {
 	return missing
 }
 
+// unread returns the operations of which there are more calls than could be read.
+func (i *investigation) unread() []string {
+	var unread []string
+	for _, f := range i.findings {
+		for _, operation := range f.unread {
+			if !slices.Contains(unread, operation) {
+				unread = append(unread, operation)
+			}
+		}
+	}
+	return unread
+}
+
 // conclude writes into a drift of some age what is known so far, and when it is over that it is.
 func (i *investigation) conclude(trail *v1alpha1.Trail, drift *v1alpha1.Drift, err error, age time.Duration) {
 	over := age >= attributionEnds
@@ -489,7 +504,7 @@ func (i *investigation) conclude(trail *v1alpha1.Trail, drift *v1alpha1.Drift, e
 	complete := err == nil && len(i.missing()) == 0
 	certain := complete && !slices.ContainsFunc(i.findings, func(f finding) bool { return !f.certain })
 	switch {
-	case certain, over && drift.Actor != "":
+	case certain, over && drift.Actor != "" && len(i.unread()) == 0:
 		drift.Attribution = v1alpha1.DriftAttributionFound
 	case over:
 		drift.Attribution = v1alpha1.DriftAttributionNotFound
@@ -498,7 +513,7 @@ func (i *investigation) conclude(trail *v1alpha1.Trail, drift *v1alpha1.Drift, e
 	}
 
 	drift.AttributionMessage = i.obstacle(trail, err, age)
-	if over && err == nil && !complete {
+	if over && err == nil && (!complete || len(i.unread()) > 0) {
 		drift.AttributionMessage = i.absence(drift)
 	}
 }
@@ -518,20 +533,24 @@ func (i *investigation) obstacle(trail *v1alpha1.Trail, err error, age time.Dura
 	}
 }
 
-// absence says what was looked for in vain.
+// absence says what was looked for in vain, and what could not be read.
 func (i *investigation) absence(drift *v1alpha1.Drift) string {
-	start, end := timeOfDrift(drift)
-	between := "until " + end.UTC().Format(time.RFC3339)
-	if !start.IsZero() {
-		between = "from " + start.UTC().Format(time.RFC3339) + " " + between
+	var parts []string
+	if missing := i.missing(); len(missing) > 0 {
+		start, end := timeOfDrift(drift)
+		between := "until " + end.UTC().Format(time.RFC3339)
+		if !start.IsZero() {
+			between = "from " + start.UTC().Format(time.RFC3339) + " " + between
+		}
+		parts = append(parts, fmt.Sprintf(
+			"CloudTrail's event history shows no call of %s on this trail %s by anybody else that succeeded",
+			strings.Join(missing, ", "), between))
 	}
-	text := fmt.Sprintf("CloudTrail's event history shows no call of %s on this trail %s by anybody else that succeeded",
-		strings.Join(i.missing(), ", "), between)
-	if len(i.unread) > 0 {
-		text += fmt.Sprintf("; but there are more than %d calls of %s in that time, of which not all were read: "+
-			"look them up with an EventLookup", maxScanned, strings.Join(i.unread, ", "))
+	if unread := i.unread(); len(unread) > 0 {
+		parts = append(parts, fmt.Sprintf("there are more than %d calls of %s in that time, of which not all were read: "+
+			"look them up with an EventLookup", maxScanned, strings.Join(unread, ", ")))
 	}
-	return text
+	return strings.Join(parts, "; but ")
 }
 
 // emitAttribution emits an event for each culprit that is new: the gravest at once, the others when it is over.
@@ -552,7 +571,10 @@ func (r *Reconciler) emitAttribution(
 		emitted = append(emitted, f.culprit.ID)
 
 		note := f.culprit.String() + "; " + repair(drift, f.culprit.Time)
-		if !f.certain && !over {
+		switch {
+		case len(f.unread) > 0:
+			note += "; not certain, as there are more calls than could be read"
+		case !f.certain && !over:
 			note += "; provisional, as CloudTrail's history may not be complete yet"
 		}
 		ctrl.LoggerFrom(ctx).Info("drift is attributed",

@@ -274,14 +274,20 @@ func TestConclude(t *testing.T) {
 	const pending, provisional = v1alpha1.DriftAttributionPending, v1alpha1.DriftAttributionProvisional
 	const foundOut, notFound = v1alpha1.DriftAttributionFound, v1alpha1.DriftAttributionNotFound
 	const young, over = 30 * time.Second, attributionEnds
-	stop := finding{"logging", []string{stopLogging}, call(stopLogging, 0, ""), false}
-	update := finding{"s3KeyPrefix", []string{updateTrail}, call(updateTrail, 0, ""), false}
+	stop := finding{field: "logging", operations: []string{stopLogging}, culprit: call(stopLogging, 0, "")}
+	update := finding{field: "s3KeyPrefix", operations: []string{updateTrail}, culprit: call(updateTrail, 0, "")}
 	certainly := func(f finding) finding {
 		f.certain = true
 		return f
 	}
-	missing := finding{"kmsKeyID", []string{updateTrail}, nil, false}
-	untagged := finding{"tags", []string{removeTags, addTags}, nil, false}
+	cutShort := func(f finding) finding {
+		f.unread = f.operations
+		return f
+	}
+	missing := finding{field: "kmsKeyID", operations: []string{updateTrail}}
+	untagged := finding{field: "tags", operations: []string{removeTags, addTags}}
+	const tooMany = "there are more than 1000 calls of "
+	const notRead = " in that time, of which not all were read: look them up with an EventLookup"
 	denied := awsError(cloudtrail.Permission, "LookupEvents", "AccessDeniedException", "no")
 	fault := awsError(cloudtrail.Transient, "LookupEvents", "ServiceUnavailable", "later")
 	refusal := &awsidentity.AccessError{Message: "no such identity"}
@@ -290,7 +296,6 @@ func TestConclude(t *testing.T) {
 	const absence = none + "UpdateTrail on this trail until 2026-11-21T05:00:05Z by anybody else that succeeded"
 	for name, c := range map[string]struct {
 		findings  []finding
-		unread    []string
 		before    v1alpha1.Drift // What was known.
 		err       error
 		age       time.Duration
@@ -314,8 +319,8 @@ func TestConclude(t *testing.T) {
 			findings: []finding{certainly(stop), missing}, age: young, want: provisional, eventName: stopLogging,
 		},
 		"not of the gravest": {
-			findings: []finding{{"logging", []string{stopLogging}, nil, false}, certainly(update)}, age: young,
-			want: provisional, eventName: updateTrail,
+			findings: []finding{{field: "logging", operations: []string{stopLogging}}, certainly(update)},
+			age:      young, want: provisional, eventName: updateTrail,
 		},
 		"nobody, and it is over": {findings: []finding{missing}, age: over, want: notFound, message: absence},
 		"nobody yet, almost":     {findings: []finding{missing}, age: over - 1, want: pending},
@@ -325,9 +330,16 @@ func TestConclude(t *testing.T) {
 		},
 		"not certain, and it is over": {findings: []finding{stop}, age: over, want: foundOut, eventName: stopLogging},
 		"too many calls, and it is over": {
-			findings: []finding{missing}, unread: []string{updateTrail}, age: over, want: notFound,
-			message: absence + "; but there are more than 1000 calls of UpdateTrail in that time, of which not all were " +
-				"read: look them up with an EventLookup",
+			findings: []finding{cutShort(missing)}, age: over, want: notFound,
+			message: absence + "; but " + tooMany + "UpdateTrail" + notRead,
+		},
+		"too many calls, and it is not over": {findings: []finding{cutShort(missing)}, age: young, want: pending},
+		"somebody of too many calls": {
+			findings: []finding{cutShort(stop)}, age: young, want: provisional, eventName: stopLogging,
+		},
+		"somebody of too many calls, and it is over": {
+			findings: []finding{cutShort(stop), update}, age: over, want: notFound, eventName: stopLogging,
+			message: tooMany + "StopLogging" + notRead,
 		},
 		"nobody for two fields": {
 			findings: []finding{missing, missing, untagged}, age: over, want: notFound,
@@ -377,7 +389,7 @@ func TestConclude(t *testing.T) {
 			if drift.Attribution == "" {
 				drift.Attribution = pending
 			}
-			i := &investigation{caller: cloudtrail.Caller{ARN: testCaller}, findings: c.findings, unread: c.unread}
+			i := &investigation{caller: cloudtrail.Caller{ARN: testCaller}, findings: c.findings}
 			i.conclude(testTrail(nil), &drift, c.err, c.age)
 			g.Expect(drift.Attribution).To(Equal(c.want))
 			g.Expect(drift.EventName).To(Equal(c.eventName))
@@ -402,7 +414,7 @@ func TestConcludedCall(t *testing.T) {
 		e := call(stopLogging, 1500*time.Millisecond, "")
 		edit(e)
 		drift := v1alpha1.Drift{DetectedTime: *ago(0)}
-		i := &investigation{findings: []finding{{"logging", []string{stopLogging}, e, true}}}
+		i := &investigation{findings: []finding{{field: "logging", culprit: e, certain: true}}}
 		i.conclude(testTrail(nil), &drift, nil, time.Minute)
 		return drift
 	}
@@ -547,8 +559,7 @@ func TestDriftUncertain(t *testing.T) {
 }
 
 // TestAttributionEvents holds which events tell who made a drift: of the gravest call at once, of the others when it is
-// over, and of
-// each once.
+// over, and of each once.
 func TestAttributionEvents(t *testing.T) {
 	t.Parallel()
 	const found, provisional = v1alpha1.DriftAttributionFound, v1alpha1.DriftAttributionProvisional
@@ -596,6 +607,15 @@ func TestAttributionEvents(t *testing.T) {
 			"", v1alpha1.Drift{Attribution: v1alpha1.DriftAttributionNotFound, AttributionMessage: "no call"},
 			[]finding{{field: "logging"}},
 			[]string{"Warning DriftNotAttributed who changed the trail is not known: no call"},
+		},
+		"somebody of too many calls, and it is over": {
+			"", v1alpha1.Drift{Attribution: v1alpha1.DriftAttributionNotFound, AttributionMessage: "too many"},
+			[]finding{{culprit: stop, unread: []string{stopLogging}}},
+			[]string{
+				"Warning DriftAttributed StopLogging" + byMallory +
+					"not repaired yet; not certain, as there are more calls than could be read",
+				"Warning DriftNotAttributed who changed the trail is not known: too many",
+			},
 		},
 		"not asked yet": {
 			"", v1alpha1.Drift{Attribution: v1alpha1.DriftAttributionPending, AttributionMessage: "denied"}, nil, nil,
