@@ -166,8 +166,9 @@ func TestResourcePoliciesAreWhatTheOperatorAsksFor(t *testing.T) {
 			spec.CloudWatchLogsLogGroupARN = "arn:aws:logs:eu-central-1:111122223333:log-group:audit:*"
 			spec.CloudWatchLogsRoleARN = "arn:aws:iam::111122223333:role/trail-logs"
 			message := cloudtrail.Explain(&cloudtrail.Error{Operation: "CreateTrail", Code: test.code}, cloudtrail.Subject{
-				Trail:     &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}, Spec: spec},
-				AccountID: "111122223333", Region: "eu-central-1", ManagementAccountID: "111122223333",
+				Trail:               &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Name: "audit"}, Spec: spec},
+				Caller:              cloudtrail.Caller{AccountID: "111122223333", Region: "eu-central-1"},
+				ManagementAccountID: "111122223333",
 			})
 			message = strings.ReplaceAll(message, "ORGANIZATION-ID", "o-exampleorgid")
 			start := strings.Index(message, "[")

@@ -327,9 +327,8 @@ func (r *Reconciler) writeStatus(ctx context.Context, before, identity *v1alpha1
 		return nil
 	}
 	after := slices.Clone(identity.Status.Conditions) // The API server's answer takes the place of the object's.
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, identity, patch); err != nil {
-		return client.IgnoreNotFound(fmt.Errorf("writing the status: %w", err))
+	if err := condition.Patch(ctx, r.Client, before, identity); err != nil {
+		return err
 	}
 	if is := condition.Turned(before.Status.Conditions, after, v1alpha1.ConditionReady); is != nil {
 		ctrl.LoggerFrom(ctx).Info("identity is "+is.Reason, "ready", is.Status, "message", is.Message)

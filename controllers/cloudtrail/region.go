@@ -100,17 +100,20 @@ func (r *Region) OwnerTag(ctx context.Context, arn, key string) (string, error) 
 	trail := r.snapshot.find(arn, "")
 	switch {
 	case trail == nil:
-		return "", &Error{
-			Operation: "DescribeTrails",
-			Class:     NotFound,
-			Code:      "TrailNotFoundException",
-			Message:   "the trail is gone",
-		}
+		return "", errGone
 	case trail.TagsErr != nil:
 		return "", trail.TagsErr
 	default:
 		return trail.Tags[key], nil
 	}
+}
+
+// errGone says what DescribeTrails does not: it shows no trail that is gone, and fails for none.
+var errGone = &Error{
+	Operation: "DescribeTrails",
+	Class:     NotFound,
+	Code:      "TrailNotFoundException",
+	Message:   "the trail is gone",
 }
 
 // refresh makes sure that what is known of the region's trails was read after some time.
@@ -217,16 +220,16 @@ func (r *Region) describeTags(ctx context.Context, batch []*Trail) {
 
 // Tags reads the tags of one trail.
 func (r *Region) Tags(ctx context.Context, arn string) (map[string]string, error) {
-	return r.tags(ctx, arn, 0)
+	return r.tags(ctx, arn, question{subject: arn})
 }
 
 // TagsNow reads the tags of one trail right now, for what cannot be undone.
 func (r *Region) TagsNow(ctx context.Context, arn string) (map[string]string, error) {
-	return r.tags(ctx, arn, guardHolds)
+	return r.tags(ctx, arn, question{subject: arn, urgent: true, newer: guardHolds})
 }
 
-func (r *Region) tags(ctx context.Context, arn string, newer time.Duration) (map[string]string, error) {
-	q := question{operation: "ListTags", subject: arn, urgent: newer > 0, newer: newer}
+func (r *Region) tags(ctx context.Context, arn string, q question) (map[string]string, error) {
+	q.operation = "ListTags"
 	return ask(ctx, r, q, func(ctx context.Context) (map[string]string, error) {
 		tags, err := r.listTags(ctx, []string{arn})
 		return tags[arn], err
@@ -307,24 +310,6 @@ func (r *Region) Aggregations(ctx context.Context, arn string) ([]v1alpha1.Aggre
 		}
 		return fromAggregations(out.AggregationConfigurations), nil
 	})
-}
-
-// write makes a call that changes a trail. call returns the change that it made, as far as shared reads show it; nil
-// for none. The change is made to t, and laid over what is read for as long as reads may lag behind.
-func (r *Region) write(
-	ctx context.Context,
-	q question,
-	t *Trail,
-	call func(context.Context) (func(*Trail), error),
-) error {
-	change, err := ask(ctx, r, q.about(t), func(ctx context.Context) (func(*Trail), error) {
-		change, err := call(ctx)
-		return change, r.wrote(q, t, change, err)
-	})
-	if err == nil && change != nil {
-		change(t)
-	}
-	return err
 }
 
 // about returns the question as one about a trail.
@@ -408,19 +393,19 @@ func (r *Region) Delete(ctx context.Context, arn string, guard Guard) error {
 // StartLogging makes the trail record events.
 func (r *Region) StartLogging(ctx context.Context, t *Trail, guard Guard) error {
 	q := question{operation: "StartLogging", urgent: true, guard: guard}
-	return r.write(ctx, q, t, func(ctx context.Context) (func(*Trail), error) {
-		_, err := r.api.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: aws.String(t.ARN)}, r.as)
-		return nil, err
-	})
+	_, err := put(ctx, r, q, t, func(ctx context.Context) (*cloudtrail.StartLoggingOutput, error) {
+		return r.api.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: aws.String(t.ARN)}, r.as)
+	}, nil)
+	return err
 }
 
 // StopLogging makes the trail record nothing.
 func (r *Region) StopLogging(ctx context.Context, t *Trail, guard Guard) error {
 	q := question{operation: "StopLogging", guard: guard}
-	return r.write(ctx, q, t, func(ctx context.Context) (func(*Trail), error) {
-		_, err := r.api.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: aws.String(t.ARN)}, r.as)
-		return nil, err
-	})
+	_, err := put(ctx, r, q, t, func(ctx context.Context) (*cloudtrail.StopLoggingOutput, error) {
+		return r.api.StopLogging(ctx, &cloudtrail.StopLoggingInput{Name: aws.String(t.ARN)}, r.as)
+	}, nil)
+	return err
 }
 
 // PutSelectors sets the event selectors, empty ones to CloudTrail's default, and returns what AWS says that it holds
@@ -479,7 +464,8 @@ func (r *Region) PutAggregations(
 	}, nil)
 }
 
-// put makes a write that is answered with what AWS holds then. change is what shared reads show of it; nil: nothing.
+// put makes a call that changes a trail, and returns its answer. change is what shared reads show of it; nil: nothing.
+// It is made to t, and laid over what is read for as long as reads may lag behind.
 func put[T any](
 	ctx context.Context,
 	r *Region,
@@ -488,40 +474,41 @@ func put[T any](
 	call func(context.Context) (T, error),
 	change func(*Trail),
 ) (T, error) {
-	holds, err := ask(ctx, r, q.about(t), func(ctx context.Context) (T, error) {
-		holds, err := call(ctx)
-		return holds, r.wrote(q, t, change, err)
+	answer, err := ask(ctx, r, q.about(t), func(ctx context.Context) (T, error) {
+		answer, err := call(ctx)
+		return answer, r.wrote(q, t, change, err)
 	})
 	if err == nil && change != nil {
 		change(t)
 	}
-	return holds, err
+	return answer, err
 }
 
 // AddTags sets tags and leaves all others alone.
 func (r *Region) AddTags(ctx context.Context, t *Trail, tags map[string]string, guard Guard) error {
 	q := question{operation: "AddTags", subject: strings.Join(slices.Sorted(maps.Keys(tags)), ","), guard: guard}
-	return r.write(ctx, q, t, func(ctx context.Context) (func(*Trail), error) {
-		_, err := r.api.AddTags(ctx, &cloudtrail.AddTagsInput{ResourceId: aws.String(t.ARN), TagsList: toTags(tags)}, r.as)
-		return func(t *Trail) { t.setTags(func(all map[string]string) { maps.Copy(all, tags) }) }, err
-	})
+	_, err := put(ctx, r, q, t, func(ctx context.Context) (*cloudtrail.AddTagsOutput, error) {
+		return r.api.AddTags(ctx, &cloudtrail.AddTagsInput{ResourceId: aws.String(t.ARN), TagsList: toTags(tags)}, r.as)
+	}, func(t *Trail) { t.setTags(func(all map[string]string) { maps.Copy(all, tags) }) })
+	return err
 }
 
 // RemoveTags removes the tags with these keys.
 func (r *Region) RemoveTags(ctx context.Context, t *Trail, keys []string, guard Guard) error {
 	q := question{operation: "RemoveTags", subject: strings.Join(keys, ","), guard: guard}
-	return r.write(ctx, q, t, func(ctx context.Context) (func(*Trail), error) {
-		list := make([]types.Tag, 0, len(keys))
-		for _, key := range keys {
-			list = append(list, types.Tag{Key: aws.String(key)})
-		}
-		_, err := r.api.RemoveTags(ctx, &cloudtrail.RemoveTagsInput{ResourceId: aws.String(t.ARN), TagsList: list}, r.as)
-		return func(t *Trail) {
-			t.setTags(func(all map[string]string) {
-				maps.DeleteFunc(all, func(key, _ string) bool { return slices.Contains(keys, key) })
-			})
-		}, err
+	list := make([]types.Tag, 0, len(keys))
+	for _, key := range keys {
+		list = append(list, types.Tag{Key: aws.String(key)})
+	}
+
+	_, err := put(ctx, r, q, t, func(ctx context.Context) (*cloudtrail.RemoveTagsOutput, error) {
+		return r.api.RemoveTags(ctx, &cloudtrail.RemoveTagsInput{ResourceId: aws.String(t.ARN), TagsList: list}, r.as)
+	}, func(t *Trail) {
+		t.setTags(func(all map[string]string) {
+			maps.DeleteFunc(all, func(key, _ string) bool { return slices.Contains(keys, key) })
+		})
 	})
+	return err
 }
 
 // Settings reads the settings of one trail, past all that is shared.
@@ -532,12 +519,7 @@ func (r *Region) Settings(ctx context.Context, arn string) (Settings, error) {
 		case err != nil:
 			return Settings{}, classify("DescribeTrails", err)
 		case len(out.TrailList) == 0:
-			return Settings{}, &Error{
-				Operation: "DescribeTrails",
-				Class:     NotFound,
-				Code:      "TrailNotFoundException",
-				Message:   "the trail is gone",
-			}
+			return Settings{}, errGone
 		default:
 			return fromTrail(out.TrailList[0]).Settings, nil
 		}
@@ -555,9 +537,5 @@ func (r *Region) Claimed(ctx context.Context, arn string) (map[string]string, er
 		return nil, err
 	}
 
-	q := question{operation: "ListTags", subject: "claimed " + arn}
-	return ask(ctx, r, q, func(ctx context.Context) (map[string]string, error) {
-		tags, err := r.listTags(ctx, []string{arn})
-		return tags[arn], err
-	})
+	return r.tags(ctx, arn, question{subject: "claimed " + arn})
 }

@@ -13,14 +13,12 @@ import (
 type Subject struct {
 	// Trail is the object.
 	Trail *v1alpha1.Trail
-	// AccountID is the account of the identity, and Region where the trail lives or is to live.
-	AccountID, Region string
+	// Caller tells where the trail lives or is to live, and as whom AWS was called.
+	Caller
 	// ManagementAccountID is the management account of the organization that AccountID belongs to, "" if it is not
 	// known. It owns the organization's trails, also those that a delegated administrator creates; the ARN of any of
 	// them tells it.
 	ManagementAccountID string
-	// CallerARN is as whom AWS was called.
-	CallerARN string
 }
 
 // What stands for what is not known, in the policies of an organization's trail.
@@ -56,7 +54,7 @@ func Explain(e *Error, subject Subject) string {
 	case ok:
 		return said + " — " + remedy(subject)
 	case e.Class == Permission:
-		return said + " — " + PermissionRemedy(e, subject.Trail.IdentityName(), subject.CallerARN)
+		return said + " — " + PermissionRemedy(e, subject.Trail.IdentityName(), subject.ARN)
 	case e.Class == FixSpec:
 		return said + " — change the spec; nothing is tried again until then"
 	default:
@@ -167,7 +165,7 @@ var remedies = map[string]func(Subject) string{
 	"InsufficientDependencyServiceAccessPermissionException": func(s Subject) string {
 		return fmt.Sprintf("an organization's trail also needs organizations:DescribeOrganization, "+
 			"organizations:ListAWSServiceAccessForOrganization, iam:GetRole and iam:CreateServiceLinkedRole for %s",
-			s.CallerARN)
+			s.ARN)
 	},
 }
 

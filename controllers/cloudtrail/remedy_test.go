@@ -30,7 +30,7 @@ func testSubject(region string, edit func(*v1alpha1.Trail)) Subject {
 	if edit != nil {
 		edit(trail)
 	}
-	return Subject{Trail: trail, AccountID: testAccount, Region: region, CallerARN: testCaller}
+	return Subject{Trail: trail, Caller: Caller{AccountID: testAccount, Region: region, ARN: testCaller}}
 }
 
 // policyIn returns the policy statements that a message contains.

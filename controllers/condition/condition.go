@@ -1,10 +1,14 @@
-// Package condition sets the conditions of objects, and says what of them is worth an event.
+// Package condition sets the conditions of objects, writes them, and says what of them is worth an event.
 package condition
 
 import (
+	"context"
+	"fmt"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // Set sets a condition of an object of that generation. The transition time changes with the status alone.
@@ -44,4 +48,14 @@ func EventType(condition *metav1.Condition) string {
 		return corev1.EventTypeWarning
 	}
 	return corev1.EventTypeNormal
+}
+
+// Patch writes the status of an object as far as it differs from before. It fails with a conflict when somebody else
+// has written the object since it was read.
+func Patch(ctx context.Context, c client.Client, before, object client.Object) error {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := c.Status().Patch(ctx, object, patch); err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package eventlookup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -289,11 +288,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, before, lookup *v1alpha1.E
 	if equality.Semantic.DeepEqual(before.Status, lookup.Status) {
 		return nil
 	}
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, lookup, patch); err != nil {
-		return fmt.Errorf("writing the status: %w", err)
-	}
-	return nil
+	return condition.Patch(ctx, r.Client, before, lookup)
 }
 
 var _ reconcile.ObjectReconciler[*v1alpha1.EventLookup] = (*Reconciler)(nil)

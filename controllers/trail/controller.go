@@ -264,8 +264,8 @@ type outcome struct {
 	// loggingChanged is when logging was last stopped against the spec, or started, as CloudTrail reported it at the
 	// beginning.
 	loggingChanged time.Time
-	// settling are the differences that AWS may just not show to be ended yet, and notKept those that it never ends.
-	settling, notKept []difference
+	// resting are the differences that no write is made for, or no other one now.
+	resting
 	// results are what became of the steps; those that AWS refused before and that were not tried are among them.
 	results []result
 	// err is why nothing was read, or what is wrong with the Kubernetes API.
@@ -302,35 +302,38 @@ type work struct {
 // manage is the story: observe, decide, act.
 func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail, record *record) outcome {
 	w, err := r.open(ctx, trail, record)
-	o := outcome{target: w.target, err: err}
 	if err != nil {
-		return o
+		return outcome{target: w.target, err: err}
 	}
-	if w.observed, o.err = observe(ctx, w.region, w.target); o.err != nil {
-		return o
-	}
-
-	differences := differencesOf(w.target, w.observed)
-	resting := w.record.rest(w.target, w.observed, differences, r.Now())
-	o.observed, o.found, o.open = w.observed, differences, differences
-	o.settling, o.notKept = resting.settling, resting.notKept
-	o.drift = driftOf(w.target, resting.without(differences))
-	o.loggingChanged = loggingChanged(trail, w.observed)
-	o.state = stateOf(w.target, w.observed, differences)
-	if trail.Spec.ObserveOnly() {
-		return o
+	if w.observed, err = observe(ctx, w.region, w.target); err != nil {
+		return outcome{target: w.target, err: err}
 	}
 
-	switch o.state {
-	case stateUnknown, stateElsewhere, stateNotOwned, stateOwnedByAnother:
-		return o
-	case stateInSync:
+	o := decide(w, r.Now())
+	switch {
+	case trail.Spec.ObserveOnly(), o.state == stateUnknown, o.state.isForeign():
+	case o.state == stateInSync:
 		o.err = r.addFinalizer(ctx, trail)
-		return o
-	case stateAbsent, stateOutOfSync, stateDrifted, stateOwnerUnknown:
+	default:
+		r.act(ctx, w, &o)
 	}
-	r.act(ctx, w, differences, resting, &o)
 	return o
+}
+
+// decide tells what the spec and the observation make of each other.
+func decide(w *work, now time.Time) outcome {
+	differences := differencesOf(w.target, w.observed)
+	resting := w.record.rest(w.target, w.observed, differences, now)
+	return outcome{
+		target:         w.target,
+		observed:       w.observed,
+		state:          stateOf(w.target, w.observed, differences),
+		found:          differences,
+		drift:          driftOf(w.target, resting.without(differences)),
+		open:           differences,
+		loggingChanged: loggingChanged(w.Trail, w.observed),
+		resting:        resting,
+	}
 }
 
 // open returns CloudTrail in the trail's region as the trail's identity. The work tells where that is also with an
@@ -355,9 +358,9 @@ func (r *Reconciler) open(ctx context.Context, trail *v1alpha1.Trail, record *re
 }
 
 // act makes AWS hold what the spec says, as far as AWS lets it.
-func (r *Reconciler) act(ctx context.Context, w *work, differences []difference, resting resting, o *outcome) {
-	tried, held := w.record.sort(plan(w.target, w.observed, differences, w.record.alone(w.target, resting)),
-		w.target, o, resting)
+func (r *Reconciler) act(ctx context.Context, w *work, o *outcome) {
+	steps := plan(w.target, w.observed, o.found, w.record.alone(w.target, o.resting))
+	tried, held := w.record.sort(steps, w.target, o)
 	o.results = held
 	if len(tried) == 0 {
 		return

@@ -161,10 +161,7 @@ func home(trail *v1alpha1.Trail) (account, region string) {
 // prepare persists what must survive a crash before a trail is created or claimed: the finalizer, and where the trail
 // is. The write fails when the object is not as it is believed to be; where there is nothing to write, that is read.
 func (r *Reconciler) prepare(ctx context.Context, w *work, tagKeys []string) error {
-	metadata := map[string]any{}
-	if !controllerutil.ContainsFinalizer(w.Trail, v1alpha1.Finalizer) {
-		metadata["finalizers"] = append(slices.Clone(w.Finalizers), v1alpha1.Finalizer)
-	}
+	metadata := withFinalizer(w.Trail)
 	known, _ := creationOf(w.Trail)
 	wanted := creation{UID: w.UID, Account: w.caller.AccountID, Region: w.caller.Region, TagKeys: tagKeys}
 	persisted := known.Account == wanted.Account && known.Region == wanted.Region && isSubset(tagKeys, known.TagKeys)
@@ -196,11 +193,19 @@ func (r *Reconciler) patchMetadata(ctx context.Context, trail *v1alpha1.Trail, m
 
 // addFinalizer adds the finalizer if the object does not have it.
 func (r *Reconciler) addFinalizer(ctx context.Context, trail *v1alpha1.Trail) error {
-	if controllerutil.ContainsFinalizer(trail, v1alpha1.Finalizer) {
+	metadata := withFinalizer(trail)
+	if len(metadata) == 0 {
 		return nil
 	}
-	finalizers := append(slices.Clone(trail.Finalizers), v1alpha1.Finalizer)
-	return r.patchMetadata(ctx, trail, map[string]any{"finalizers": finalizers})
+	return r.patchMetadata(ctx, trail, metadata)
+}
+
+// withFinalizer returns the metadata to be written for the object to have the finalizer; empty if it has it.
+func withFinalizer(trail *v1alpha1.Trail) map[string]any {
+	if controllerutil.ContainsFinalizer(trail, v1alpha1.Finalizer) {
+		return map[string]any{}
+	}
+	return map[string]any{"finalizers": append(slices.Clone(trail.Finalizers), v1alpha1.Finalizer)}
 }
 
 // removeFinalizer removes the finalizer, which lets the object go.

@@ -111,9 +111,9 @@ func TestRequeue(t *testing.T) {
 			outcome{results: accepted(step{}), open: some}, exactly(time.Second), nil,
 		},
 		"accepted before, not shown yet": {
-			notReadyFor(0, false), outcome{settling: some, open: some}, exactly(2 * time.Second), nil,
+			notReadyFor(0, false), outcome{resting: resting{settling: some}, open: some}, exactly(2 * time.Second), nil,
 		},
-		"not kept":            {notReadyFor(0, false), outcome{notKept: some, open: some}, resync, nil},
+		"not kept":            {notReadyFor(0, false), outcome{resting: resting{notKept: some}, open: some}, resync, nil},
 		"observed, different": {notReadyFor(0, false), outcome{open: some}, resync, nil},
 		"repaired":            {nil, outcome{results: accepted(step{})}, resync, nil},
 	} {
@@ -236,12 +236,12 @@ func TestFault(t *testing.T) {
 		"a refusal":                       {outcome{results: results(refused)}, nil},
 		"a fault and a refusal":           {outcome{results: results(passing, refused)}, nil},
 		"an identity refused":             {outcome{err: &awsidentity.AccessError{}, results: results(passing)}, nil},
-		"settling":                        {outcome{settling: some}, errSettling},
-		"settling, and a fault":           {outcome{settling: some, results: results(passing)}, passing},
-		"settling, and a refusal":         {outcome{settling: some, results: results(refused)}, nil},
-		"settling, and another not kept":  {outcome{settling: some, notKept: some}, nil},
-		"not kept":                        {outcome{notKept: some}, nil},
-		"not kept, and a fault elsewhere": {outcome{notKept: some, results: results(passing)}, passing},
+		"settling":                        {outcome{resting: resting{settling: some}}, errSettling},
+		"settling, and a fault":           {outcome{resting: resting{settling: some}, results: results(passing)}, passing},
+		"settling, and a refusal":         {outcome{resting: resting{settling: some}, results: results(refused)}, nil},
+		"settling, and another not kept":  {outcome{resting: resting{settling: some, notKept: some}}, nil},
+		"not kept":                        {outcome{resting: resting{notKept: some}}, nil},
+		"not kept, and a fault elsewhere": {outcome{resting: resting{notKept: some}, results: results(passing)}, passing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -42,17 +42,24 @@ func (w *writtenField) until() time.Time {
 	return w.at.Add(min(rewriteFirst<<min(w.times-notKeptAfter, 10), rewriteLast))
 }
 
-// resting are the differences that are not worth a write now, by their numbers.
+// resting are the differences that are not worth a write now.
 type resting struct {
-	numbers map[int]bool
 	// settling are those that AWS may just not show to be ended yet, and notKept those that it never ends.
 	settling, notKept []difference
 }
 
+// has tells whether a difference rests.
+func (r *resting) has(d difference) bool {
+	return isAmong(r.settling, d.number) || isAmong(r.notKept, d.number)
+}
+
 // without returns the differences that do not rest.
 func (r *resting) without(differences []difference) []difference {
-	return slices.DeleteFunc(slices.Clone(differences), func(d difference) bool { return r.numbers[d.number] })
+	return slices.DeleteFunc(slices.Clone(differences), r.has)
 }
+
+// all tells whether all of the differences rest.
+func (r *resting) all(differences []difference) bool { return len(r.without(differences)) == 0 }
 
 // recentlyCreated tells whether the trail may have been created so short a time ago that reads do not show it yet.
 func recentlyCreated(trail *v1alpha1.Trail, record *record, now time.Time) bool {
@@ -69,7 +76,7 @@ func recentlyCreated(trail *v1alpha1.Trail, record *record, now time.Time) bool 
 
 // rest tells which differences are not worth a write now.
 func (r *record) rest(t target, o *observation, differences []difference, now time.Time) resting {
-	resting := resting{numbers: map[int]bool{}}
+	var resting resting
 	for _, d := range differences {
 		w, ok := r.written[d.number]
 		ineffective := ok && w.isIneffective(t, o, d)
@@ -79,10 +86,7 @@ func (r *record) rest(t target, o *observation, differences []difference, now ti
 			resting.settling = append(resting.settling, d)
 		case ineffective && w.times >= notKeptAfter && mayRest(d) && now.Before(w.until()) && !requested(t.Trail):
 			resting.notKept = append(resting.notKept, d)
-		default:
-			continue
 		}
-		resting.numbers[d.number] = true
 	}
 	return resting
 }
@@ -164,7 +168,7 @@ func (o *outcome) judge(r *record) {
 
 // sort parts the steps of a plan into those that are worth a call now, and those that AWS has refused before, with its
 // answers. It leaves out what rests, and whatever must wait for such a step.
-func (r *record) sort(steps []step, t target, o *outcome, resting resting) (tried []step, held []result) {
+func (r *record) sort(steps []step, t target, o *outcome) (tried []step, held []result) {
 	owned := o.observed.trail != nil && wasOurs(t, o.observed.trail)
 	mayStart := owned && cloudtrail.Is(o.observed.trail.TagsErr, cloudtrail.Permission)
 	for _, s := range steps {
@@ -172,7 +176,7 @@ func (r *record) sort(steps []step, t target, o *outcome, resting resting) (trie
 		switch {
 		case o.state == stateOwnerUnknown && !(s.operation == startLogging && mayStart):
 			continue // Nobody may keep an audit trail stopped by hiding whose it is.
-		case resting.all(s.sets):
+		case o.resting.all(s.sets):
 		case wasRefused && cloudtrail.Is(refusal, cloudtrail.FixSpec) && !requested(t.Trail):
 			held = append(held, result{s, refusal})
 		default:
@@ -186,16 +190,11 @@ func (r *record) sort(steps []step, t target, o *outcome, resting resting) (trie
 	return tried, held
 }
 
-// all tells whether all of the differences rest.
-func (r *resting) all(differences []difference) bool {
-	return !slices.ContainsFunc(differences, func(d difference) bool { return !r.numbers[d.number] })
-}
-
 // alone tells which settings are to be changed by a call of their own: those that rest, and those that AWS has refused.
 func (r *record) alone(t target, resting resting) func(difference) bool {
 	return func(d difference) bool {
 		_, refused := r.refused[updateOf(t, d).key()]
-		return refused || resting.numbers[d.number]
+		return refused || resting.has(d)
 	}
 }
 

@@ -226,7 +226,7 @@ func TestOneRestsAlone(t *testing.T) {
 	w.now = w.now.Add(time.Second)
 	resting := w.look()
 	g.Expect(namesOf(resting.settling)).To(Equal([]string{"s3KeyPrefix"}))
-	g.Expect(resting.numbers).To(Equal(map[int]bool{numberOf("s3KeyPrefix"): true}))
+	g.Expect(resting.notKept).To(BeEmpty())
 	g.Expect(w.wrote).To(Equal([]time.Duration{0, time.Second}))
 }
 
@@ -441,12 +441,11 @@ func TestSort(t *testing.T) {
 					record.refused[s.key()] = err
 				}
 			}
-			rests := resting{numbers: map[int]bool{}}
 			for _, field := range c.rests {
-				rests.numbers[numberOf(field)] = true
+				o.notKept = append(o.notKept, difference{number: numberOf(field)})
 			}
 
-			tried, held := record.sort(steps, o.target, o, rests)
+			tried, held := record.sort(steps, o.target, o)
 			g.Expect(describe(tried)).To(Equal(c.tried))
 			var heldSteps []step
 			for _, h := range held {
@@ -470,7 +469,7 @@ func TestAlone(t *testing.T) {
 		updateOf(target, bucket).key():      awsError(cloudtrail.FixSpec, "a", "b", "c"),
 		updateOf(target, key, prefix).key(): awsError(cloudtrail.FixSpec, "a", "b", "c"),
 	}
-	alone := record.alone(target, resting{numbers: map[int]bool{prefix.number: true}})
+	alone := record.alone(target, resting{notKept: []difference{prefix}})
 	g.Expect(alone(bucket)).To(BeTrue(), "AWS has refused it")
 	g.Expect(alone(prefix)).To(BeTrue(), "it rests")
 	g.Expect(alone(key)).To(BeFalse(), "AWS has refused it together with another one")

@@ -326,12 +326,7 @@ func errorNotReady(trail *v1alpha1.Trail, o *outcome, e *cloudtrail.Error) *notR
 }
 
 func subjectOf(trail *v1alpha1.Trail, o *outcome) cloudtrail.Subject {
-	subject := cloudtrail.Subject{
-		Trail:     trail,
-		AccountID: o.caller.AccountID,
-		Region:    o.caller.Region,
-		CallerARN: o.caller.ARN,
-	}
+	subject := cloudtrail.Subject{Trail: trail, Caller: o.caller}
 	if o.observed != nil {
 		subject.ManagementAccountID = o.observed.managementAccountID
 	}
