@@ -1,4 +1,4 @@
-package main
+package operator
 
 import (
 	"net/http/httptest"
@@ -22,11 +22,11 @@ func TestNoWriteWithoutTheLease(t *testing.T) {
 	g := NewWithT(t)
 	lock, mayWrite, err := newLock(
 		&rest.Config{Host: "http://localhost:1"},
-		flags{leaderElect: true, leaderElectionNamespace: "default", leaderElectionID: "trail-operator"},
+		Options{leaderElect: true, leaderElectionNamespace: "default", leaderElectionID: "trail-operator"},
 	)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(lock).NotTo(BeNil())
-	alone, unasked, err := newLock(nil, flags{})
+	alone, unasked, err := newLock(nil, Options{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(alone).To(BeNil())
 
@@ -38,7 +38,7 @@ func TestNoWriteWithoutTheLease(t *testing.T) {
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}
 	create := func(mayWrite func() error) error {
-		session, err := newSessions(config, "cluster", nil, mayWrite, flags{}).Open(t.Context(), &v1alpha1.AWSIdentity{})
+		session, err := newSessions(config, "cluster", nil, mayWrite, Options{}).Open(t.Context(), &v1alpha1.AWSIdentity{})
 		g.Expect(err).NotTo(HaveOccurred())
 		_, err = session.Region("us-east-1").Trails(t.Context())
 		g.Expect(err).NotTo(HaveOccurred(), "reads are free")
@@ -58,10 +58,10 @@ func TestNoWriteWithoutTheLease(t *testing.T) {
 func TestMetricsAreForReaders(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
-	secure := metricsOptions(flags{metricsSecure: true})
+	secure := metricsOptions(Options{metricsSecure: true})
 	g.Expect(secure.SecureServing).To(BeTrue())
 	g.Expect(secure.FilterProvider).NotTo(BeNil())
-	open := metricsOptions(flags{})
+	open := metricsOptions(Options{})
 	g.Expect(open.SecureServing).To(BeFalse())
 	g.Expect(open.FilterProvider).To(BeNil())
 }
@@ -79,33 +79,33 @@ func TestClusterIDThatIsGiven(t *testing.T) {
 func TestCaches(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		f                  flags
+		options            Options
 		consistent, direct bool
 	}{
-		"all":            {flags{}, true, false},
-		"a label":        {flags{watchLabelSelector: "shard=a"}, true, false},
-		"a namespace":    {flags{watchNamespaces: "one"}, true, true},
-		"two namespaces": {flags{watchNamespaces: "one,two", watchLabelSelector: "shard=a"}, false, true},
-		"nothing named":  {flags{watchNamespaces: " , "}, true, false},
+		"all":            {Options{}, true, false},
+		"a label":        {Options{watchLabelSelector: "shard=a"}, true, false},
+		"a namespace":    {Options{watchNamespaces: "one"}, true, true},
+		"two namespaces": {Options{watchNamespaces: "one,two", watchLabelSelector: "shard=a"}, false, true},
+		"nothing named":  {Options{watchNamespaces: " , "}, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
-			caches, err := cacheOptions(c.f)
+			caches, err := cacheOptions(c.options)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(caches.ByObject).To(HaveLen(2))
 			for object, of := range caches.ByObject {
-				g.Expect(of.Label.String()).To(Equal(c.f.watchLabelSelector), "%T", object)
-				g.Expect(of.Label.Matches(labels.Set{"shard": "b"})).To(Equal(c.f.watchLabelSelector == ""))
+				g.Expect(of.Label.String()).To(Equal(c.options.watchLabelSelector), "%T", object)
+				g.Expect(of.Label.Matches(labels.Set{"shard": "b"})).To(Equal(c.options.watchLabelSelector == ""))
 			}
-			reads := clientOptions(caches, c.f).Cache
+			reads := clientOptions(caches, c.options).Cache
 			g.Expect(reads.EnableReadYourWritesConsistency).To(HaveValue(Equal(c.consistent)))
 			direct := HaveLen(1)
 			if !c.direct {
 				direct = BeEmpty()
 			}
 			g.Expect(reads.DisableFor).To(direct, "it may have no right to watch Namespaces")
-			g.Expect(trailOptions(c.f).NamespacesUnwatched).To(Equal(c.direct))
+			g.Expect(trailOptions(c.options).NamespacesUnwatched).To(Equal(c.direct))
 		})
 	}
 }
