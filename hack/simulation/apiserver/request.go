@@ -1,0 +1,170 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/warning"
+
+	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// maxBody is how many bytes a request's body may have: MaxRequestBodyBytes of k8s.io/apiserver.
+const maxBody = 3 << 20
+
+// Request is a kind of request, to count by.
+type Request struct {
+	// Verb is that of RBAC: get, list, watch, create, update, patch, delete, deletecollection.
+	Verb string
+	// Resource is the resource, with its subresource: "trails/status".
+	Resource schema.GroupResource
+	// UserAgent is who asks.
+	UserAgent string
+}
+
+// request is a request for objects.
+type request struct {
+	context     context.Context //nolint:containedctx // A request has one.
+	verb        string
+	table       *table
+	resource    *resource
+	namespace   string
+	name        string
+	subresource string
+	query       url.Values
+	contentType string
+	form        form
+	userAgent   string
+	body        []byte
+	warnings    []string
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil {
+		return nil, nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if closed := r.Body.Close(); err == nil {
+		err = closed
+	}
+	return body, err
+}
+
+// parse finds out what a request for objects is about; nil: it is about none. Paths are
+//
+//	/api/v1/… or /apis/GROUP/VERSION/…
+//	…/RESOURCE[/NAME[/SUBRESOURCE]] or …/namespaces/NAMESPACE/RESOURCE[/NAME[/SUBRESOURCE]]
+func (s *Server) parse(r *http.Request, body []byte) *request {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	var groupVersion schema.GroupVersion
+	switch {
+	case len(parts) > 2 && parts[0] == "api":
+		groupVersion, parts = schema.GroupVersion{Version: parts[1]}, parts[2:]
+	case len(parts) > 3 && parts[0] == "apis":
+		groupVersion, parts = schema.GroupVersion{Group: parts[1], Version: parts[2]}, parts[3:]
+	default:
+		return nil
+	}
+
+	out := &request{
+		query:       r.URL.Query(),
+		contentType: r.Header.Get("Content-Type"),
+		userAgent:   r.UserAgent(),
+		body:        body,
+	}
+	if len(parts) > 2 && parts[0] == "namespaces" && s.find(groupVersion, parts[2]) != nil {
+		out.namespace, parts = parts[1], parts[2:]
+	}
+	out.table = s.find(groupVersion, parts[0])
+	if out.table == nil || len(parts) > 3 || out.namespace != "" && !out.table.resource.namespaced {
+		return nil
+	}
+	out.resource = out.table.resource
+
+	parts = append(parts[1:], "", "")
+	out.name, out.subresource = parts[0], parts[1]
+	if out.subresource != "" && out.resource.strategies[out.subresource] == nil {
+		return nil
+	}
+	out.verb = verbOf(r.Method, out)
+	out.context = warning.WithWarningRecorder(genericrequest.WithNamespace(r.Context(), out.namespace), out)
+	return out
+}
+
+func (s *Server) find(groupVersion schema.GroupVersion, plural string) *table {
+	table := s.tables[schema.GroupResource{Group: groupVersion.Group, Resource: plural}]
+	if table == nil || table.resource.Version != groupVersion.Version {
+		return nil
+	}
+	return table
+}
+
+// verbOf returns the verb of a request, or "" if there is none such.
+func verbOf(method string, r *request) string {
+	named := r.name != ""
+	switch {
+	case method == http.MethodGet && named:
+		return "get"
+	case method == http.MethodGet && slices.Contains([]string{"true", "1"}, r.query.Get("watch")):
+		return "watch"
+	case method == http.MethodGet:
+		return "list"
+	case method == http.MethodPost && !named:
+		return "create"
+	case method == http.MethodPut && named:
+		return "update"
+	case method == http.MethodPatch && named:
+		return "patch"
+	case method == http.MethodDelete && named && r.subresource == "":
+		return "delete"
+	case method == http.MethodDelete && !named && slices.Contains(r.resource.verbs, "deletecollection"):
+		return "deletecollection"
+	default:
+		return ""
+	}
+}
+
+// AddWarning implements warning.Recorder: the client is shown the text.
+func (r *request) AddWarning(_, text string) {
+	if !slices.Contains(r.warnings, text) {
+		r.warnings = append(r.warnings, text)
+	}
+}
+
+// groupResource returns the resource for errors.
+func (r *request) groupResource() schema.GroupResource { return r.resource.GroupResource() }
+
+// key returns what the object of the request is stored under.
+func (r *request) key() string { return r.table.key(r.namespace, r.name) }
+
+// strategy returns the rules for the request.
+func (r *request) strategy() strategy { return r.resource.strategies[r.subresource] }
+
+// decodeOptions reads the options of a verb from the query, and validates them.
+func decodeOptions[T runtime.Object](r *request, into T, validate func(T) field.ErrorList) error {
+	err := metainternal.ParameterCodec.DecodeParameters(r.query, metav1.SchemeGroupVersion, into)
+	if err != nil {
+		return apierrors.NewBadRequest(err.Error())
+	}
+	return invalidOptions(into, validate(into))
+}
+
+func invalidOptions(options runtime.Object, errs field.ErrorList) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	kind := strings.TrimPrefix(fmt.Sprintf("%T", options), "*")
+	kind = kind[strings.LastIndex(kind, ".")+1:]
+	return apierrors.NewInvalid(schema.GroupKind{Group: metav1.GroupName, Kind: kind}, "", errs)
+}
