@@ -133,7 +133,8 @@ func (r *Reconciler) waitingIdentity(ctx context.Context, object client.Object) 
 	}
 	identity := &v1alpha1.AWSIdentity{}
 	key := client.ObjectKey{Name: trail.IdentityName()}
-	if err := r.Client.Get(ctx, key, identity); err != nil {
+	// The handler of a watch must not wait for another watch.
+	if err := r.Client.Get(ctx, key, identity, client.DisableReadYourWritesConsistency); err != nil {
 		if !apierrors.IsNotFound(err) {
 			ctrl.LoggerFrom(ctx).Error(err, "reading an AWSIdentity", "identity", key.Name)
 		}

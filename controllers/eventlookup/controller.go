@@ -115,7 +115,9 @@ func WithoutEvents(object any) (any, error) {
 // lookupsOfIdentity returns the lookups that wait for an identity to come or to change.
 func (r *Reconciler) lookupsOfIdentity(ctx context.Context, identity client.Object) []reconcile.Request {
 	var lookups v1alpha1.EventLookupList
-	if err := r.Client.List(ctx, &lookups, client.UnsafeDisableDeepCopy); err != nil {
+	// The handler of a watch must not wait for another watch.
+	err := r.Client.List(ctx, &lookups, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing EventLookups")
 		return nil
 	}

@@ -124,10 +124,12 @@ func (r *Reconciler) deleted(
 	r.memory.forget(e.Object.GetUID(), r.Sessions)
 }
 
-// intervalOf returns how often a Trail is looked at.
+// intervalOf returns how often a Trail is looked at. The queue is locked meanwhile: it must not wait until a watch that
+// lags behind shows what was just written.
 func (r *Reconciler) intervalOf(request reconcile.Request) time.Duration {
 	trail := &v1alpha1.Trail{}
-	if err := r.Client.Get(context.Background(), request.NamespacedName, trail); err != nil {
+	err := r.Client.Get(context.Background(), request.NamespacedName, trail, client.DisableReadYourWritesConsistency)
+	if err != nil {
 		return r.Interval
 	}
 	return trail.Spec.ResyncInterval(r.Interval)
@@ -183,9 +185,12 @@ func (r *Reconciler) trailsOfNamespace(ctx context.Context, namespace client.Obj
 	return r.requests(ctx, client.InNamespace(namespace.GetName()))
 }
 
+// requests returns the requests for the Trails that the options select. Which Trails there are is not for the operator
+// to write: handlers of a watch need not wait for what it has written.
 func (r *Reconciler) requests(ctx context.Context, options ...client.ListOption) []reconcile.Request {
 	var trails v1alpha1.TrailList
-	if err := r.Client.List(ctx, &trails, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
+	options = append(options, client.UnsafeDisableDeepCopy, client.DisableReadYourWritesConsistency)
+	if err := r.Client.List(ctx, &trails, options...); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing Trails")
 		return nil
 	}
@@ -264,6 +269,9 @@ type outcome struct {
 	// loggingChanged is when logging was last stopped against the spec, or started, as CloudTrail reported it at the
 	// beginning.
 	loggingChanged time.Time
+	// inSync is when each field was last known to be as the spec says; nil: nothing new is known. It is learned when the
+	// status is written, as a drift that is still to be told was made after what was known before.
+	inSync []int64
 	// resting are the differences that no write is made for, or no other one now.
 	resting
 	// results are what became of the steps; those that AWS refused before and that were not tried are among them.

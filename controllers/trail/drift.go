@@ -170,9 +170,10 @@ func (r *record) lastInSync(status *v1alpha1.TrailStatus, differences []differen
 	return last
 }
 
-// noteInSync notes which fields are as the spec says: since a time that nothing is older than that was read, and those
-// that were set since they were.
-func (r *record) noteInSync(o *outcome, since time.Time) {
+// inSyncAfter returns when each field was last known to be as the spec says, after an outcome: at a time that nothing is
+// older than that was read, and when it was set since.
+func (r *record) inSyncAfter(o *outcome, since time.Time) []int64 {
+	inSync := slices.Clone(r.inSync)
 	for number, f := range fields {
 		if f.unknown(o.observed) != nil || isAmong(o.open, number) {
 			continue
@@ -183,15 +184,16 @@ func (r *record) noteInSync(o *outcome, since time.Time) {
 				at = latest(at, r.calls.SentAt(s.operation))
 			}
 		}
-		r.inSync[number] = max(r.inSync[number], at.Unix())
+		inSync[number] = max(inSync[number], at.Unix())
 	}
+	return inSync
 }
 
 // lastSynced returns when all fields but those that differ were last known to be as the spec says; zero when that is
 // not known.
-func (r *record) lastSynced(o *outcome) time.Time {
+func lastSynced(inSync []int64, o *outcome) time.Time {
 	var last time.Time
-	for number, at := range r.inSync {
+	for number, at := range inSync {
 		switch {
 		case isAmong(o.open, number):
 		case at == 0:

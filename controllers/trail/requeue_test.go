@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
@@ -279,8 +281,15 @@ func TestRetryPace(t *testing.T) {
 		func(trail *v1alpha1.Trail) { trail.Spec.Interval = &metav1.Duration{Duration: 10 * time.Second} },
 	)
 	seldom := testTrail(func(trail *v1alpha1.Trail) { trail.Name = "seldom" })
+	waits := interceptor.Funcs{Get: func(
+		ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption,
+	) error {
+		g.Expect(options).To(ContainElement(client.DisableReadYourWritesConsistency), "the queue is locked meanwhile")
+		return c.Get(ctx, key, object, options...)
+	}}
 	r := &Reconciler{Options: Options{
-		Client:   fake.NewClientBuilder().WithScheme(scheme).WithObjects(often, seldom).Build(),
+		Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(often, seldom).WithInterceptorFuncs(waits).
+			Build(),
 		Interval: 30 * time.Second,
 	}}
 	last := func(name string) time.Duration {

@@ -209,6 +209,9 @@ func (r *record) learn(o *outcome) {
 			r.refused[result.key()] = result.err
 		}
 	}
+	if o.inSync != nil {
+		r.inSync = o.inSync
+	}
 	if o.observed == nil {
 		return
 	}

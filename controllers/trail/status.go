@@ -89,14 +89,14 @@ func noteSynced(trail *v1alpha1.Trail, record *record, o *outcome) {
 	case !o.visible(trail):
 		return
 	}
-	record.noteInSync(o, record.calls.Since())
+	o.inSync = record.inSyncAfter(o, record.calls.Since())
 	synced := digestsOf(&trail.Status)
 	synced.noteSynced(o.target, o.observed, o.open)
 	for _, d := range o.notKept {
 		clear(synced.of(d.number))
 	}
 	trail.Status.SyncedDigest = synced.String()
-	trail.Status.LastSyncedTime = timeOrNil(record.lastSynced(o))
+	trail.Status.LastSyncedTime = timeOrNil(lastSynced(o.inSync, o))
 }
 
 // recordTrail copies what AWS reports of the trail. What was not read stays as it was; what is gone is cleared.
