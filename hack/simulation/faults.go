@@ -1,0 +1,154 @@
+package simulation
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+)
+
+// operations are those of CloudTrail that the operator calls, and of STS.
+var operations = []string{
+	"CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging", "PutEventSelectors", "PutInsightSelectors",
+	"PutEventConfiguration", "AddTags", "RemoveTags", "DescribeTrails", "ListTags", "GetTrailStatus", "GetEventSelectors",
+	"GetInsightSelectors", "GetEventConfiguration", "LookupEvents", "GetCallerIdentity", "AssumeRole",
+}
+
+// faultDeeds are what goes wrong outside of the operator, for a while.
+var faultDeeds = []deed{
+	{"AWS denies an operation", 8, fault(func(chance *rand.Rand) cloudtrailtest.Fault {
+		return cloudtrailtest.Fault{Code: "AccessDeniedException", Message: "denied"}
+	})},
+	{"AWS fails", 6, fault(func(chance *rand.Rand) cloudtrailtest.Fault {
+		return cloudtrailtest.Fault{Code: "InternalFailure", Status: 500, Probability: chance.Float64()}
+	})},
+	{"AWS throttles", 4, fault(func(chance *rand.Rand) cloudtrailtest.Fault {
+		return cloudtrailtest.Fault{Code: "ThrottlingException", Message: "Rate exceeded", Probability: chance.Float64()}
+	})},
+	{"AWS loses answers", 4, fault(func(chance *rand.Rand) cloudtrailtest.Fault {
+		return cloudtrailtest.Fault{DropAfter: true, Probability: chance.Float64()}
+	})},
+	{"AWS swallows a write", 1, fault(func(*rand.Rand) cloudtrailtest.Fault {
+		return cloudtrailtest.Fault{NotApplied: true, Times: 1}
+	})},
+	{"AWS has a conflict", 3, fault(func(chance *rand.Rand) cloudtrailtest.Fault {
+		return cloudtrailtest.Fault{Code: "ConflictException", Message: "busy", Times: 1 + chance.IntN(3)}
+	})},
+	{"AWS lags", 6, func(w *World, a Action, chance *rand.Rand) {
+		lag := between(chance, 0, 10*time.Second)
+		w.emulatorLag = max(w.emulatorLag, lag)
+		w.emulator.SetLags(cloudtrailtest.Lags{
+			Read: lag / 4, ReadMax: lag, History: time.Minute, HistoryMax: between(chance, time.Minute, 14*time.Minute),
+		})
+		w.later(a, chance, time.Minute, 20*time.Minute, func() {
+			w.emulator.SetLags(cloudtrailtest.Lags{History: time.Minute, HistoryMax: 5 * time.Minute})
+		})
+	}},
+	{"AWS is slow", 4, func(w *World, a Action, chance *rand.Rand) {
+		w.setAWSNetwork(conditions{
+			least: awsLatency, most: between(chance, time.Second, 20*time.Second), hangs: chance.Float64() / 10,
+		})
+		w.later(a, chance, time.Minute, 20*time.Minute, func() { w.setAWSNetwork(calm(awsLatency)) })
+	}},
+	{"the network to AWS is bad", 4, func(w *World, a Action, chance *rand.Rand) {
+		bad := calm(awsLatency)
+		bad.lost = chance.Float64() / 2
+		w.setAWSNetwork(bad)
+		w.later(a, chance, time.Minute, 20*time.Minute, func() { w.setAWSNetwork(calm(awsLatency)) })
+	}},
+	{"the network to the API server is bad", 4, func(w *World, a Action, chance *rand.Rand) {
+		w.setAPINetwork(conditions{most: between(chance, apiLatency, 3*time.Second), lost: chance.Float64() / 3})
+		w.later(a, chance, time.Second, 10*time.Minute, func() { w.setAPINetwork(calm(apiLatency)) })
+	}},
+	{"watches are late", 5, func(w *World, a Action, chance *rand.Rand) {
+		w.watchDelay = between(chance, time.Second, time.Minute)
+		w.later(a, chance, time.Minute, 20*time.Minute, func() { w.watchDelay = apiLatency })
+	}},
+	{"watches end", 3, func(w *World, _ Action, chance *rand.Rand) {
+		expire := chance.IntN(2) == 0
+		if expire {
+			w.api.Compact()
+		}
+		for _, watch := range w.api.Watches() {
+			if expire {
+				watch.Expire()
+			} else {
+				watch.End()
+			}
+		}
+	}},
+	{"clocks differ", 2, func(w *World, a Action, chance *rand.Rand) {
+		w.skew = between(chance, -clocksDiffer, clocksDiffer)
+		w.later(a, chance, time.Minute, time.Hour, func() { w.skew = 0 })
+	}},
+	{"sessions are revoked", 2, func(w *World, a Action, _ *rand.Rand) {
+		if role := identityOf(slotOf(a.Slot).account).Spec.RoleARN; role != "" {
+			w.emulator.RevokeSessions(role)
+		}
+	}},
+}
+
+// clocksDiffer is by how much the clock of AWS may differ from that of the operator.
+const clocksDiffer = 3 * time.Second
+
+// fault makes a deed of what goes wrong with an operation, for a while.
+func fault(make func(*rand.Rand) cloudtrailtest.Fault) func(*World, Action, *rand.Rand) {
+	return func(w *World, a Action, chance *rand.Rand) {
+		f := make(chance)
+		f.Operation = operations[chance.IntN(len(operations))]
+		if f.Operation != "AssumeRole" {
+			f.AccountID = slotOf(a.Slot).accountID
+		}
+		id := w.emulator.Inject(f)
+		w.note("%s: %s", a.Do, f.Operation)
+		w.later(a, chance, 10*time.Second, 40*time.Minute, func() { w.emulator.ClearFault(id) })
+	}
+}
+
+// processDeeds are what happens to the operator's processes.
+var processDeeds = []deed{
+	{"operator crashes", 6, func(w *World, a Action, chance *rand.Rand) {
+		w.onSome(chance, func(p *process) {
+			w.crash(p)
+			w.later(a, chance, 0, time.Minute, func() { w.start() })
+		})
+	}},
+	{"operator crashes at a call", 4, func(w *World, a Action, chance *rand.Rand) {
+		w.traps = append(w.traps, &trap{slotOf(a.Slot).arn(), chance.IntN(2) == 0, func() {
+			w.onSome(chance, func(p *process) {
+				w.crash(p)
+				w.scheduler.after(between(chance, 0, time.Minute), func() { w.start() })
+			})
+		}})
+	}},
+	{"operator is rolled out", 2, func(w *World, a Action, chance *rand.Rand) {
+		w.onSome(chance, func(p *process) {
+			if w.shape.LeaderElection {
+				w.start()
+				w.later(a, chance, time.Second, time.Minute, func() { w.terminate(p) })
+				return
+			}
+			w.terminate(p)
+			w.later(a, chance, shutdown, time.Minute+shutdown, func() { w.start() })
+		})
+	}},
+	{"operator freezes", 4, func(w *World, a Action, chance *rand.Rand) {
+		if !w.shape.LeaderElection {
+			return // Nobody else is at work meanwhile: it is as if AWS were slow.
+		}
+		w.onSome(chance, func(p *process) {
+			w.freeze(p)
+			w.later(a, chance, time.Second, 2*time.Minute, p.thaw)
+		})
+	}},
+}
+
+// shutdown is how long the operator takes to end, at most.
+const shutdown = 25 * time.Second
+
+// onSome does something to one of the processes.
+func (w *World) onSome(chance *rand.Rand, do func(*process)) {
+	if len(w.alive) > 0 {
+		do(w.alive[chance.IntN(len(w.alive))])
+	}
+}

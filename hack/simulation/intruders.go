@@ -1,0 +1,147 @@
+package simulation
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+)
+
+// intruders are people who have rights in all accounts that they should not have.
+var intruders = []string{"mallory", "trudy"}
+
+// call is one that an intruder makes.
+type call struct {
+	operation  string
+	parameters map[string]any
+}
+
+// intruderDeeds are what intruders do: every write that CloudTrail has.
+var intruderDeeds = []deed{
+	{"intruder stops the trail", 20, intrude(func(s slot, _ *rand.Rand) call {
+		return call{"StopLogging", map[string]any{"Name": s.arn()}}
+	})},
+	{"intruder starts the trail", 3, intrude(func(s slot, _ *rand.Rand) call {
+		return call{"StartLogging", map[string]any{"Name": s.arn()}}
+	})},
+	{"intruder deletes the trail", 6, intrude(func(s slot, _ *rand.Rand) call {
+		return call{"DeleteTrail", map[string]any{"Name": s.arn()}}
+	})},
+	{"intruder creates a trail", 3, intrude(func(s slot, chance *rand.Rand) call {
+		parameters := map[string]any{"Name": s.trail, "S3BucketName": "stolen-logs"}
+		if chance.IntN(2) == 0 {
+			parameters["TagsList"] = []any{map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": "another/cluster/trail"}}
+		}
+		return call{"CreateTrail", parameters}
+	})},
+	{"intruder changes the settings", 14, intrude(func(s slot, chance *rand.Rand) call {
+		return call{"UpdateTrail", []map[string]any{
+			{"Name": s.arn(), "S3BucketName": "stolen-logs"},
+			{"Name": s.arn(), "S3KeyPrefix": "elsewhere"},
+			{"Name": s.arn(), "SnsTopicName": "another-topic"},
+			{"Name": s.arn(), "EnableLogFileValidation": chance.IntN(2) == 0},
+			{"Name": s.arn(), "IsMultiRegionTrail": chance.IntN(2) == 0, "IncludeGlobalServiceEvents": true},
+			{"Name": s.arn(), "CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": ""},
+		}[chance.IntN(6)]}
+	})},
+	{"intruder changes the selectors", 8, intrude(func(s slot, _ *rand.Rand) call {
+		return call{"PutEventSelectors", map[string]any{"TrailName": s.arn(), "EventSelectors": []any{
+			map[string]any{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": true, "DataResources": []any{}},
+		}}}
+	})},
+	{"intruder changes Insights", 4, intrude(func(s slot, chance *rand.Rand) call {
+		return call{"PutInsightSelectors", map[string]any{"TrailName": s.arn(), "InsightSelectors": [][]any{
+			{}, {map[string]any{"InsightType": "ApiErrorRateInsight"}},
+		}[chance.IntN(2)]}}
+	})},
+	{"intruder changes aggregation", 3, intrude(func(s slot, _ *rand.Rand) call {
+		return call{"PutEventConfiguration", map[string]any{"TrailName": s.arn(), "AggregationConfigurations": []any{}}}
+	})},
+	{"intruder takes the owner tag", 5, intrude(func(s slot, _ *rand.Rand) call {
+		return call{"RemoveTags", map[string]any{"ResourceId": s.arn(), "TagsList": []any{
+			map[string]any{"Key": v1alpha1.OwnerTagKey},
+		}}}
+	})},
+	{"intruder gives the trail to another", 3, intrude(func(s slot, _ *rand.Rand) call {
+		return call{"AddTags", map[string]any{"ResourceId": s.arn(), "TagsList": []any{
+			map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": "another/cluster/trail"},
+		}}}
+	})},
+	{"intruder changes tags", 6, intrude(func(s slot, chance *rand.Rand) call {
+		tag := map[string]any{"Key": fmt.Sprintf("tag-%d", chance.IntN(5))}
+		if chance.IntN(2) == 0 {
+			return call{"RemoveTags", map[string]any{"ResourceId": s.arn(), "TagsList": []any{tag}}}
+		}
+		tag["Value"] = "forged"
+		return call{"AddTags", map[string]any{"ResourceId": s.arn(), "TagsList": []any{tag}}}
+	})},
+	{"intruder uses all tags up", 1, intrude(func(s slot, _ *rand.Rand) call {
+		var tags []any
+		for i := range 40 {
+			tags = append(tags, map[string]any{"Key": fmt.Sprintf("junk-%d", i)})
+		}
+		return call{"AddTags", map[string]any{"ResourceId": s.arn(), "TagsList": tags}}
+	})},
+	{"intruder makes noise", 2, func(w *World, a Action, chance *rand.Rand) {
+		operation := []string{"StopLogging", "StartLogging", "UpdateTrail"}[chance.IntN(3)]
+		for range 1100 {
+			w.act(intruders[chance.IntN(len(intruders))], slotOf(a.Slot), call{operation, map[string]any{"Name": "noise"}})
+		}
+	}},
+}
+
+// intrude makes a deed of a call: it is made at once, several times, or when the operator is at work on the trail.
+func intrude(make func(slot, *rand.Rand) call) func(*World, Action, *rand.Rand) {
+	return func(w *World, a Action, chance *rand.Rand) {
+		s, who := slotOf(a.Slot), intruders[chance.IntN(len(intruders))]
+		made := make(s, chance)
+		do := func() { w.act(who, s, made) }
+		switch chance.IntN(8) {
+		case 0:
+			w.traps = append(w.traps, &trap{s.arn(), chance.IntN(2) == 0, do})
+		case 1:
+			do()
+			w.later(a, chance, time.Second, time.Minute, do)
+		case 2:
+			do()
+			other := intruders[chance.IntN(len(intruders))]
+			w.later(a, chance, 0, time.Minute, func() { w.act(other, s, make(s, chance)) })
+		default:
+			do()
+		}
+	}
+}
+
+// act lets an intruder make a call. Its rate is not that of the operator, which is tested elsewhere.
+func (w *World) act(who string, s slot, c call) {
+	actor := cloudtrailtest.Actor{ARN: "arn:aws:iam::" + s.accountID + ":user/" + who}
+	w.truth.acting = c.parameters
+	defer func() { w.truth.acting = nil }()
+	_, err := w.emulator.As(actor).Do(regions[s.region], c.operation, c.parameters)
+	if c.parameters["Name"] != "noise" {
+		w.note("%s %s %s: %v", who, c.operation, s.arn(), err)
+	}
+}
+
+// trap is what an intruder does right before, or right after, the operator's next call about a trail.
+type trap struct {
+	arn   string
+	after bool
+	do    func()
+}
+
+// spring does what waits for the operator's call.
+func (w *World) spring(r *request, done bool) {
+	for i, t := range w.traps {
+		isAbout := strings.HasSuffix(t.arn, "/"+r.target) || t.arn == r.target
+		if isAbout && t.after == done {
+			w.traps = append(w.traps[:i:i], w.traps[i+1:]...)
+			w.note("a trap springs")
+			t.do()
+			return
+		}
+	}
+}

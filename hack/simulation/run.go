@@ -1,0 +1,64 @@
+package simulation
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Result is what came of a run.
+type Result struct {
+	Seed uint64
+	// Violation is the first invariant that did not hold; nil: all held.
+	Violation *Violation
+	// Lines are the last lines of the history, and History is a digest of all of it.
+	Lines   []string
+	History uint64
+	// Simulated is how much virtual time has passed, and Events how many events took place in it.
+	Simulated time.Duration
+	Events    int
+}
+
+// Run simulates the world of a seed with a script; nil is the seed's own. It must be called in a synctest bubble. log gets
+// each line of the history; nil: nobody does.
+func Run(ctx context.Context, seed uint64, script []Action, log func(string)) (*Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	shape := shapeOf(seed)
+	if script == nil {
+		script = scriptOf(seed, shape)
+	}
+	w, err := newWorld(ctx, seed, shape, log)
+	if err != nil {
+		return nil, err
+	}
+
+	w.start()
+	if shape.LeaderElection {
+		w.start()
+	}
+	w.play(script)
+	w.proceed(shape.Disturbed)
+	w.calmDown()
+	w.proceed(shape.Disturbed + settling)
+	if w.violation == nil {
+		w.checkQuiet()
+		w.quiet = true
+		w.proceed(shape.Disturbed + settling + resting)
+		w.quiet = false
+	}
+
+	result := &Result{
+		Seed: seed, Violation: w.violation, Lines: slices.Clone(w.lines), History: w.history,
+		Simulated: w.scheduler.elapsed(), Events: w.scheduler.served,
+	}
+	cancel()
+	w.end()
+	return result, nil
+}
+
+// proceed lets everything happen until an elapsed time, or until an invariant does not hold.
+func (w *World) proceed(until time.Duration) {
+	for w.violation == nil && w.scheduler.step(until) {
+	}
+}
