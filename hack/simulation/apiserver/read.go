@@ -207,10 +207,22 @@ func (r *request) list(metadata metav1.ListMeta, found []*version) (answer, erro
 
 	body, err := json.Marshal(struct {
 		metav1.TypeMeta `json:",inline"`
-		metav1.ListMeta `json:"metadata"`
+		Metadata        any               `json:"metadata"`
 		Items           []json.RawMessage `json:"items"`
-	}{kind, metadata, items})
+	}{kind, r.listMetadata(metadata), items})
 	return answer{code: http.StatusOK, body: body}, err
+}
+
+// listMetadata returns the metadata of a list as it is written: that of a list of custom resources always has continue.
+func (r *request) listMetadata(metadata metav1.ListMeta) any {
+	if r.resource.storedAs != "" || r.form == formMetadata {
+		return metadata
+	}
+	return struct {
+		Continue           string `json:"continue"`
+		RemainingItemCount *int64 `json:"remainingItemCount,omitempty"`
+		ResourceVersion    string `json:"resourceVersion"`
+	}{metadata.Continue, metadata.RemainingItemCount, metadata.ResourceVersion}
 }
 
 // serveWatch answers with a watch.

@@ -94,10 +94,15 @@ func (s *Server) parse(r *http.Request, body []byte) *request {
 
 	parts = append(parts[1:], "", "")
 	out.name, out.subresource = parts[0], parts[1]
-	if out.subresource != "" && out.resource.strategies[out.subresource] == nil {
+	custom := out.resource.storedAs == ""
+	if out.subresource != "" && out.resource.strategies[out.subresource] == nil && !custom {
 		return nil
 	}
 	out.verb = verbOf(r.Method, out)
+	acrossNamespaces := out.verb == "list" || out.verb == "watch"
+	if out.resource.namespaced && out.namespace == "" && !acrossNamespaces {
+		return nil
+	}
 	out.context = warning.WithWarningRecorder(genericrequest.WithNamespace(r.Context(), out.namespace), out)
 	return out
 }
@@ -112,26 +117,54 @@ func (s *Server) find(groupVersion schema.GroupVersion, plural string) *table {
 
 // verbOf returns the verb of a request, or "" if there is none such.
 func verbOf(method string, r *request) string {
-	named := r.name != ""
-	switch {
-	case method == http.MethodGet && named:
-		return "get"
-	case method == http.MethodGet && slices.Contains([]string{"true", "1"}, r.query.Get("watch")):
-		return "watch"
-	case method == http.MethodGet:
-		return "list"
-	case method == http.MethodPost && !named:
+	switch method {
+	case http.MethodGet:
+		switch {
+		case r.name != "":
+			return "get"
+		case slices.Contains([]string{"true", "1"}, r.query.Get("watch")):
+			return "watch"
+		default:
+			return "list"
+		}
+	case http.MethodPost:
 		return "create"
-	case method == http.MethodPut && named:
+	case http.MethodPut:
 		return "update"
-	case method == http.MethodPatch && named:
+	case http.MethodPatch:
 		return "patch"
-	case method == http.MethodDelete && named && r.subresource == "":
+	case http.MethodDelete:
+		if r.name == "" {
+			return "deletecollection"
+		}
 		return "delete"
-	case method == http.MethodDelete && !named && slices.Contains(r.resource.verbs, "deletecollection"):
-		return "deletecollection"
 	default:
 		return ""
+	}
+}
+
+// checkVerb checks that the resource knows the verb.
+func (r *request) checkVerb() error {
+	custom := r.resource.storedAs == ""
+	known := slices.Contains(r.resource.verbs, r.verb)
+	if r.subresource != "" {
+		known = r.resource.strategies[r.subresource] != nil && slices.Contains(statusVerbs, r.verb)
+	}
+
+	named := r.name != ""
+	unnamed := !named && (r.verb == "update" || r.verb == "patch")
+	switch {
+	case custom && unnamed:
+		return apierrors.NewBadRequest("name must be provided")
+	case custom && r.subresource != "" && r.resource.strategies[r.subresource] == nil:
+		return apierrors.NewNotFound(r.groupResource(), r.name)
+	case custom && (!known || named && r.verb == "create"):
+		return apierrors.NewMethodNotSupported(r.groupResource(), r.verb)
+	case !known || unnamed || named && r.verb == "create":
+		return apierrors.NewGenericServerResponse(
+			http.StatusMethodNotAllowed, r.verb, schema.GroupResource{}, "", "", 0, false)
+	default:
+		return nil
 	}
 }
 

@@ -2,7 +2,6 @@ package apiserver
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -165,18 +164,12 @@ func (s *Server) ResourceVersion() uint64 {
 	return s.revision
 }
 
-// errVersion is of a resource version that is none.
-var errVersion = errors.New("a resource version is a number")
-
+// parseVersion reads a resource version; none is 0.
 func parseVersion(text string) (uint64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	version, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%w, not %q", errVersion, text)
-	}
-	return version, nil
+	return strconv.ParseUint(text, 10, 64)
 }
 
 func formatVersion(version uint64) string { return strconv.FormatUint(version, 10) }

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -51,6 +52,9 @@ func (s *Server) create(r *request) (*version, error) {
 	return s.createObject(r, object, isDryRun(options.DryRun))
 }
 
+// errVersionGiven is of a new object that has a resource version already.
+var errVersionGiven = errors.New("resourceVersion should not be set on objects to be created")
+
 // nameAttempts is how many names are tried: maxNameGenerationCreateAttempts of k8s.io/apiserver.
 const nameAttempts = 8
 
@@ -84,6 +88,10 @@ func (s *Server) createObject(r *request, object runtime.Object, dryRun bool) (*
 	}
 	if accessor.GetName() == "" {
 		return nil, apierrors.NewInternalError(fmt.Errorf("an object without a name passed the validation of %s", r.resource.kind))
+	}
+
+	if accessor.GetResourceVersion() != "" && !dryRun && r.verb == "create" {
+		return nil, errVersionGiven
 	}
 
 	key := r.table.key(r.namespace, accessor.GetName())
@@ -225,7 +233,10 @@ func (s *Server) update(
 		if err != nil {
 			return answer{}, err
 		}
-		return r.object(http.StatusOK, last), last.stamp(existing.revision)
+		if err := last.stamp(existing.revision); err != nil {
+			return answer{}, err
+		}
+		return r.object(http.StatusOK, last), nil
 	}
 	updated, err := s.put(r.table, r.key(), object, dryRun)
 	if err != nil {
@@ -272,7 +283,7 @@ func (r *request) preconditionFailed(want, found types.UID) error {
 func (r *request) checkVersion(accessor metav1.Object, existing *version) error {
 	given, err := parseVersion(accessor.GetResourceVersion())
 	if err != nil {
-		return apierrors.NewBadRequest(err.Error())
+		return err
 	}
 	switch {
 	case given == 0 && r.strategy().AllowUnconditionalUpdate(r.context):

@@ -1,0 +1,40 @@
+package apiserver_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+const (
+	group      = "/apis/trail-operator.dev/v1alpha1"
+	namespaces = "/api/v1/namespaces"
+)
+
+// trails is the path of a namespace's Trails.
+func trails(namespace string) string { return group + "/namespaces/" + namespace + "/trails" }
+
+// trail is a valid Trail, with more metadata in YAML's flow style.
+func trail(name, metadata string) string {
+	return fmt.Sprintf(`
+apiVersion: trail-operator.dev/v1alpha1
+kind: Trail
+metadata: {name: %q%s}
+spec: {s3BucketName: audit-logs, region: eu-central-1}
+`, name, metadata)
+}
+
+// version returns the resource version of an object, now.
+func (s *session) version(path string) string {
+	answer, _ := s.send(context.Background(), "GET", path, nil, nil)
+	defer answer.Body.Close()
+	out := response{}
+	if err := json.NewDecoder(answer.Body).Decode(&out.body); err != nil {
+		return ""
+	}
+	return out.version()
+}
+
+// replace replaces a text in another, once.
+func replace(text, old, other string) string { return strings.Replace(text, old, other, 1) }
