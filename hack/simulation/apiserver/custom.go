@@ -2,6 +2,8 @@ package apiserver
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
@@ -85,7 +87,7 @@ func (c customStrategy) Validate(ctx context.Context, object runtime.Object) fie
 	}
 	errs = append(errs, objectmeta.Validate(ctx, nil, custom.Object, c.structural, false)...)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.structural, custom.Object)...)
-	return append(errs, c.validateRules(ctx, errs, custom, nil)...)
+	return sorted(append(errs, c.validateRules(ctx, errs, custom, nil)...))
 }
 
 // ValidateUpdate validates a changed object. What was invalid before may stay as it is.
@@ -101,7 +103,7 @@ func (c customStrategy) ValidateUpdate(ctx context.Context, object, old runtime.
 	}
 	errs = append(errs, objectmeta.Validate(ctx, nil, custom.Object, c.structural, false)...)
 	errs = append(errs, c.validateLists(custom, before)...)
-	return append(errs, c.validateRules(ctx, errs, custom, before, cel.WithRatcheting(correlated))...)
+	return sorted(append(errs, c.validateRules(ctx, errs, custom, before, cel.WithRatcheting(correlated))...))
 }
 
 // validateLists validates sets and maps in lists, unless they were invalid before.
@@ -156,12 +158,18 @@ func (c customStatusStrategy) ValidateUpdate(ctx context.Context, object, old ru
 		}
 	}
 	errs = append(errs, c.validateLists(custom, before)...)
-	return append(errs, c.validateRules(ctx, errs, custom, before, cel.WithRatcheting(correlated))...)
+	return sorted(append(errs, c.validateRules(ctx, errs, custom, before, cel.WithRatcheting(correlated))...))
 }
 
 // WarningsOnUpdate returns none.
 func (customStatusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
 	return nil
+}
+
+// sorted sorts errors. The validators go through maps, so that the real server lists them in a random order.
+func sorted(errs field.ErrorList) field.ErrorList {
+	slices.SortStableFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
 }
 
 // content returns the custom resource; nothing else comes here.

@@ -19,11 +19,12 @@ func (s *Server) serveDelete(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if r.resource.kind == "Namespace" {
-		return s.deleteNamespace(r, options)
-	}
 
-	deleted, marked, err := s.delete(r, options)
+	remove := s.delete
+	if r.resource.kind == "Namespace" {
+		remove = s.deleteNamespace
+	}
+	deleted, marked, err := remove(r, options)
 	if err != nil {
 		return answer{}, err
 	}

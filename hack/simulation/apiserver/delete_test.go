@@ -49,7 +49,8 @@ var _ = Describe("Deletions", func() {
 		s.do("PUT", path, trail("one", ", resourceVersion: '"+s.version(path)+"'"))
 		s.do("GET", path, nil)
 		s.do("POST", trails(namespace), trail("one", ""))
-		w.next(9)
+		s.do("POST", trails(namespace), trail("last", ", annotations: {sentinel: x}"))
+		w.all()
 	})
 
 	alike("of an invalid object", func(s *session, namespace string) {

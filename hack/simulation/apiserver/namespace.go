@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -162,31 +161,31 @@ var immortal = []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.
 var errImmortal = errors.New("this namespace may not be deleted")
 
 // deleteNamespace marks a namespace as Terminating. Its finalizer stays until CollectNamespaces.
-func (s *Server) deleteNamespace(r *request, options *metav1.DeleteOptions) (answer, error) {
+func (s *Server) deleteNamespace(r *request, options *metav1.DeleteOptions) (deleted, marked *version, err error) {
 	existing := r.table.get(r.name)
 	if existing == nil {
-		return answer{}, apierrors.NewNotFound(r.groupResource(), r.name)
+		return nil, nil, apierrors.NewNotFound(r.groupResource(), r.name)
 	}
 	namespace := as[corev1.Namespace](existing.object.DeepCopyObject())
 	if err := checkNamespace(r, namespace, options.Preconditions); err != nil {
-		return answer{}, err
+		return nil, nil, err
 	}
-	if namespace.DeletionTimestamp != nil {
-		return r.object(http.StatusOK, existing), nil
-	}
-	if slices.Contains(immortal, r.name) {
-		return answer{}, apierrors.NewForbidden(r.groupResource(), r.name, errImmortal)
+	switch {
+	case namespace.DeletionTimestamp == nil && slices.Contains(immortal, r.name):
+		return nil, nil, apierrors.NewForbidden(r.groupResource(), r.name, errImmortal)
+	case namespace.DeletionTimestamp != nil && len(namespace.Spec.Finalizers) > 0:
+		return nil, existing, nil
+	case namespace.DeletionTimestamp != nil:
+		return s.delete(r, options)
+	default:
 	}
 
 	now := metav1.NewTime(s.options.Now())
 	namespace.DeletionTimestamp = &now
 	namespace.Status.Phase = corev1.NamespaceTerminating
 	namespace.Finalizers = garbageFinalizers(namespace.Finalizers, options)
-	marked, err := s.put(r.table, r.name, namespace, isDryRun(options.DryRun))
-	if err != nil {
-		return answer{}, err
-	}
-	return r.object(http.StatusOK, marked), nil
+	marked, err = s.put(r.table, r.name, namespace, isDryRun(options.DryRun))
+	return nil, marked, err
 }
 
 // checkNamespace checks the preconditions of a deletion.

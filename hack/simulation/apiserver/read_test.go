@@ -2,7 +2,6 @@ package apiserver_test
 
 import (
 	"net/url"
-	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 )
@@ -27,7 +26,6 @@ var _ = Describe("Reads", func() {
 		s.do("GET", group+"/unknown/one", nil)
 		s.do("GET", "/apis/trail-operator.dev/v2/namespaces/default/trails/one", nil)
 		s.do("GET", "/apis/trail-operator.dev/v1alpha1/trails/one", nil)
-		s.do("GET", path, nil, header{"Accept", "application/xml"})
 	})
 
 	alike("list", func(s *session, namespace string) {
@@ -103,103 +101,85 @@ var _ = Describe("Watches", func() {
 		s.do("DELETE", path+"/two", nil)
 		s.do("DELETE", path+"/one", nil)
 	}
-	const end = `?watch=true&timeoutSeconds=3`
+	// sentinels are the last objects of a script.
+	sentinels := func(s *session, path string) {
+		s.do("POST", path, trail("one", ", annotations: {sentinel: x}"))
+		s.do("POST", path, trail("two", ", annotations: {sentinel: x}, labels: {a: b}"))
+	}
+	const initial = "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
 
-	alike("of everything", func(s *session, namespace string) {
+	alike("from now on", func(s *session, namespace string) {
 		path := trails(namespace)
-		w := s.watch(path + end)
+		watches := []*stream{
+			s.watch(path + "?watch=true"),
+			s.watch(path + "?watch=1&labelSelector=a%3Db"),
+			s.watch(path + "?watch=true&labelSelector=a%21%3Db"),
+			s.watch(path + "?watch=true&labelSelector=%21a"),
+			s.watch(path + "?watch=true&fieldSelector=metadata.name%3Done"),
+			s.watch(path + "?watch=true&fieldSelector=metadata.name%21%3Done"),
+			s.watch(group + "/trails?watch=true&fieldSelector=metadata.namespace%3D" + namespace),
+			s.watch(path+"?watch=true", metadataOnly),
+			s.watch(path+"?watch=true&labelSelector=a%3Db", metadataOnly),
+		}
 		change(s, path)
-		w.next(9)
-		w.end()
-	})
-
-	alike("by label", func(s *session, namespace string) {
-		path := trails(namespace)
-		w := s.watch(path + end + "&labelSelector=a%3Db")
-		other := s.watch(path + end + "&labelSelector=a%21%3Db")
-		change(s, path)
-		w.next(6)
-		w.end()
-		other.next(4)
-		other.end()
-	})
-
-	alike("of one object", func(s *session, namespace string) {
-		path := trails(namespace)
-		w := s.watch(path + end + "&fieldSelector=metadata.name%3Done")
-		change(s, path)
-		w.next(6)
-		w.end()
-	})
-
-	alike("in all namespaces", func(s *session, namespace string) {
-		w := s.watch(group + "/trails" + end + "&fieldSelector=metadata.namespace%3D" + namespace)
-		change(s, trails(namespace))
-		w.next(9)
-		w.end()
-	})
-
-	alike("of metadata", func(s *session, namespace string) {
-		path := trails(namespace)
-		w := s.watch(path+end, metadataOnly)
-		change(s, path)
-		w.next(9)
-		w.end()
+		sentinels(s, path)
+		for _, w := range watches {
+			w.all()
+		}
 	})
 
 	alike("from a version", func(s *session, namespace string) {
 		path := trails(namespace)
 		from := s.do("GET", path, nil).version()
 		change(s, path)
-		for _, query := range []string{"", "&labelSelector=a%3Db"} {
-			s.until(path+end+query+"&resourceVersion="+from, "from the version"+query)
+		sentinels(s, path)
+		for _, query := range []string{"", "&labelSelector=a%3Db", "&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"} {
+			w := s.watch(path + "?watch=true" + query + "&resourceVersion=" + from)
+			w.text = query
+			w.all()
 		}
-		s.until(path+end+"&resourceVersion="+from+"&sendInitialEvents=false&resourceVersionMatch=NotOlderThan", "without initial")
 	})
 
 	alike("with initial events", func(s *session, namespace string) {
 		path := trails(namespace)
-		s.do("POST", path, trail("one", ", labels: {a: b}"))
-		s.do("POST", path, trail("two", ""))
+		s.do("POST", path, trail("three", ", labels: {a: b}"))
+		s.do("POST", path, trail("four", ""))
+		var watches []*stream
 		for _, query := range []string{
-			"&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
-			"&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&resourceVersion=0",
-			"&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&resourceVersion=1",
-			"&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&labelSelector=a",
-			"&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
+			initial + "&allowWatchBookmarks=true",
+			initial + "&allowWatchBookmarks=true&resourceVersion=0",
+			initial + "&allowWatchBookmarks=true&resourceVersion=1",
+			initial + "&allowWatchBookmarks=true&labelSelector=a",
+			initial,
 			"&sendInitialEvents=false&resourceVersionMatch=NotOlderThan",
 			"", "&resourceVersion=0", "&labelSelector=a", "&allowWatchBookmarks=true",
 		} {
-			s.until(path+end+query, query)
+			watches = append(watches, s.watch(path+"?watch=true"+query), s.watch(path+"?watch=true"+query, metadataOnly))
 		}
-		w := s.watch(path+end+"&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", metadataOnly)
-		w.next(3)
-		s.do("DELETE", path+"/one", nil)
-		w.next(1)
-		w.end()
+		s.do("DELETE", path+"/four", nil)
+		sentinels(s, path)
+		for _, w := range watches {
+			w.all()
+		}
+	})
+
+	alike("that end", func(s *session, namespace string) {
+		path := trails(namespace)
+		s.do("POST", path, trail("one", ""))
+		w := s.watch(path + "?watch=true&timeoutSeconds=1")
+		w.all()
 	})
 
 	alike("that cannot be", func(s *session, namespace string) {
 		path := trails(namespace)
 		for _, query := range []string{
-			"&sendInitialEvents=true", "&resourceVersionMatch=NotOlderThan", "&resourceVersion=x", "&labelSelector=!!",
+			"&sendInitialEvents=true", "&resourceVersionMatch=NotOlderThan", "&labelSelector=!!",
 			"&fieldSelector=spec.x%3Dy", "&sendInitialEvents=true&resourceVersionMatch=Exact",
 		} {
-			s.do("GET", path+end+query, nil)
+			s.do("GET", path+"?watch=true"+query, nil)
 		}
-		s.until(path+end+"&resourceVersion=1", "too old")
+		ours.Compact()
+		s.watch(path + "?watch=true&resourceVersion=1").all()
+		s.do("GET", path+"?watch=true&resourceVersion=x", nil)
 	})
 })
-
-// until writes down all of a watch until it ends.
-func (s *session) until(path, text string) {
-	GinkgoHelper()
-	answer, _ := s.send(GinkgoT().Context(), "GET", path, nil, nil)
-	s.write(text + ": " + answer.Status)
-	for _, event := range readAll(answer) {
-		if event["type"] == "BOOKMARK" && !strings.Contains(s.show(event), "initial-events-end") {
-			continue
-		}
-		s.write(text + " event " + s.show(event))
-	}
-}

@@ -94,10 +94,6 @@ func (s *Server) parse(r *http.Request, body []byte) *request {
 
 	parts = append(parts[1:], "", "")
 	out.name, out.subresource = parts[0], parts[1]
-	custom := out.resource.storedAs == ""
-	if out.subresource != "" && out.resource.strategies[out.subresource] == nil && !custom {
-		return nil
-	}
 	out.verb = verbOf(r.Method, out)
 	acrossNamespaces := out.verb == "list" || out.verb == "watch"
 	if out.resource.namespaced && out.namespace == "" && !acrossNamespaces {
@@ -160,6 +156,9 @@ func (r *request) checkVerb() error {
 		return apierrors.NewNotFound(r.groupResource(), r.name)
 	case custom && (!known || named && r.verb == "create"):
 		return apierrors.NewMethodNotSupported(r.groupResource(), r.verb)
+	case r.subresource != "" && r.resource.strategies[r.subresource] == nil:
+		return apierrors.NewGenericServerResponse(
+			http.StatusNotFound, r.verb, schema.GroupResource{}, "", "", 0, false)
 	case !known || unnamed || named && r.verb == "create":
 		return apierrors.NewGenericServerResponse(
 			http.StatusMethodNotAllowed, r.verb, schema.GroupResource{}, "", "", 0, false)

@@ -68,7 +68,7 @@ func (r *resource) selectable(name string) bool {
 
 // notSelectable says that a field selector cannot select by a field.
 func (r *resource) notSelectable(name string) string {
-	if r.Group == "" {
+	if r.fields == nil && r.storedAs != "" {
 		return fmt.Sprintf("%q is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", name)
 	}
 	return "field label not supported: " + name

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/client-go/rest"
 )
 
@@ -166,10 +167,7 @@ func (s *Server) ResourceVersion() uint64 {
 
 // parseVersion reads a resource version; none is 0.
 func parseVersion(text string) (uint64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	return strconv.ParseUint(text, 10, 64)
+	return storage.APIObjectVersioner{}.ParseResourceVersion(text)
 }
 
 func formatVersion(version uint64) string { return strconv.FormatUint(version, 10) }

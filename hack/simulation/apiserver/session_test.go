@@ -157,8 +157,8 @@ func (s *session) rename(kind, value string) string {
 var (
 	generated = regexp.MustCompile(`\b([Mm]ade-)[a-z0-9]{5}\b`)
 	// managed is in messages only: it is removed from objects before.
-	managed  = regexp.MustCompile(`\\+"managedFields\\+":\[.*?\}\],`)
-	quoted   = regexp.MustCompile(`(resourceVersion\\+":\\+")\d+`)
+	managed  = regexp.MustCompile(`,?\\+"managedFields\\+":\[.*?\}\]`)
+	quoted   = regexp.MustCompile(`(resourceVersion\\+":\\+"|resourceVersion=)\d+`)
 	times    = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 	uids     = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	versions = regexp.MustCompile(`(resource version: |current: |ResourceVersion in [a-z ]+\()\d+( \(\d+\))?`)
@@ -184,9 +184,22 @@ func (s *session) show(content object) string {
 	copied := object{}
 	Expect(json.Unmarshal(raw, &copied)).To(Succeed())
 	s.strip(copied)
+	sortCauses(copied)
 	raw, err = json.MarshalIndent(copied, "  ", "  ")
 	Expect(err).NotTo(HaveOccurred())
 	return "  " + string(raw)
+}
+
+// sortCauses sorts what is wrong with an object: its order is chance.
+func sortCauses(status object) {
+	details, _ := status["details"].(object)
+	causes, _ := details["causes"].([]any)
+	if len(causes) < 2 || status["reason"] != "Invalid" {
+		return
+	}
+	slices.SortFunc(causes, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	message, _ := status["message"].(string)
+	status["message"], _, _ = strings.Cut(message, " is invalid: ")
 }
 
 // strip removes managedFields and renames resource versions, below all metadata.
@@ -218,6 +231,7 @@ func (s *session) strip(content any) {
 			s.strip(content[key])
 		}
 	case []any:
+		slices.SortStableFunc(content, func(a, b any) int { return strings.Compare(resourceName(a), resourceName(b)) })
 		for _, element := range content {
 			s.strip(element)
 		}
@@ -227,6 +241,7 @@ func (s *session) strip(content any) {
 // stream is an open watch.
 type stream struct {
 	session *session
+	text    string
 	cancel  context.CancelFunc
 	lines   chan string
 }
@@ -239,7 +254,7 @@ func (s *session) watch(path string, headers ...header) *stream {
 	answer, _ := s.send(ctx, http.MethodGet, path, nil, headers)
 	s.write(fmt.Sprintf("watch %s -> %d", path, answer.StatusCode))
 
-	out := &stream{session: s, cancel: cancel, lines: make(chan string, 1000)}
+	out := &stream{session: s, text: path, cancel: cancel, lines: make(chan string, 1000)}
 	go func() {
 		defer close(out.lines)
 		defer answer.Body.Close()
@@ -256,41 +271,31 @@ func (s *session) watch(path string, headers ...header) *stream {
 	return out
 }
 
-// next writes down so many events. Bookmarks that are sent now and then are left out.
-func (w *stream) next(count int) {
+// all writes down the events up to the first object with the annotation "sentinel", or up to the end. Bookmarks that are
+// sent now and then are left out.
+func (w *stream) all() {
 	GinkgoHelper()
-	for range count {
-		for {
-			var line string
-			Eventually(w.lines).WithTimeout(20*time.Second).Should(Receive(&line), "an event")
-			event := object{}
-			Expect(json.Unmarshal([]byte(line), &event)).To(Succeed(), line)
-			if event["type"] == "BOOKMARK" && !strings.Contains(line, "initial-events-end") {
-				continue
-			}
-			w.session.write("event " + w.session.show(event))
-			break
-		}
-	}
-}
-
-// end waits until the server ends the watch.
-func (w *stream) end() {
-	GinkgoHelper()
-	for {
+	for sentinel := false; !sentinel; {
+		var line string
+		var more bool
 		select {
-		case line, more := <-w.lines:
-			if !more {
-				w.session.write("the watch has ended")
-				return
-			}
-			if !strings.Contains(line, `"BOOKMARK"`) {
-				w.session.write("event before the end " + line)
-			}
-		case <-time.After(20 * time.Second):
-			Fail("the watch does not end")
+		case line, more = <-w.lines:
+		case <-time.After(30 * time.Second):
+			Fail(w.session.host + " has sent no event of " + w.text + " for half a minute, after\n" + strings.Join(w.session.transcript, "\n"))
+		}
+		if !more {
+			w.session.write(w.text + ": the end")
+			return
+		}
+
+		event := object{}
+		Expect(json.Unmarshal([]byte(line), &event)).To(Succeed(), line)
+		sentinel = strings.Contains(line, `"sentinel"`)
+		if event["type"] != "BOOKMARK" || strings.Contains(line, "initial-events-end") {
+			w.session.write(w.text + ": " + w.session.show(event))
 		}
 	}
+	w.cancel()
 }
 
 // read returns the object in an answer.
@@ -315,4 +320,14 @@ func readAll(answer *http.Response) []object {
 		Expect(err).NotTo(HaveOccurred())
 		all = append(all, next)
 	}
+}
+
+// resourceName returns the name of an element of discovery, which has no order.
+func resourceName(element any) string {
+	resource, _ := element.(object)
+	if resource["verbs"] == nil {
+		return ""
+	}
+	name, _ := resource["name"].(string)
+	return name
 }

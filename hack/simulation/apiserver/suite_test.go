@@ -27,9 +27,7 @@ var (
 
 var _ = BeforeSuite(func() {
 	realConfig = testbed.Start()
-	var err error
-	ours, err = apiserver.New(apiserver.Options{CRDs: readCRDs(GinkgoTB())})
-	Expect(err).NotTo(HaveOccurred())
+	ours = newServer(GinkgoTB(), apiserver.Options{})
 })
 
 // scripts counts the scripts, so that each has a namespace of its own.
@@ -58,7 +56,9 @@ func compare(expected, got []string) {
 			differences = append(differences, difference(expected[i], got[i]))
 		}
 	}
-	Expect(len(expected)).To(Equal(len(got)), "the same number of answers")
+	if len(expected) != len(got) {
+		differences = append(differences, cmp.Diff(expected, got))
+	}
 	Expect(len(differences)).To(BeZero(), "%d of %d answers differ:\n%s",
 		len(differences), len(expected), strings.Join(differences[:min(len(differences), 12)], "\n\n"))
 }

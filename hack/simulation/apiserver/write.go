@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func (s *Server) create(r *request) (*version, error) {
 	if err := rest.EnsureObjectNamespaceMatchesRequestNamespace(r.namespace, accessor); err != nil {
 		return nil, err
 	}
-	if err := s.admitInto(r, accessor.GetName()); err != nil {
+	if err := s.admitInto(r, cmp.Or(accessor.GetName(), accessor.GetGenerateName())); err != nil {
 		return nil, err
 	}
 
@@ -216,7 +217,7 @@ func (s *Server) update(
 		return answer{}, err
 	}
 	accessor.SetManagedFields(nil)
-	if err := r.checkVersion(accessor, existing); err != nil {
+	if err := r.checkVersion(object, existing); err != nil {
 		return answer{}, err
 	}
 	if err := rest.BeforeUpdate(rules, r.ruleContext(), object, existing.object); err != nil {
@@ -280,8 +281,12 @@ func (r *request) preconditionFailed(want, found types.UID) error {
 }
 
 // checkVersion checks the optimistic lock.
-func (r *request) checkVersion(accessor metav1.Object, existing *version) error {
-	given, err := parseVersion(accessor.GetResourceVersion())
+func (r *request) checkVersion(object runtime.Object, existing *version) error {
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return err
+	}
+	given, err := storage.APIObjectVersioner{}.ObjectResourceVersion(object)
 	if err != nil {
 		return err
 	}
