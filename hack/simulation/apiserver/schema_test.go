@@ -78,8 +78,7 @@ func example(schema *apiextensionsv1.JSONSchemaProps) any {
 
 // odd are values that most fields do not take.
 var odd = []any{
-	nil, "", "x", "UPPER case!", strings.Repeat("x", 300), "arn:aws:iam::111122223333:role/x", "2026-01-01T00:00:00Z",
-	-1, 0, 1.5, 1e12, true, []any{}, []any{"x", "x"}, []any{object{}}, object{}, object{"unknown": 1},
+	nil, "", "UPPER case!", strings.Repeat("x", 300), "2026-01-01T00:00:00Z", -1, 1.5, true, []any{"x", "x"}, object{},
 }
 
 // mutants returns copies of a value, each with one part replaced, removed or doubled.
@@ -139,6 +138,9 @@ var _ = Describe("Schemas and rules", func() {
 				}
 				created.body["spec"] = to["spec"]
 				s.do("PUT", collection(kind, namespace)+"/"+name+"?dryRun=All", created.body)
+			}
+			if i%5 > 0 {
+				continue
 			}
 			for _, spec := range mutants(from["spec"]) {
 				created.body["spec"] = spec

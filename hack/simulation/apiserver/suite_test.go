@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	. "github.com/onsi/ginkgo/v2"
@@ -28,6 +29,12 @@ var (
 var _ = BeforeSuite(func() {
 	realConfig = testbed.Start()
 	ours = newServer(GinkgoTB(), apiserver.Options{})
+
+	for _, kind := range []string{"trails", "awsidentities", "eventlookups"} {
+		s := newSession(realConfig)
+		Eventually(func() int { return s.do("GET", group+"/"+kind, nil).code }).WithTimeout(time.Minute).
+			Should(Equal(200), "kube-apiserver fills its cache of %s after it has got the CRD", kind)
+	}
 })
 
 // scripts counts the scripts, so that each has a namespace of its own.
