@@ -143,9 +143,12 @@ func TestHeldWatch(t *testing.T) {
 func TestHeldInitialEvents(t *testing.T) {
 	inBubble(t, apiserver.Options{HoldWatches: true}, func(w *world) {
 		w.create("one")
-		watcher, err := w.client.Watch(w.t.Context(), &v1alpha1.TrailList{}, &client.ListOptions{Raw: &metav1.ListOptions{
-			SendInitialEvents: new(true), ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan, AllowWatchBookmarks: true,
-		}})
+		options := &metav1.ListOptions{
+			SendInitialEvents:    new(true),
+			ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan,
+			AllowWatchBookmarks:  true,
+		}
+		watcher, err := w.client.Watch(w.t.Context(), &v1alpha1.TrailList{}, &client.ListOptions{Raw: options})
 		w.Expect(err).NotTo(HaveOccurred())
 		defer watcher.Stop()
 		w.create("two")

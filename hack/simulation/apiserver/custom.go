@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/common"
 	"k8s.io/apiserver/pkg/storage/names"
 )
@@ -227,9 +226,6 @@ func metadataOf(custom *unstructured.Unstructured) (*metav1.ObjectMeta, field.Er
 func (c customStrategy) validateRules(
 	ctx context.Context, found field.ErrorList, custom, before *unstructured.Unstructured, options ...cel.Option,
 ) field.ErrorList {
-	if c.rules == nil {
-		return nil
-	}
 	for _, err := range found {
 		switch err.Type {
 		case field.ErrorTypeNotSupported, field.ErrorTypeRequired, field.ErrorTypeTooLong, field.ErrorTypeTooMany,
@@ -240,10 +236,5 @@ func (c customStrategy) validateRules(
 		}
 	}
 
-	var old any
-	if before != nil {
-		old = before.Object
-	}
-	errs, _ := c.rules.Validate(ctx, nil, c.structural, custom.Object, old, celconfig.RuntimeCELCostBudget, options...)
-	return errs
+	return c.rules.validate(ctx, c.structural, custom, before, options...)
 }

@@ -70,7 +70,7 @@ func (s *Server) delete(r *request, options *metav1.DeleteOptions) (deleted, mar
 		return nil, nil, apierrors.NewNotFound(r.groupResource(), r.name)
 	}
 	object := existing.object.DeepCopyObject()
-	if _, _, err := rest.BeforeDelete(r.strategy(), r.ruleContext(), object, options); err != nil {
+	if _, _, err := rest.BeforeDelete(r.strategy(), r.context, object, options); err != nil {
 		return nil, nil, err
 	}
 	accessor, err := meta.Accessor(object)

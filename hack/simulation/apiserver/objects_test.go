@@ -2,7 +2,6 @@ package apiserver_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -27,13 +26,7 @@ spec: {s3BucketName: audit-logs, region: eu-central-1}
 
 // version returns the resource version of an object, now.
 func (s *session) version(path string) string {
-	answer, _ := s.send(context.Background(), "GET", path, nil, nil)
-	defer answer.Body.Close()
-	out := response{}
-	if err := json.NewDecoder(answer.Body).Decode(&out.body); err != nil {
-		return ""
-	}
-	return out.version()
+	return response{body: read(s.send(context.Background(), "GET", path, nil, nil))}.version()
 }
 
 // replace replaces a text in another, once.

@@ -3,6 +3,7 @@ package apiserver
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"sort"
 	"strings"
@@ -48,9 +49,7 @@ func (s *selection) matches(v *version) bool {
 		set["metadata.namespace"] = metadata.GetNamespace()
 	}
 	if s.resource.fields != nil {
-		for name, value := range s.resource.fields(v.object) {
-			set[name] = value
-		}
+		maps.Copy(set, s.resource.fields(v.object))
 	}
 	return s.fields.Matches(set)
 }

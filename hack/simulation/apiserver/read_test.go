@@ -69,7 +69,7 @@ var _ = Describe("Reads", func() {
 			"&resourceVersionMatch=Exact", "&resourceVersionMatch=NotOlderThan", "", "&limit=1",
 			"&limit=1&resourceVersionMatch=NotOlderThan",
 		} {
-			answer, _ := s.send(GinkgoT().Context(), "GET", trails(namespace)+"?resourceVersion="+past+query, nil, nil)
+			answer := s.send(GinkgoT().Context(), "GET", trails(namespace)+"?resourceVersion="+past+query, nil, nil)
 			s.write("list" + query + "\n" + s.show(read(answer)))
 		}
 	})
@@ -79,7 +79,7 @@ var _ = Describe("Reads", func() {
 		first := s.do("GET", trails(namespace)+"?limit=2", nil)
 		s.do("POST", trails(namespace), trail("zzz", ""))
 		token := first.text("metadata", "continue")
-		answer, _ := s.send(GinkgoT().Context(), "GET", trails(namespace)+"?limit=2&continue="+token, nil, nil)
+		answer := s.send(GinkgoT().Context(), "GET", trails(namespace)+"?limit=2&continue="+token, nil, nil)
 		s.write("the rest\n" + s.show(read(answer)))
 		s.do("GET", trails(namespace)+"?limit=4", nil)
 		s.do("GET", trails(namespace)+"?limit=1&labelSelector=app", nil)
@@ -133,7 +133,9 @@ var _ = Describe("Watches", func() {
 		from := s.do("GET", path, nil).version()
 		change(s, path)
 		sentinels(s, path)
-		for _, query := range []string{"", "&labelSelector=a%3Db", "&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"} {
+		for _, query := range []string{
+			"", "&labelSelector=a%3Db", "&sendInitialEvents=false&resourceVersionMatch=NotOlderThan",
+		} {
 			w := s.watch(path + "?watch=true" + query + "&resourceVersion=" + from)
 			w.text = query
 			w.all()

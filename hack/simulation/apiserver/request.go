@@ -10,14 +10,13 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/warning"
-
-	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // maxBody is how many bytes a request's body may have: MaxRequestBodyBytes of k8s.io/apiserver.
@@ -61,6 +60,13 @@ func readBody(r *http.Request) ([]byte, error) {
 	return body, err
 }
 
+// newRequest returns a request with a context from which the rules read the namespace, and to which they add warnings.
+func newRequest(ctx context.Context, verb string, table *table, namespace string) *request {
+	out := &request{verb: verb, table: table, resource: table.resource, namespace: namespace}
+	out.context = warning.WithWarningRecorder(genericrequest.WithNamespace(ctx, namespace), out)
+	return out
+}
+
 // parse finds out what a request for objects is about; nil: it is about none. Paths are
 //
 //	/api/v1/… or /apis/GROUP/VERSION/…
@@ -77,20 +83,17 @@ func (s *Server) parse(r *http.Request, body []byte) *request {
 		return nil
 	}
 
-	out := &request{
-		query:       r.URL.Query(),
-		contentType: r.Header.Get("Content-Type"),
-		userAgent:   r.UserAgent(),
-		body:        body,
-	}
+	namespace := ""
 	if len(parts) > 2 && parts[0] == "namespaces" && s.find(groupVersion, parts[2]) != nil {
-		out.namespace, parts = parts[1], parts[2:]
+		namespace, parts = parts[1], parts[2:]
 	}
-	out.table = s.find(groupVersion, parts[0])
-	if out.table == nil || len(parts) > 3 || out.namespace != "" && !out.table.resource.namespaced {
+	table := s.find(groupVersion, parts[0])
+	if table == nil || len(parts) > 3 || namespace != "" && !table.resource.namespaced {
 		return nil
 	}
-	out.resource = out.table.resource
+	out := newRequest(r.Context(), "", table, namespace)
+	out.query, out.contentType, out.userAgent = r.URL.Query(), r.Header.Get("Content-Type"), r.UserAgent()
+	out.body = body
 
 	parts = append(parts[1:], "", "")
 	out.name, out.subresource = parts[0], parts[1]
@@ -99,7 +102,6 @@ func (s *Server) parse(r *http.Request, body []byte) *request {
 	if out.resource.namespaced && out.namespace == "" && !acrossNamespaces {
 		return nil
 	}
-	out.context = warning.WithWarningRecorder(genericrequest.WithNamespace(r.Context(), out.namespace), out)
 	return out
 }
 

@@ -55,9 +55,6 @@ type codec interface {
 	empty() runtime.Object
 }
 
-// gvk returns the kind with its group and version.
-func (r *resource) gvk() schema.GroupVersionKind { return r.GroupVersion().WithKind(r.kind) }
-
 // selectable tells whether a field selector can select by a field.
 func (r *resource) selectable(name string) bool {
 	if name == "metadata.name" || name == "metadata.namespace" && r.namespaced {

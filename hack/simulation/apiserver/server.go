@@ -1,10 +1,12 @@
 package apiserver
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -65,10 +67,11 @@ func New(options Options) (*Server, error) {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	resources, err := builtin()
+	known, err := builtin()
 	if err != nil {
 		return nil, err
 	}
+	resources := slices.Clone(known)
 	for _, crd := range options.CRDs {
 		custom, err := compile(crd)
 		if err != nil {
@@ -114,7 +117,9 @@ func (s *Server) addNamespace(name string) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	table := s.tables[schema.GroupResource{Resource: "namespaces"}]
-	if _, err := s.create(&request{verb: "create", table: table, resource: table.resource, body: body}); err != nil {
+	r := newRequest(context.Background(), "create", table, "")
+	r.body = body
+	if _, err := s.create(r); err != nil {
 		return fmt.Errorf("creating namespace %s: %w", name, err)
 	}
 	return nil

@@ -63,13 +63,15 @@ func (r response) at(path ...string) any {
 
 // text returns a text below a path in the answer.
 func (r response) text(path ...string) string {
-	text, _ := r.at(path...).(string)
+	text, is := r.at(path...).(string)
+	if !is {
+		return ""
+	}
 	return text
 }
 
 func (r response) version() string { return r.text("metadata", "resourceVersion") }
 func (r response) uid() string     { return r.text("metadata", "uid") }
-func (r response) name() string    { return r.text("metadata", "name") }
 
 // header is one header of a request.
 type header struct{ name, value string }
@@ -85,10 +87,8 @@ var (
 // do sends a request and writes the answer down. The body is JSON or YAML text, or something to encode.
 func (s *session) do(method, path string, body any, headers ...header) response {
 	GinkgoHelper()
-	answer, _ := s.send(context.Background(), method, path, body, headers)
-	defer answer.Body.Close()
-	raw, err := io.ReadAll(answer.Body)
-	Expect(err).NotTo(HaveOccurred())
+	answer := s.send(context.Background(), method, path, body, headers)
+	raw := content(answer)
 
 	out := response{code: answer.StatusCode}
 	line := fmt.Sprintf("%d. %s %s -> %d", len(s.transcript), method, path, answer.StatusCode)
@@ -103,9 +103,7 @@ func (s *session) do(method, path string, body any, headers ...header) response 
 	return out
 }
 
-func (s *session) send(
-	ctx context.Context, method, path string, body any, headers []header,
-) (*http.Response, error) {
+func (s *session) send(ctx context.Context, method, path string, body any, headers []header) *http.Response {
 	GinkgoHelper()
 	request, err := http.NewRequestWithContext(ctx, method, s.host+path, bytes.NewReader(encode(body)))
 	Expect(err).NotTo(HaveOccurred())
@@ -117,7 +115,16 @@ func (s *session) send(
 	}
 	answer, err := s.client.Do(request)
 	Expect(err).NotTo(HaveOccurred(), "%s %s", method, path)
-	return answer, nil
+	return answer
+}
+
+// content returns the body of an answer.
+func content(answer *http.Response) []byte {
+	GinkgoHelper()
+	raw, err := io.ReadAll(answer.Body)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(answer.Body.Close()).To(Succeed())
+	return raw
 }
 
 func encode(body any) []byte {
@@ -177,9 +184,9 @@ func (s *session) stable(text string) string {
 }
 
 // show returns an object as indented JSON, without what the servers may differ in.
-func (s *session) show(content object) string {
+func (s *session) show(shown object) string {
 	GinkgoHelper()
-	raw, err := json.Marshal(content)
+	raw, err := json.Marshal(shown)
 	Expect(err).NotTo(HaveOccurred())
 	copied := object{}
 	Expect(json.Unmarshal(raw, &copied)).To(Succeed())
@@ -192,19 +199,18 @@ func (s *session) show(content object) string {
 
 // sortCauses sorts what is wrong with an object: its order is chance.
 func sortCauses(status object) {
-	details, _ := status["details"].(object)
-	causes, _ := details["causes"].([]any)
-	if len(causes) < 2 || status["reason"] != "Invalid" {
+	causes, has, err := unstructured.NestedSlice(status, "details", "causes")
+	if err != nil || !has || len(causes) < 2 || status["reason"] != "Invalid" {
 		return
 	}
 	slices.SortFunc(causes, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-	message, _ := status["message"].(string)
-	status["message"], _, _ = strings.Cut(message, " is invalid: ")
+	status["details"].(object)["causes"] = causes
+	status["message"], _, _ = strings.Cut(fmt.Sprint(status["message"]), " is invalid: ")
 }
 
 // strip removes managedFields and renames resource versions, below all metadata.
-func (s *session) strip(content any) {
-	switch content := content.(type) {
+func (s *session) strip(part any) {
+	switch content := part.(type) {
 	case object:
 		if metadata, ok := content["metadata"].(object); ok {
 			delete(metadata, "managedFields")
@@ -251,19 +257,19 @@ func (s *session) watch(path string, headers ...header) *stream {
 	GinkgoHelper()
 	ctx, cancel := context.WithCancel(context.Background())
 	DeferCleanup(cancel)
-	answer, _ := s.send(ctx, http.MethodGet, path, nil, headers)
+	answer := s.send(ctx, http.MethodGet, path, nil, headers)
 	s.write(fmt.Sprintf("watch %s -> %d", path, answer.StatusCode))
 
 	out := &stream{session: s, text: path, cancel: cancel, lines: make(chan string, 1000)}
 	go func() {
 		defer close(out.lines)
-		defer answer.Body.Close()
 		for lines := bufio.NewReader(answer.Body); ; {
 			line, err := lines.ReadString('\n')
 			if line != "" {
 				out.lines <- line
 			}
 			if err != nil {
+				_ = answer.Body.Close() //nolint:errcheck // Its end has been read.
 				return
 			}
 		}
@@ -271,8 +277,8 @@ func (s *session) watch(path string, headers ...header) *stream {
 	return out
 }
 
-// all writes down the events up to the first object with the annotation "sentinel", or up to the end. Bookmarks that are
-// sent now and then are left out.
+// all writes down the events up to the first object with the annotation "sentinel", or up to the end. Bookmarks that
+// are sent now and then are left out.
 func (w *stream) all() {
 	GinkgoHelper()
 	for sentinel := false; !sentinel; {
@@ -281,7 +287,8 @@ func (w *stream) all() {
 		select {
 		case line, more = <-w.lines:
 		case <-time.After(30 * time.Second):
-			Fail(w.session.host + " has sent no event of " + w.text + " for half a minute, after\n" + strings.Join(w.session.transcript, "\n"))
+			Fail(w.session.host + " has sent no event of " + w.text + " for half a minute, after\n" +
+				strings.Join(w.session.transcript, "\n"))
 		}
 		if !more {
 			w.session.write(w.text + ": the end")
@@ -309,9 +316,8 @@ func read(answer *http.Response) object {
 // readAll returns the objects in an answer.
 func readAll(answer *http.Response) []object {
 	GinkgoHelper()
-	defer answer.Body.Close()
 	var all []object
-	for decoder := json.NewDecoder(answer.Body); ; {
+	for decoder := json.NewDecoder(bytes.NewReader(content(answer))); ; {
 		next := object{}
 		err := decoder.Decode(&next)
 		if errors.Is(err, io.EOF) {
@@ -324,10 +330,9 @@ func readAll(answer *http.Response) []object {
 
 // resourceName returns the name of an element of discovery, which has no order.
 func resourceName(element any) string {
-	resource, _ := element.(object)
-	if resource["verbs"] == nil {
+	resource, is := element.(object)
+	if !is || resource["verbs"] == nil {
 		return ""
 	}
-	name, _ := resource["name"].(string)
-	return name
+	return fmt.Sprint(resource["name"])
 }

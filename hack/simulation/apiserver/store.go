@@ -67,13 +67,14 @@ func (t *table) get(key string) *version {
 
 // at returns an object as it was, or nil.
 func (t *table) at(key string, revision uint64) *version {
-	versions := t.versions[key]
-	for i := len(versions) - 1; i >= 0; i-- {
-		if versions[i].revision <= revision {
-			if versions[i].object == nil {
-				return nil
-			}
-			return versions[i]
+	for _, v := range slices.Backward(t.versions[key]) {
+		switch {
+		case v.revision > revision:
+			continue
+		case v.object == nil:
+			return nil
+		default:
+			return v
 		}
 	}
 	return nil

@@ -66,7 +66,7 @@ func compare(expected, got []string) {
 	if len(expected) != len(got) {
 		differences = append(differences, cmp.Diff(expected, got))
 	}
-	Expect(len(differences)).To(BeZero(), "%d of %d answers differ:\n%s",
+	Expect(differences).To(BeEmpty(), "%d of %d answers differ:\n%s",
 		len(differences), len(expected), strings.Join(differences[:min(len(differences), 12)], "\n\n"))
 }
 

@@ -37,7 +37,8 @@ var _ = Describe("Writes", func() {
 		s.do("POST", path, "!not json")
 		s.do("POST", path, `{"metadata":5}`)
 		s.do("POST", path, `{"apiVersion":"trail-operator.dev/v1alpha1","kind":"Trail","metadata":{"name":7}}`)
-		s.do("POST", path, `{"apiVersion":"trail-operator.dev/v1alpha1","kind":"Trail","metadata":{"name":"x","labels":{"a":1}}}`)
+		s.do("POST", path,
+			`{"apiVersion":"trail-operator.dev/v1alpha1","kind":"Trail","metadata":{"name":"x","labels":{"a":1}}}`)
 		s.do("POST", path, nil)
 		s.do("POST", group+"/trails", trail("seven", ""))
 		s.do("PUT", path, trail("seven", ""))
