@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"errors"
+	"sync"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +16,9 @@ import (
 )
 
 // builtin returns the resources that every server has. Their rules are in k8s.io/kubernetes, which is no library.
-func builtin() ([]*resource, error) {
+var builtin = sync.OnceValues(newBuiltin)
+
+func newBuiltin() ([]*resource, error) {
 	scheme := runtime.NewScheme()
 	err := errors.Join(
 		corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme), eventsv1.AddToScheme(scheme))

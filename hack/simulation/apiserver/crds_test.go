@@ -1,6 +1,7 @@
 package apiserver_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,31 +16,34 @@ import (
 )
 
 // readCRDs reads the CRDs of this repository.
-func readCRDs(tb testing.TB) []*apiextensionsv1.CustomResourceDefinition {
-	tb.Helper()
+func readCRDs() ([]*apiextensionsv1.CustomResourceDefinition, error) {
 	paths, err := filepath.Glob(filepath.Join("..", "..", "..", "config", "crd", "bases", "*.yaml"))
-	if err != nil || len(paths) == 0 {
-		tb.Fatalf("find the CRDs: %v, %v", paths, err)
+	if err != nil {
+		return nil, err
 	}
 	var crds []*apiextensionsv1.CustomResourceDefinition
 	for _, path := range paths {
 		content, err := os.ReadFile(path)
 		if err != nil {
-			tb.Fatal(err)
+			return nil, err
 		}
 		crd := &apiextensionsv1.CustomResourceDefinition{}
 		if err := yaml.UnmarshalStrict(content, crd); err != nil {
-			tb.Fatalf("read %s: %v", path, err)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		crds = append(crds, crd)
 	}
-	return crds
+	return crds, nil
 }
 
 // newServer returns a server with the CRDs of this repository.
 func newServer(tb testing.TB, options apiserver.Options) *apiserver.Server {
 	tb.Helper()
-	options.CRDs = readCRDs(tb)
+	crds, err := readCRDs()
+	if err != nil || len(crds) == 0 {
+		tb.Fatalf("read the CRDs: %v", err)
+	}
+	options.CRDs = crds
 	server, err := apiserver.New(options)
 	if err != nil {
 		tb.Fatal(err)

@@ -2,6 +2,8 @@ package apiserver
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
@@ -15,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/common"
 	"k8s.io/apiserver/pkg/storage/names"
 )
@@ -85,7 +86,7 @@ func (c customStrategy) Validate(ctx context.Context, object runtime.Object) fie
 	}
 	errs = append(errs, objectmeta.Validate(ctx, nil, custom.Object, c.structural, false)...)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.structural, custom.Object)...)
-	return append(errs, c.validateRules(ctx, errs, custom, nil)...)
+	return sorted(append(errs, c.validateRules(ctx, errs, custom, nil)...))
 }
 
 // ValidateUpdate validates a changed object. What was invalid before may stay as it is.
@@ -101,7 +102,7 @@ func (c customStrategy) ValidateUpdate(ctx context.Context, object, old runtime.
 	}
 	errs = append(errs, objectmeta.Validate(ctx, nil, custom.Object, c.structural, false)...)
 	errs = append(errs, c.validateLists(custom, before)...)
-	return append(errs, c.validateRules(ctx, errs, custom, before, cel.WithRatcheting(correlated))...)
+	return sorted(append(errs, c.validateRules(ctx, errs, custom, before, cel.WithRatcheting(correlated))...))
 }
 
 // validateLists validates sets and maps in lists, unless they were invalid before.
@@ -156,12 +157,18 @@ func (c customStatusStrategy) ValidateUpdate(ctx context.Context, object, old ru
 		}
 	}
 	errs = append(errs, c.validateLists(custom, before)...)
-	return append(errs, c.validateRules(ctx, errs, custom, before, cel.WithRatcheting(correlated))...)
+	return sorted(append(errs, c.validateRules(ctx, errs, custom, before, cel.WithRatcheting(correlated))...))
 }
 
 // WarningsOnUpdate returns none.
 func (customStatusStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
 	return nil
+}
+
+// sorted sorts errors. The validators go through maps, so that the real server lists them in a random order.
+func sorted(errs field.ErrorList) field.ErrorList {
+	slices.SortStableFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
 }
 
 // content returns the custom resource; nothing else comes here.
@@ -219,9 +226,6 @@ func metadataOf(custom *unstructured.Unstructured) (*metav1.ObjectMeta, field.Er
 func (c customStrategy) validateRules(
 	ctx context.Context, found field.ErrorList, custom, before *unstructured.Unstructured, options ...cel.Option,
 ) field.ErrorList {
-	if c.rules == nil {
-		return nil
-	}
 	for _, err := range found {
 		switch err.Type {
 		case field.ErrorTypeNotSupported, field.ErrorTypeRequired, field.ErrorTypeTooLong, field.ErrorTypeTooMany,
@@ -232,10 +236,5 @@ func (c customStrategy) validateRules(
 		}
 	}
 
-	var old any
-	if before != nil {
-		old = before.Object
-	}
-	errs, _ := c.rules.Validate(ctx, nil, c.structural, custom.Object, old, celconfig.RuntimeCELCostBudget, options...)
-	return errs
+	return c.rules.validate(ctx, c.structural, custom, before, options...)
 }

@@ -19,11 +19,12 @@ func (s *Server) serveDelete(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if r.resource.kind == "Namespace" {
-		return s.deleteNamespace(r, options)
-	}
 
-	deleted, marked, err := s.delete(r, options)
+	remove := s.delete
+	if r.resource.kind == "Namespace" {
+		remove = s.deleteNamespace
+	}
+	deleted, marked, err := remove(r, options)
 	if err != nil {
 		return answer{}, err
 	}
@@ -69,7 +70,7 @@ func (s *Server) delete(r *request, options *metav1.DeleteOptions) (deleted, mar
 		return nil, nil, apierrors.NewNotFound(r.groupResource(), r.name)
 	}
 	object := existing.object.DeepCopyObject()
-	if _, _, err := rest.BeforeDelete(r.strategy(), r.ruleContext(), object, options); err != nil {
+	if _, _, err := rest.BeforeDelete(r.strategy(), r.context, object, options); err != nil {
 		return nil, nil, err
 	}
 	accessor, err := meta.Accessor(object)

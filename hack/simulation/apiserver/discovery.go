@@ -16,19 +16,19 @@ func (s *Server) serveDiscovery(r *http.Request) *http.Response {
 		return respond(r, http.StatusNotFound, "text/plain; charset=utf-8", []byte("404 page not found\n"))
 	}
 
-	switch path := strings.TrimSuffix(r.URL.Path, "/"); {
-	case path == "/api":
+	switch path := strings.TrimSuffix(r.URL.Path, "/"); path {
+	case "/api":
 		return respondJSON(r, http.StatusOK, metav1.APIVersions{
 			TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"},
 			ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{
 				{ClientCIDR: "0.0.0.0/0", ServerAddress: "127.0.0.1:0"},
 			},
 		})
-	case path == "/apis":
+	case "/apis":
 		return respondJSON(r, http.StatusOK, metav1.APIGroupList{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "APIGroupList"}, Groups: s.groups(),
 		})
-	case path == "/version":
+	case "/version":
 		return respondJSON(r, http.StatusOK, machineryversion.Info{Major: "1", Minor: "36", GitVersion: "v1.36.0"})
 	default:
 		return s.serveGroup(r, path)

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -26,6 +27,11 @@ const (
 // eventStrategy has the rules for events of events.k8s.io/v1: those of k8s.io/kubernetes' pkg/apis/core/validation,
 // which calls some fields by the names that they have in core/v1.
 type eventStrategy struct{ baseStrategy }
+
+// ObjectKinds returns the kind that errors are about: that of core/v1.
+func (eventStrategy) ObjectKinds(runtime.Object) ([]schema.GroupVersionKind, bool, error) {
+	return []schema.GroupVersionKind{corev1.SchemeGroupVersion.WithKind("Event")}, false, nil
+}
 
 // NamespaceScoped says yes.
 func (eventStrategy) NamespaceScoped() bool { return true }

@@ -21,7 +21,8 @@ func validateUnqualified(finalizer string, path *field.Path) field.ErrorList {
 	if strings.Contains(finalizer, "/") || slices.Contains(standardFinalizers, finalizer) {
 		return nil
 	}
-	return field.ErrorList{field.Invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")}
+	return field.ErrorList{field.Invalid(path, finalizer,
+		"name is neither a standard finalizer name nor is it fully qualified")}
 }
 
 // finalizerWarnings warns of finalizers that are new and have a name that could be another's, too.

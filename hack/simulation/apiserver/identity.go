@@ -1,14 +1,11 @@
 package apiserver
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
-	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
-	"k8s.io/apiserver/pkg/warning"
 )
 
 // errOptimisticLock is of an update of an object that has changed.
@@ -38,11 +35,4 @@ func (s *Server) newUID() types.UID {
 	low = low&^(0b11<<62) | 0b10<<62
 	return types.UID(fmt.Sprintf("%08x-%04x-%04x-%04x-%012x",
 		high>>32, high>>16&0xffff, high&0xffff, low>>48, low&0xffffffffffff))
-}
-
-// ruleContext returns what the rules read the namespace from and write warnings to. It does not end with the request: a
-// write that has begun is completed.
-func (r *request) ruleContext() context.Context {
-	ctx := genericrequest.WithNamespace(context.Background(), r.namespace)
-	return warning.WithWarningRecorder(ctx, r)
 }

@@ -39,7 +39,8 @@ func (leaseStrategy) Validate(_ context.Context, object runtime.Object) field.Er
 	if !is {
 		return unexpectedKind(object)
 	}
-	errs := validation.ValidateObjectMeta(&lease.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
+	errs := validation.ValidateObjectMeta(
+		&lease.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
 	return append(errs, validateLeaseSpec(&lease.Spec)...)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -59,7 +58,8 @@ func (namespaceStrategy) Validate(_ context.Context, object runtime.Object) fiel
 	}
 	errs := validation.ValidateObjectMeta(
 		&namespace.ObjectMeta, false, validation.ValidateNamespaceName, field.NewPath("metadata"))
-	return append(errs, validateFinalizers(namespace, func(int) *field.Path { return field.NewPath("spec", "finalizers") })...)
+	path := func(int) *field.Path { return field.NewPath("spec", "finalizers") }
+	return append(errs, validateFinalizers(namespace, path)...)
 }
 
 // ValidateUpdate validates a changed namespace.
@@ -162,31 +162,31 @@ var immortal = []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.
 var errImmortal = errors.New("this namespace may not be deleted")
 
 // deleteNamespace marks a namespace as Terminating. Its finalizer stays until CollectNamespaces.
-func (s *Server) deleteNamespace(r *request, options *metav1.DeleteOptions) (answer, error) {
+func (s *Server) deleteNamespace(r *request, options *metav1.DeleteOptions) (deleted, marked *version, err error) {
 	existing := r.table.get(r.name)
 	if existing == nil {
-		return answer{}, apierrors.NewNotFound(r.groupResource(), r.name)
+		return nil, nil, apierrors.NewNotFound(r.groupResource(), r.name)
 	}
 	namespace := as[corev1.Namespace](existing.object.DeepCopyObject())
 	if err := checkNamespace(r, namespace, options.Preconditions); err != nil {
-		return answer{}, err
+		return nil, nil, err
 	}
-	if namespace.DeletionTimestamp != nil {
-		return r.object(http.StatusOK, existing), nil
-	}
-	if slices.Contains(immortal, r.name) {
-		return answer{}, apierrors.NewForbidden(r.groupResource(), r.name, errImmortal)
+	switch {
+	case namespace.DeletionTimestamp == nil && slices.Contains(immortal, r.name):
+		return nil, nil, apierrors.NewForbidden(r.groupResource(), r.name, errImmortal)
+	case namespace.DeletionTimestamp != nil && len(namespace.Spec.Finalizers) > 0:
+		return nil, existing, nil
+	case namespace.DeletionTimestamp != nil:
+		return s.delete(r, options)
+	default:
 	}
 
 	now := metav1.NewTime(s.options.Now())
 	namespace.DeletionTimestamp = &now
 	namespace.Status.Phase = corev1.NamespaceTerminating
 	namespace.Finalizers = garbageFinalizers(namespace.Finalizers, options)
-	marked, err := s.put(r.table, r.name, namespace, isDryRun(options.DryRun))
-	if err != nil {
-		return answer{}, err
-	}
-	return r.object(http.StatusOK, marked), nil
+	marked, err = s.put(r.table, r.name, namespace, isDryRun(options.DryRun))
+	return nil, marked, err
 }
 
 // checkNamespace checks the preconditions of a deletion.
@@ -195,20 +195,24 @@ func checkNamespace(r *request, namespace *corev1.Namespace, preconditions *meta
 		return nil
 	}
 	if uid := preconditions.UID; uid != nil && *uid != namespace.UID {
-		return apierrors.NewConflict(r.groupResource(), r.name, fmt.Errorf(
-			"Precondition failed: UID in precondition: %v, UID in object meta: %v", *uid, namespace.UID)) //nolint:revive,staticcheck // The API server's words.
+		return apierrors.NewConflict(r.groupResource(), r.name, unmet("UID", *uid, namespace.UID))
 	}
 	if version := preconditions.ResourceVersion; version != nil && *version != namespace.ResourceVersion {
-		return apierrors.NewConflict(r.groupResource(), r.name, fmt.Errorf(
-			"Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", //nolint:revive,staticcheck // The API server's words.
-			*version, namespace.ResourceVersion))
+		return apierrors.NewConflict(
+			r.groupResource(), r.name, unmet("ResourceVersion", *version, namespace.ResourceVersion))
 	}
 	return nil
 }
 
+// unmet says, with the API server's words, that a precondition is not met.
+func unmet[T ~string](what string, want, found T) error {
+	//nolint:staticcheck // The API server begins so.
+	return fmt.Errorf("Precondition failed: %s in precondition: %v, %s in object meta: %v", what, want, what, found)
+}
+
 // CollectNamespaces does once what the namespace controller of kube-controller-manager does: it deletes what is in
-// Terminating namespaces, and the namespaces in which nothing is left. Objects with finalizers are left to those who set
-// them. It returns the names of the namespaces that still are Terminating. The server never does this by itself.
+// Terminating namespaces, and the namespaces in which nothing is left. Objects with finalizers are left to those who
+// set them. It returns the names of the namespaces that still are Terminating. The server never does this by itself.
 func (s *Server) CollectNamespaces() ([]string, error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -243,7 +247,8 @@ func (s *Server) empty(namespace string) (left bool, err error) {
 		}
 		table := s.tables[resource.GroupResource()]
 		for _, v := range table.list(namespace, s.revision) {
-			r := &request{table: table, resource: resource, namespace: namespace, name: v.metadata().GetName()}
+			r := newRequest(context.Background(), "delete", table, namespace)
+			r.name = v.metadata().GetName()
 			_, marked, err := s.delete(r, &metav1.DeleteOptions{})
 			if err != nil {
 				return false, err

@@ -62,8 +62,7 @@ func (r *request) applyPatch(
 	kind types.PatchType, existing *version, fieldValidation string,
 ) (patched []byte, strict []error, err error) {
 	if fieldValidation != metav1.FieldValidationIgnore {
-		var content any
-		if strict, err = kjson.UnmarshalStrict(r.body, &content); err != nil {
+		if strict, err = checkPatch(kind, r.body); err != nil {
 			return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 		}
 	}
@@ -71,9 +70,6 @@ func (r *request) applyPatch(
 	switch kind {
 	case types.JSONPatchType:
 		patched, err = applyJSONPatch(r.body, existing.json)
-		for i, problem := range strict {
-			strict[i] = fmt.Errorf("json patch %w", problem)
-		}
 	case types.MergePatchType:
 		if patched, err = jsonpatch.MergePatch(existing.json, r.body); err != nil {
 			err = apierrors.NewBadRequest(err.Error())
@@ -85,6 +81,28 @@ func (r *request) applyPatch(
 		}
 	}
 	return patched, strict, err
+}
+
+// patchOperation is one of a JSON patch.
+type patchOperation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	From  string `json:"from"`
+	Value any    `json:"value"`
+}
+
+// checkPatch returns fields of a patch that are unknown or there twice.
+func checkPatch(kind types.PatchType, patch []byte) (strict []error, err error) {
+	if kind != types.JSONPatchType {
+		content := map[string]any{}
+		return kjson.UnmarshalStrict(patch, &content)
+	}
+	var operations []patchOperation
+	strict, err = kjson.UnmarshalStrict(patch, &operations)
+	for i, problem := range strict {
+		strict[i] = fmt.Errorf("json patch %w", problem)
+	}
+	return strict, err
 }
 
 func applyJSONPatch(patch, document []byte) ([]byte, error) {
@@ -106,7 +124,7 @@ func applyJSONPatch(patch, document []byte) ([]byte, error) {
 
 // decodePatched reads a patched object.
 func (r *request) decodePatched(patched []byte, strict []error, fieldValidation string) (runtime.Object, error) {
-	object, kind, err := r.resource.codec.decode(patched, fieldValidation != metav1.FieldValidationIgnore)
+	object, _, err := r.resource.codec.decode(patched, fieldValidation != metav1.FieldValidationIgnore)
 	if err != nil {
 		strictError, isStrict := runtime.AsStrictDecodingError(err)
 		if !isStrict || object == nil {
@@ -119,11 +137,6 @@ func (r *request) decodePatched(patched []byte, strict []error, fieldValidation 
 	}
 	for _, problem := range strict {
 		r.AddWarning("", problem.Error())
-	}
-	if kind.GroupVersion() != r.resource.GroupVersion() {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf(
-			"the API version in the data (%s) does not match the expected API version (%s)",
-			kind.GroupVersion(), r.resource.GroupVersion()))
 	}
 	return object, nil
 }

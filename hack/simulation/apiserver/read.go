@@ -3,6 +3,7 @@ package apiserver
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"sort"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/storage"
@@ -47,9 +49,7 @@ func (s *selection) matches(v *version) bool {
 		set["metadata.namespace"] = metadata.GetNamespace()
 	}
 	if s.resource.fields != nil {
-		for name, value := range s.resource.fields(v.object) {
-			set[name] = value
-		}
+		maps.Copy(set, s.resource.fields(v.object))
 	}
 	return s.fields.Matches(set)
 }
@@ -75,7 +75,7 @@ func (s *Server) serveGet(r *request) (answer, error) {
 func (s *Server) past(notOlder string, mayLag bool) (uint64, error) {
 	oldest, err := parseVersion(notOlder)
 	if err != nil {
-		return 0, apierrors.NewBadRequest(err.Error())
+		return 0, err
 	}
 	if oldest > s.revision {
 		return 0, storage.NewTooLargeResourceVersionError(oldest, s.revision, 1)
@@ -155,6 +155,9 @@ func (s *Server) listAt(options *internalversion.ListOptions) (revision uint64, 
 	if options.Continue != "" {
 		return s.continueAt(options)
 	}
+	if revision, err = parseVersion(options.ResourceVersion); err != nil {
+		return 0, "", apierrors.NewBadRequest(fmt.Sprintf("invalid resource version: %v", err))
+	}
 
 	exact := options.ResourceVersionMatch == metav1.ResourceVersionMatchExact ||
 		options.ResourceVersionMatch == "" && options.Limit > 0 && options.ResourceVersion != "0"
@@ -163,9 +166,6 @@ func (s *Server) listAt(options *internalversion.ListOptions) (revision uint64, 
 		return revision, "", err
 	}
 
-	if revision, err = parseVersion(options.ResourceVersion); err != nil {
-		return 0, "", apierrors.NewBadRequest(err.Error())
-	}
 	switch {
 	case revision > s.revision:
 		return 0, "", storage.NewTooLargeResourceVersionError(revision, s.revision, 1)
@@ -193,8 +193,7 @@ func (s *Server) continueAt(options *internalversion.ListOptions) (revision uint
 	return uint64(at), strings.TrimPrefix(start, "/"), nil
 }
 
-// list returns the answer that consists of a list. The items of a list of a custom resource have their kinds, others
-// have not.
+// list returns the answer that consists of a list.
 func (r *request) list(metadata metav1.ListMeta, found []*version) (answer, error) {
 	kind := metav1.TypeMeta{APIVersion: r.resource.GroupVersion().String(), Kind: r.resource.listKind}
 	if r.form == formMetadata {
@@ -202,15 +201,41 @@ func (r *request) list(metadata metav1.ListMeta, found []*version) (answer, erro
 	}
 	items := make([]json.RawMessage, 0, len(found))
 	for _, v := range found {
-		items = append(items, r.form.object(v))
+		item, err := r.item(v)
+		if err != nil {
+			return answer{}, err
+		}
+		items = append(items, item)
 	}
 
 	body, err := json.Marshal(struct {
 		metav1.TypeMeta `json:",inline"`
-		metav1.ListMeta `json:"metadata"`
+		Metadata        any               `json:"metadata"`
 		Items           []json.RawMessage `json:"items"`
-	}{kind, metadata, items})
+	}{kind, r.listMetadata(metadata), items})
 	return answer{code: http.StatusOK, body: body}, err
+}
+
+// item returns an object as an element of a list. Only custom resources and bare metadata have their kinds there.
+func (r *request) item(v *version) ([]byte, error) {
+	if r.resource.storedAs == "" || r.form == formMetadata {
+		return r.form.object(v), nil
+	}
+	object := v.object.DeepCopyObject()
+	object.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	return json.Marshal(object)
+}
+
+// listMetadata returns the metadata of a list as it is written: that of a list of custom resources always has continue.
+func (r *request) listMetadata(metadata metav1.ListMeta) any {
+	if r.resource.storedAs != "" || r.form == formMetadata {
+		return metadata
+	}
+	return struct {
+		Continue           string `json:"continue"`
+		RemainingItemCount *int64 `json:"remainingItemCount,omitempty"`
+		ResourceVersion    string `json:"resourceVersion"`
+	}{metadata.Continue, metadata.RemainingItemCount, metadata.ResourceVersion}
 }
 
 // serveWatch answers with a watch.
@@ -244,7 +269,7 @@ func (s *Server) start(w *Watch, options *internalversion.ListOptions) error {
 	initial := options.SendInitialEvents != nil && *options.SendInitialEvents
 	from, err := parseVersion(options.ResourceVersion)
 	if err != nil {
-		return apierrors.NewBadRequest(err.Error())
+		return err
 	}
 	if initial || from == 0 {
 		if from, err = s.past(options.ResourceVersion, options.ResourceVersion != ""); err != nil {

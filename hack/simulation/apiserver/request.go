@@ -10,14 +10,13 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericrequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/warning"
-
-	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // maxBody is how many bytes a request's body may have: MaxRequestBodyBytes of k8s.io/apiserver.
@@ -61,6 +60,13 @@ func readBody(r *http.Request) ([]byte, error) {
 	return body, err
 }
 
+// newRequest returns a request with a context from which the rules read the namespace, and to which they add warnings.
+func newRequest(ctx context.Context, verb string, table *table, namespace string) *request {
+	out := &request{verb: verb, table: table, resource: table.resource, namespace: namespace}
+	out.context = warning.WithWarningRecorder(genericrequest.WithNamespace(ctx, namespace), out)
+	return out
+}
+
 // parse finds out what a request for objects is about; nil: it is about none. Paths are
 //
 //	/api/v1/… or /apis/GROUP/VERSION/…
@@ -77,28 +83,25 @@ func (s *Server) parse(r *http.Request, body []byte) *request {
 		return nil
 	}
 
-	out := &request{
-		query:       r.URL.Query(),
-		contentType: r.Header.Get("Content-Type"),
-		userAgent:   r.UserAgent(),
-		body:        body,
-	}
+	namespace := ""
 	if len(parts) > 2 && parts[0] == "namespaces" && s.find(groupVersion, parts[2]) != nil {
-		out.namespace, parts = parts[1], parts[2:]
+		namespace, parts = parts[1], parts[2:]
 	}
-	out.table = s.find(groupVersion, parts[0])
-	if out.table == nil || len(parts) > 3 || out.namespace != "" && !out.table.resource.namespaced {
+	table := s.find(groupVersion, parts[0])
+	if table == nil || len(parts) > 3 || namespace != "" && !table.resource.namespaced {
 		return nil
 	}
-	out.resource = out.table.resource
+	out := newRequest(r.Context(), "", table, namespace)
+	out.query, out.contentType, out.userAgent = r.URL.Query(), r.Header.Get("Content-Type"), r.UserAgent()
+	out.body = body
 
 	parts = append(parts[1:], "", "")
 	out.name, out.subresource = parts[0], parts[1]
-	if out.subresource != "" && out.resource.strategies[out.subresource] == nil {
+	out.verb = verbOf(r.Method, out)
+	acrossNamespaces := out.verb == "list" || out.verb == "watch"
+	if out.resource.namespaced && out.namespace == "" && !acrossNamespaces {
 		return nil
 	}
-	out.verb = verbOf(r.Method, out)
-	out.context = warning.WithWarningRecorder(genericrequest.WithNamespace(r.Context(), out.namespace), out)
 	return out
 }
 
@@ -112,26 +115,57 @@ func (s *Server) find(groupVersion schema.GroupVersion, plural string) *table {
 
 // verbOf returns the verb of a request, or "" if there is none such.
 func verbOf(method string, r *request) string {
-	named := r.name != ""
-	switch {
-	case method == http.MethodGet && named:
-		return "get"
-	case method == http.MethodGet && slices.Contains([]string{"true", "1"}, r.query.Get("watch")):
-		return "watch"
-	case method == http.MethodGet:
-		return "list"
-	case method == http.MethodPost && !named:
+	switch method {
+	case http.MethodGet:
+		switch {
+		case r.name != "":
+			return "get"
+		case slices.Contains([]string{"true", "1"}, r.query.Get("watch")):
+			return "watch"
+		default:
+			return "list"
+		}
+	case http.MethodPost:
 		return "create"
-	case method == http.MethodPut && named:
+	case http.MethodPut:
 		return "update"
-	case method == http.MethodPatch && named:
+	case http.MethodPatch:
 		return "patch"
-	case method == http.MethodDelete && named && r.subresource == "":
+	case http.MethodDelete:
+		if r.name == "" {
+			return "deletecollection"
+		}
 		return "delete"
-	case method == http.MethodDelete && !named && slices.Contains(r.resource.verbs, "deletecollection"):
-		return "deletecollection"
 	default:
 		return ""
+	}
+}
+
+// checkVerb checks that the resource knows the verb.
+func (r *request) checkVerb() error {
+	custom := r.resource.storedAs == ""
+	known := slices.Contains(r.resource.verbs, r.verb)
+	if r.subresource != "" {
+		known = r.resource.strategies[r.subresource] != nil && slices.Contains(statusVerbs, r.verb)
+	}
+
+	named := r.name != ""
+	unnamed := !named && (r.verb == "update" || r.verb == "patch")
+	switch {
+	case custom && unnamed:
+		return apierrors.NewBadRequest("name must be provided")
+	case custom && r.subresource != "" && r.resource.strategies[r.subresource] == nil:
+		return apierrors.NewNotFound(r.groupResource(), r.name)
+	case custom && (!known || named && r.verb == "create"):
+		return apierrors.NewMethodNotSupported(r.groupResource(), r.verb)
+	case r.subresource != "" && r.resource.strategies[r.subresource] == nil:
+		return apierrors.NewGenericServerResponse(
+			http.StatusNotFound, r.verb, schema.GroupResource{}, "", "", 0, false)
+	case !known || unnamed || named && r.verb == "create":
+		return apierrors.NewGenericServerResponse(
+			http.StatusMethodNotAllowed, r.verb, schema.GroupResource{}, "", "", 0, false)
+	default:
+		return nil
 	}
 }
 

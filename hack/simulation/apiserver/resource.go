@@ -55,9 +55,6 @@ type codec interface {
 	empty() runtime.Object
 }
 
-// gvk returns the kind with its group and version.
-func (r *resource) gvk() schema.GroupVersionKind { return r.GroupVersion().WithKind(r.kind) }
-
 // selectable tells whether a field selector can select by a field.
 func (r *resource) selectable(name string) bool {
 	if name == "metadata.name" || name == "metadata.namespace" && r.namespaced {
@@ -68,7 +65,7 @@ func (r *resource) selectable(name string) bool {
 
 // notSelectable says that a field selector cannot select by a field.
 func (r *resource) notSelectable(name string) string {
-	if r.Group == "" {
+	if r.fields == nil && r.storedAs != "" {
 		return fmt.Sprintf("%q is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", name)
 	}
 	return "field label not supported: " + name

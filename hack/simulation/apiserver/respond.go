@@ -56,6 +56,9 @@ func (s *Server) serve(r *http.Request, body []byte) *http.Response {
 
 // dispatch serves a request for objects.
 func (s *Server) dispatch(r *request) (answer, error) {
+	if err := r.checkVerb(); err != nil {
+		return answer{}, err
+	}
 	switch r.verb {
 	case "get":
 		return s.serveGet(r)
@@ -74,8 +77,7 @@ func (s *Server) dispatch(r *request) (answer, error) {
 	case "deletecollection":
 		return s.serveDeleteCollection(r)
 	default:
-		status := apierrors.NewMethodNotSupported(r.groupResource(), "this method")
-		return answer{}, status
+		return answer{}, apierrors.NewMethodNotSupported(r.groupResource(), r.verb)
 	}
 }
 

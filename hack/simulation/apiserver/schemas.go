@@ -10,13 +10,11 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
-	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apiextensions-apiserver/pkg/crdserverscheme"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/storage/names"
 )
 
@@ -28,7 +26,7 @@ type schemas struct {
 	structural      *structuralschema.Structural
 	validator       validation.SchemaValidator
 	statusValidator validation.SchemaValidator
-	rules           *cel.Validator
+	rules           rules
 }
 
 // compiled are the resources of all CRDs that this process has seen, by the digest of the CRD.
@@ -109,7 +107,7 @@ func (s *schemas) compile(from *apiextensionsv1.CustomResourceValidation) error 
 			return fmt.Errorf("compiling the schema of the status: %w", err)
 		}
 	}
-	s.rules = cel.NewValidator(s.structural, true, celconfig.PerCallLimit)
+	s.rules = compileRules(s.structural)
 	return nil
 }
 

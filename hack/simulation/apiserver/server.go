@@ -1,11 +1,12 @@
 package apiserver
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/client-go/rest"
 )
 
@@ -65,10 +67,11 @@ func New(options Options) (*Server, error) {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	resources, err := builtin()
+	known, err := builtin()
 	if err != nil {
 		return nil, err
 	}
+	resources := slices.Clone(known)
 	for _, crd := range options.CRDs {
 		custom, err := compile(crd)
 		if err != nil {
@@ -114,7 +117,9 @@ func (s *Server) addNamespace(name string) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	table := s.tables[schema.GroupResource{Resource: "namespaces"}]
-	if _, err := s.create(&request{verb: "create", table: table, resource: table.resource, body: body}); err != nil {
+	r := newRequest(context.Background(), "create", table, "")
+	r.body = body
+	if _, err := s.create(r); err != nil {
 		return fmt.Errorf("creating namespace %s: %w", name, err)
 	}
 	return nil
@@ -165,18 +170,9 @@ func (s *Server) ResourceVersion() uint64 {
 	return s.revision
 }
 
-// errVersion is of a resource version that is none.
-var errVersion = errors.New("a resource version is a number")
-
+// parseVersion reads a resource version; none is 0.
 func parseVersion(text string) (uint64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	version, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%w, not %q", errVersion, text)
-	}
-	return version, nil
+	return storage.APIObjectVersioner{}.ParseResourceVersion(text)
 }
 
 func formatVersion(version uint64) string { return strconv.FormatUint(version, 10) }

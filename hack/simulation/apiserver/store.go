@@ -3,12 +3,14 @@ package apiserver
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/storage"
 )
 
 // version is an object from one resource version on. It does not change.
@@ -65,13 +67,14 @@ func (t *table) get(key string) *version {
 
 // at returns an object as it was, or nil.
 func (t *table) at(key string, revision uint64) *version {
-	versions := t.versions[key]
-	for i := len(versions) - 1; i >= 0; i-- {
-		if versions[i].revision <= revision {
-			if versions[i].object == nil {
-				return nil
-			}
-			return versions[i]
+	for _, v := range slices.Backward(t.versions[key]) {
+		switch {
+		case v.revision > revision:
+			continue
+		case v.object == nil:
+			return nil
+		default:
+			return v
 		}
 	}
 	return nil
@@ -161,10 +164,12 @@ func (s *Server) put(t *table, key string, object runtime.Object, dryRun bool) (
 	}
 
 	if dryRun {
+		// A new object is answered with what the client has sent.
+		revision, err := storage.APIObjectVersioner{}.ObjectResourceVersion(object)
 		if before != nil {
-			return next, next.stamp(before.revision)
+			revision = before.revision
 		}
-		return next, next.stamp(0)
+		return next, errors.Join(err, next.stamp(revision))
 	}
 	if err := next.stamp(s.revision + 1); err != nil {
 		return nil, err

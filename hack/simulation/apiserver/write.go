@@ -1,7 +1,9 @@
 package apiserver
 
 import (
+	"cmp"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -41,7 +44,7 @@ func (s *Server) create(r *request) (*version, error) {
 	if err := rest.EnsureObjectNamespaceMatchesRequestNamespace(r.namespace, accessor); err != nil {
 		return nil, err
 	}
-	if err := s.admitInto(r, accessor.GetName()); err != nil {
+	if err := s.admitInto(r, cmp.Or(accessor.GetName(), accessor.GetGenerateName())); err != nil {
 		return nil, err
 	}
 
@@ -50,6 +53,9 @@ func (s *Server) create(r *request) (*version, error) {
 	}
 	return s.createObject(r, object, isDryRun(options.DryRun))
 }
+
+// errVersionGiven is of a new object that has a resource version already.
+var errVersionGiven = errors.New("resourceVersion should not be set on objects to be created")
 
 // nameAttempts is how many names are tried: maxNameGenerationCreateAttempts of k8s.io/apiserver.
 const nameAttempts = 8
@@ -79,11 +85,16 @@ func (s *Server) createObject(r *request, object runtime.Object, dryRun bool) (*
 	}
 	accessor.SetCreationTimestamp(metav1.NewTime(s.options.Now()))
 	accessor.SetUID(s.newUID())
-	if err := rest.BeforeCreate(r.strategy(), r.ruleContext(), object); err != nil {
+	if err := rest.BeforeCreate(r.strategy(), r.context, object); err != nil {
 		return nil, err
 	}
 	if accessor.GetName() == "" {
-		return nil, apierrors.NewInternalError(fmt.Errorf("an object without a name passed the validation of %s", r.resource.kind))
+		return nil, apierrors.NewInternalError(
+			fmt.Errorf("an object without a name has passed the validation of %s", r.resource.kind))
+	}
+
+	if accessor.GetResourceVersion() != "" && !dryRun && r.verb == "create" {
+		return nil, errVersionGiven
 	}
 
 	key := r.table.key(r.namespace, accessor.GetName())
@@ -186,7 +197,8 @@ func (r *request) checkName(accessor metav1.Object) error {
 // optimisticLock is what the API server says of a conflict.
 const optimisticLock = "the object has been modified; please apply your changes to the latest version and try again"
 
-// update replaces an object by what change makes of it. An object that is being deleted is gone with its last finalizer.
+// update replaces an object by what change makes of it. An object that is being deleted is gone with its last
+// finalizer.
 func (s *Server) update(
 	r *request, uid *types.UID, dryRun bool, change func(existing *version) (runtime.Object, error),
 ) (answer, error) {
@@ -208,10 +220,10 @@ func (s *Server) update(
 		return answer{}, err
 	}
 	accessor.SetManagedFields(nil)
-	if err := r.checkVersion(accessor, existing); err != nil {
+	if err := r.checkVersion(object, existing); err != nil {
 		return answer{}, err
 	}
-	if err := rest.BeforeUpdate(rules, r.ruleContext(), object, existing.object); err != nil {
+	if err := rest.BeforeUpdate(rules, r.context, object, existing.object); err != nil {
 		return answer{}, err
 	}
 
@@ -225,7 +237,10 @@ func (s *Server) update(
 		if err != nil {
 			return answer{}, err
 		}
-		return r.object(http.StatusOK, last), last.stamp(existing.revision)
+		if err := last.stamp(existing.revision); err != nil {
+			return answer{}, err
+		}
+		return r.object(http.StatusOK, last), nil
 	}
 	updated, err := s.put(r.table, r.key(), object, dryRun)
 	if err != nil {
@@ -260,19 +275,22 @@ func (s *Server) updateMissing(
 
 // preconditionFailed says, with the words of the storage, that the object is another one.
 func (r *request) preconditionFailed(want, found types.UID) error {
-	message := fmt.Sprintf("Precondition failed: UID in precondition: %v, UID in object meta: %v", want, found)
 	key := "/registry/" + r.resource.Group + "/" + r.resource.Resource + "/" + r.key()
 	if r.resource.storedAs != "" {
 		key = "/registry/" + r.resource.storedAs + "/" + r.key()
 	}
-	return apierrors.NewConflict(r.groupResource(), r.name, storage.NewInvalidObjError(key, message))
+	return apierrors.NewConflict(r.groupResource(), r.name, storage.NewInvalidObjError(key, unmet("UID", want, found).Error()))
 }
 
 // checkVersion checks the optimistic lock.
-func (r *request) checkVersion(accessor metav1.Object, existing *version) error {
-	given, err := parseVersion(accessor.GetResourceVersion())
+func (r *request) checkVersion(object runtime.Object, existing *version) error {
+	accessor, err := meta.Accessor(object)
 	if err != nil {
-		return apierrors.NewBadRequest(err.Error())
+		return err
+	}
+	given, err := storage.APIObjectVersioner{}.ObjectResourceVersion(object)
+	if err != nil {
+		return err
 	}
 	switch {
 	case given == 0 && r.strategy().AllowUnconditionalUpdate(r.context):
@@ -280,8 +298,10 @@ func (r *request) checkVersion(accessor metav1.Object, existing *version) error 
 		return nil
 	case given == 0:
 		kind := r.groupResource()
-		return apierrors.NewInvalid(kind.WithVersion("").GroupVersion().WithKind(kind.Resource).GroupKind(), r.name,
-			field.ErrorList{field.Invalid(field.NewPath("metadata", "resourceVersion"), given, "must be specified for an update")})
+		missing := field.Invalid(
+			field.NewPath("metadata", "resourceVersion"), given, "must be specified for an update")
+		return apierrors.NewInvalid(
+			schema.GroupKind{Group: kind.Group, Kind: kind.Resource}, r.name, field.ErrorList{missing})
 	case given != existing.revision:
 		return apierrors.NewConflict(r.groupResource(), r.name, errOptimisticLock)
 	default:
