@@ -37,8 +37,8 @@ type AWSIdentity struct {
 
 // AWSIdentitySpec defines how the operator authenticates to AWS, where it calls AWS, and who may use the identity.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.externalID) || has(self.roleARN)",message="externalID needs roleARN: an external id is part of assuming a role",fieldPath=".externalID"
-// +kubebuilder:validation:XValidation:rule="!has(self.sessionTags) || has(self.roleARN)",message="sessionTags need roleARN: session tags are part of assuming a role",fieldPath=".sessionTags"
+// +kubebuilder:validation:XValidation:rule="!has(self.externalID) || has(self.roleARN)",message="externalID requires roleARN: it is used only to assume a role",fieldPath=".externalID"
+// +kubebuilder:validation:XValidation:rule="!has(self.sessionTags) || has(self.roleARN)",message="sessionTags require roleARN: they are used only to assume a role",fieldPath=".sessionTags"
 type AWSIdentitySpec struct {
 	// roleARN is the ARN of the IAM role to assume, such as arn:aws:iam::444455556666:role/trail-operator. If absent,
 	// the operator's own credentials are used.
@@ -114,7 +114,7 @@ const (
 
 // AllowedNamespaces selects namespaces.
 //
-// +kubebuilder:validation:XValidation:rule="self.from == 'Selector' ? has(self.selector) : !has(self.selector)",message="selector goes with from: Selector, and only with it",fieldPath=".selector"
+// +kubebuilder:validation:XValidation:rule="self.from == 'Selector' ? has(self.selector) : !has(self.selector)",message="selector is required with from: Selector, and not allowed otherwise",fieldPath=".selector"
 type AllowedNamespaces struct {
 	// from is All, for every namespace, or Selector, for the namespaces that match selector.
 	// +required
@@ -135,7 +135,7 @@ type AWSIdentityStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// accountID is the AWS account that the credentials belong to.

@@ -8,13 +8,13 @@ import (
 type Drift struct {
 	// detectedTime is when the operator detected the change.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	DetectedTime metav1.Time `json:"detectedTime"`
 
 	// lastInSyncTime is when AWS was last known to match the spec. The change was made between lastInSyncTime and
 	// detectedTime.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LastInSyncTime *metav1.Time `json:"lastInSyncTime,omitempty"`
 
 	// fields are the fields of the spec in which AWS differed. "trail" means that the trail did not exist, and
@@ -25,13 +25,13 @@ type Drift struct {
 
 	// repairedTime is when AWS matched the spec again. It is absent until then.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	RepairedTime *metav1.Time `json:"repairedTime,omitempty"`
 
 	// loggingChangedTime is when logging was stopped or started, as reported by CloudTrail itself: the time of the call
 	// that did it. It is absent if logging is not among the fields.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LoggingChangedTime *metav1.Time `json:"loggingChangedTime,omitempty"`
 
 	// attribution says whether it is known who made the change. The operator searches CloudTrail's event history, in
@@ -60,7 +60,7 @@ type Drift struct {
 
 	// eventTime is when the actor made the call.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	EventTime *metav1.Time `json:"eventTime,omitempty"`
 
 	// sourceIPAddress is the IP address, or the name of the AWS service, that the call came from.

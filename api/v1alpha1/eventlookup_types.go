@@ -44,8 +44,8 @@ type EventLookup struct {
 // EventLookupSpec is the query: which events to look up, in which region, and over which period. An empty spec looks
 // up the latest events in the operator's region.
 //
-// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an EventLookup is run once and is immutable: create a new one"
-// +kubebuilder:validation:XValidation:rule="!(has(self.since) && has(self.startTime))",message="since and startTime exclude each other: keep one of them",fieldPath=".since"
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="an EventLookup runs once, so its spec is immutable: create a new one"
+// +kubebuilder:validation:XValidation:rule="!(has(self.since) && has(self.startTime))",message="since and startTime are mutually exclusive: keep one of them",fieldPath=".since"
 // +kubebuilder:validation:XValidation:rule="!has(self.startTime) || !has(self.endTime) || ![self.startTime, self.endTime].all(t, t.matches('^20([0-9]{2}-(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|[0-9]{2}-(0[469]|11)-(0[1-9]|[12][0-9]|30)|[0-9]{2}-02-(0[1-9]|1[0-9]|2[0-8])|([02468][048]|[13579][26])-02-29)T([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$')) || timestamp(self.startTime) < timestamp(self.endTime)",message="startTime must be before endTime",fieldPath=".startTime"
 type EventLookupSpec struct {
 	// identityRef is the AWSIdentity to call AWS with. Defaults to the AWSIdentity "default".
@@ -103,7 +103,7 @@ type LookupAttributeKey string
 
 // LookupAttribute is an attribute of an event, and the value to search for.
 //
-// +kubebuilder:validation:XValidation:rule="self.key != 'ReadOnly' || self.value in ['true', 'false']",message="the value of ReadOnly is \"true\" or \"false\"",fieldPath=".value"
+// +kubebuilder:validation:XValidation:rule="self.key != 'ReadOnly' || self.value in ['true', 'false']",message="the value of ReadOnly must be \"true\" or \"false\"",fieldPath=".value"
 type LookupAttribute struct {
 	// key is EventId, EventName, ReadOnly, Username, ResourceType, ResourceName, EventSource or AccessKeyId.
 	// +required
@@ -148,7 +148,7 @@ type EventLookupStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// accountID is the AWS account whose event history was searched.
@@ -162,17 +162,17 @@ type EventLookupStatus struct {
 	// startTime is the start of the period that was searched. It is absent if the search went back to the beginning of
 	// the history.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 
 	// endTime is the end of the period that was searched.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 
 	// completionTime is when the lookup completed or failed.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 
 	// eventCount is the number of items in events.
@@ -206,7 +206,7 @@ type Event struct {
 
 	// eventTime is when the operation was called.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	EventTime *metav1.Time `json:"eventTime,omitempty"`
 
 	// eventSource is the service that was called, such as cloudtrail.amazonaws.com.

@@ -46,7 +46,7 @@ type Trail struct {
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region is immutable: a trail cannot move; create a new Trail in the other region and delete this one",fieldPath=".region"
 // +kubebuilder:validation:XValidation:rule="(has(self.cloudWatchLogsLogGroupARN) && size(self.cloudWatchLogsLogGroupARN) > 0) == (has(self.cloudWatchLogsRoleARN) && size(self.cloudWatchLogsRoleARN) > 0)",message="cloudWatchLogsLogGroupARN and cloudWatchLogsRoleARN go together: set both, or neither",fieldPath=".cloudWatchLogsLogGroupARN"
 // +kubebuilder:validation:XValidation:rule="!(has(self.isMultiRegionTrail) && self.isMultiRegionTrail && has(self.includeGlobalServiceEvents) && !self.includeGlobalServiceEvents)",message="a multi-region trail includes global service events: remove includeGlobalServiceEvents: false or isMultiRegionTrail: true",fieldPath=".includeGlobalServiceEvents"
-// +kubebuilder:validation:XValidation:rule="!(has(self.eventSelectors) && has(self.advancedEventSelectors))",message="eventSelectors and advancedEventSelectors exclude each other: keep one of them",fieldPath=".advancedEventSelectors"
+// +kubebuilder:validation:XValidation:rule="!(has(self.eventSelectors) && has(self.advancedEventSelectors))",message="eventSelectors and advancedEventSelectors are mutually exclusive: keep one of them",fieldPath=".advancedEventSelectors"
 type TrailSpec struct {
 	// name is the name of the trail in AWS: 3 to 128 characters out of A-Z a-z 0-9 . _ -. It must begin and end with a
 	// letter or digit, must not have two of . _ - side by side, and must not look like an IP address. Defaults to
@@ -99,7 +99,7 @@ type TrailSpec struct {
 	// alias ARN.
 	// +optional
 	// +kubebuilder:validation:MaxLength=350
-	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^alias/[A-Za-z0-9/_-]+$|^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$|^mrk-[0-9a-f]{32}$|^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:(alias/[A-Za-z0-9/_-]+|key/[A-Za-z0-9-]+)$')",message="kmsKeyID must be a key id, a key ARN, alias/NAME, or an alias ARN"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^alias/[A-Za-z0-9/_-]+$|^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$|^mrk-[0-9a-f]{32}$|^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:(alias/[A-Za-z0-9/_-]+|key/[A-Za-z0-9-]+)$')",message="kmsKeyID must be a key ID, a key ARN, alias/NAME, or an alias ARN"
 	KMSKeyID string `json:"kmsKeyID,omitempty"`
 
 	// cloudWatchLogsLogGroupARN is the ARN of a log group that CloudTrail also sends events to, with or without a
@@ -257,7 +257,7 @@ type EventSelector struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=10
 	// +kubebuilder:validation:items:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.all(s, s.endsWith('.amazonaws.com'))",message="excludeManagementEventSources are event sources such as kms.amazonaws.com"
+	// +kubebuilder:validation:XValidation:rule="self.all(s, s.endsWith('.amazonaws.com'))",message="excludeManagementEventSources must be event sources, such as kms.amazonaws.com"
 	ExcludeManagementEventSources []string `json:"excludeManagementEventSources,omitempty"`
 }
 
@@ -266,7 +266,7 @@ type DataResource struct {
 	// type is the type of the resources: AWS::S3::Object, AWS::Lambda::Function or AWS::DynamoDB::Table.
 	// +required
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.matches('^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$')",message="a data resource type looks like AWS::S3::Object, AWS::Lambda::Function or AWS::DynamoDB::Table"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$')",message="a data resource type must look like AWS::S3::Object, AWS::Lambda::Function or AWS::DynamoDB::Table"
 	Type string `json:"type"`
 
 	// values are ARNs or prefixes of ARNs, such as arn:aws:s3:::bucket/prefix. arn:aws:s3 means all objects in all
@@ -276,7 +276,7 @@ type DataResource struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=250
 	// +kubebuilder:validation:items:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.all(v, v.startsWith('arn:'))",message="values are ARNs or their beginnings, such as arn:aws:s3:::bucket/prefix"
+	// +kubebuilder:validation:XValidation:rule="self.all(v, v.startsWith('arn:'))",message="values must be ARNs or prefixes of ARNs, such as arn:aws:s3:::bucket/prefix"
 	Values []string `json:"values"`
 }
 
@@ -306,14 +306,14 @@ type AdvancedEventSelector struct {
 // +kubebuilder:validation:XValidation:rule="has(self.equals) || has(self.notEquals) || has(self.startsWith) || has(self.notStartsWith) || has(self.endsWith) || has(self.notEndsWith)",message="a field selector needs at least one of equals, notEquals, startsWith, notStartsWith, endsWith, notEndsWith"
 // +kubebuilder:validation:XValidation:rule="!(self.field in ['readOnly', 'eventCategory', 'resources.type']) || (has(self.equals) && !has(self.notEquals) && !has(self.startsWith) && !has(self.notStartsWith) && !has(self.endsWith) && !has(self.notEndsWith))",message="readOnly, eventCategory and resources.type can be compared with equals only"
 // +kubebuilder:validation:XValidation:rule="!(self.field in ['readOnly', 'eventCategory', 'resources.type']) || !has(self.equals) || size(self.equals) == 1",message="readOnly, eventCategory and resources.type take one value; write another advanced event selector for another value",fieldPath=".equals"
-// +kubebuilder:validation:XValidation:rule="self.field != 'readOnly' || !has(self.equals) || size(self.equals) != 1 || self.equals[0] in ['true', 'false']",message="readOnly equals \"true\" or \"false\"",fieldPath=".equals"
+// +kubebuilder:validation:XValidation:rule="self.field != 'readOnly' || !has(self.equals) || size(self.equals) != 1 || self.equals[0] in ['true', 'false']",message="readOnly must equal \"true\" or \"false\"",fieldPath=".equals"
 type AdvancedFieldSelector struct {
 	// field is a field of the event record, such as eventCategory, readOnly, eventName, eventSource, eventType,
 	// resources.type, resources.ARN, userIdentity.arn or sessionCredentialFromConsole.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1000
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._]+$')",message="a field is a name such as eventCategory or resources.ARN"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._]+$')",message="field must be the name of a field, such as eventCategory or resources.ARN"
 	Field string `json:"field"`
 
 	// equals are values of which the field must equal one.
@@ -489,7 +489,7 @@ type TrailStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// trailARN is the ARN of the trail.
@@ -511,17 +511,17 @@ type TrailStatus struct {
 
 	// startLoggingTime is when logging was last started.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	StartLoggingTime *metav1.Time `json:"startLoggingTime,omitempty"`
 
 	// stopLoggingTime is when logging was last stopped.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	StopLoggingTime *metav1.Time `json:"stopLoggingTime,omitempty"`
 
 	// latestDeliveryTime is when CloudTrail last delivered log files to the bucket.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LatestDeliveryTime *metav1.Time `json:"latestDeliveryTime,omitempty"`
 
 	// latestDeliveryError is the S3 error of the latest delivery, such as AccessDenied. It is absent if the delivery
@@ -531,7 +531,7 @@ type TrailStatus struct {
 
 	// latestNotificationTime is when CloudTrail last notified the SNS topic.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LatestNotificationTime *metav1.Time `json:"latestNotificationTime,omitempty"`
 
 	// latestNotificationError is the SNS error of the latest notification.
@@ -540,7 +540,7 @@ type TrailStatus struct {
 
 	// latestDigestDeliveryTime is when CloudTrail last delivered a digest file to the bucket.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LatestDigestDeliveryTime *metav1.Time `json:"latestDigestDeliveryTime,omitempty"`
 
 	// latestDigestDeliveryError is the S3 error of the latest digest delivery.
@@ -549,7 +549,7 @@ type TrailStatus struct {
 
 	// latestCloudWatchLogsDeliveryTime is when CloudTrail last delivered events to the log group.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LatestCloudWatchLogsDeliveryTime *metav1.Time `json:"latestCloudWatchLogsDeliveryTime,omitempty"`
 
 	// latestCloudWatchLogsDeliveryError is the CloudWatch Logs error of the latest delivery.
@@ -590,7 +590,7 @@ type TrailStatus struct {
 	// lastSyncedTime is when AWS was last seen to match the spec in everything but the differences. It is written only
 	// together with other changes, so the actual time may be later.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LastSyncedTime *metav1.Time `json:"lastSyncedTime,omitempty"`
 
 	// operatorARNs are the ARNs of the users and roles that the operator has used to write to the trail, latest first.
