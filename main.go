@@ -1,4 +1,4 @@
-// Command trail-operator keeps AWS CloudTrail trails as Kubernetes Trail objects say.
+// Command trail-operator keeps AWS CloudTrail trails in line with Kubernetes Trail objects.
 package main
 
 import (
@@ -76,44 +76,59 @@ func bindFlags(set *flag.FlagSet) *flags {
 	f := &flags{rateLimits: cloudtrail.RateLimitAuto, log: zap.Options{StacktraceLevel: zapcore.PanicLevel}}
 	ctrl.RegisterFlags(set)
 
-	set.StringVar(&f.metricsAddress, "metrics-bind-address", ":8443", "Where to serve metrics; 0 turns them off.")
+	set.StringVar(&f.metricsAddress, "metrics-bind-address", ":8443", "The address to serve metrics on. 0 turns them off.")
 	set.BoolVar(&f.metricsSecure, "metrics-secure", true,
-		"Serve metrics by HTTPS to callers that Kubernetes authenticates and authorizes.")
+		"Serve metrics over HTTPS, to callers that Kubernetes authenticates and authorizes.")
 	set.StringVar(&f.metricsCertDir, "metrics-cert-dir", "",
-		"Folder with tls.crt and tls.key for the metrics; empty: a self-signed certificate.")
+		"The directory with tls.crt and tls.key for the metrics. Defaults to a self-signed certificate.")
 	set.StringVar(&f.probeAddress, "health-probe-bind-address", ":8081",
-		"Where to serve /healthz and /readyz; 0 turns them off.")
+		"The address to serve /healthz and /readyz on. 0 turns them off.")
 	set.StringVar(
 		&f.pprofAddress,
 		"pprof-bind-address",
 		"0",
-		"Where to serve Go's profiles under /debug/pprof/, readable by anybody who reaches the port, "+
-			"so bind it to localhost:6060 or the like; 0 turns them off.",
+		"The address to serve Go's profiles on, under /debug/pprof/. Anybody who can reach the port can read them, "+
+			"so use localhost:6060 or similar. 0 turns them off.",
 	)
 
-	set.BoolVar(&f.leaderElect, "leader-elect", true, "Let one of several replicas work at a time.")
+	set.BoolVar(
+		&f.leaderElect,
+		"leader-elect",
+		true,
+		"Elect a leader, so that only one of several replicas works at a time.",
+	)
 	set.StringVar(&f.leaderElectionNamespace, "leader-election-namespace", "",
-		"Namespace of the leader election's lease; empty: the pod's.")
+		"The namespace of the leader election's lease. Defaults to the pod's namespace.")
 	set.StringVar(&f.leaderElectionID, "leader-election-id", "trail-operator",
-		"Name of the leader election's lease. Operators that share a namespace and work on different Trails need "+
-			"different ones.")
+		"The name of the leader election's lease. Operators in the same namespace that work on different Trails need "+
+			"different names.")
 
 	set.DurationVar(&f.resyncInterval, "resync-interval", 5*time.Minute,
-		"How often to look for drift and refresh the status of a Trail without spec.interval.")
-	set.IntVar(&f.workers, "max-concurrent-reconciles", 64, "How many Trails to work at once. They mostly wait for AWS.")
+		"How often to resync a Trail without spec.interval: to check for drift and refresh the status.")
+	set.IntVar(
+		&f.workers,
+		"max-concurrent-reconciles",
+		64,
+		"How many Trails to reconcile at once. They mostly wait for AWS.",
+	)
 	set.StringVar(&f.clusterID, "cluster-id", "",
-		"Name of this cluster in the owner tags of its trails; empty: the UID of the namespace kube-system.")
+		"The ID of this cluster in the owner tags of its trails. Defaults to the UID of the namespace kube-system.")
 
 	set.StringVar(&f.awsRegion, "aws-region", "",
-		"Region of Trails without spec.region; empty: the AWS SDK's, such as AWS_REGION.")
+		"The region of Trails without spec.region. Defaults to the AWS SDK's region, such as AWS_REGION.")
 	set.Var(&f.rateLimits, "aws-rate-limits",
-		"When to keep to CloudTrail's rate limits: on, off, or auto: at AWS from the start, at other endpoints once they "+
-			"throttle.")
+		"When to stay within CloudTrail's rate limits: on, off, or auto (at AWS's own endpoints from the start, "+
+			"at others once they throttle).")
 
-	set.StringVar(&f.watchNamespaces, "watch-namespaces", "", "Namespaces to work in, separated by commas; empty: all.")
+	set.StringVar(
+		&f.watchNamespaces,
+		"watch-namespaces",
+		"",
+		"The namespaces to watch, separated by commas. If empty, all namespaces.",
+	)
 	set.StringVar(&f.watchLabelSelector, "watch-label-selector", "",
-		"Work on Trails and EventLookups with matching labels only, such as shard=a. Several operators can so share a "+
-			"cluster.")
+		"Reconcile only Trails and EventLookups with matching labels, such as shard=a, so that several operators can "+
+			"share a cluster.")
 
 	set.BoolVar(&f.showVersion, "version", false, "Print the version and exit.")
 	f.log.BindFlags(set)
@@ -134,10 +149,10 @@ func main() {
 // program is what the arguments choose from.
 var program = command.Program{
 	Name:    "trail-operator",
-	Summary: "Keep AWS CloudTrail trails as Kubernetes Trail objects say.",
+	Summary: "Keep AWS CloudTrail trails in line with Kubernetes Trail objects.",
 	Default: command.Command{Summary: "Run the operator.", Bind: bindOperator},
 	Commands: []command.Command{
-		{Name: "export", Summary: "Print manifests for the trails that exist already.", Bind: bindExport},
+		{Name: "export", Summary: "Print manifests for existing trails.", Bind: bindExport},
 	},
 }
 
@@ -169,7 +184,7 @@ func run(ctx context.Context, f flags) error {
 
 	config, err := ctrl.GetConfig()
 	if err != nil {
-		return fmt.Errorf("finding the cluster: %w", err)
+		return fmt.Errorf("loading the Kubernetes client configuration: %w", err)
 	}
 	// The API server's priority and fairness does this better than a limit of our own.
 	config.QPS = -1
@@ -390,7 +405,10 @@ func clusterID(ctx context.Context, reader client.Reader, given string) (string,
 	}
 	namespace := &corev1.Namespace{}
 	if err := reader.Get(ctx, client.ObjectKey{Name: "kube-system"}, namespace); err != nil {
-		return "", fmt.Errorf("reading the cluster's id, the UID of namespace kube-system (or set --cluster-id): %w", err)
+		return "", fmt.Errorf(
+			"reading the cluster ID, which is the UID of namespace kube-system (set --cluster-id to avoid this): %w",
+			err,
+		)
 	}
 	return string(namespace.UID), nil
 }
