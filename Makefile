@@ -1,15 +1,15 @@
-# Newcomers need two targets: `make demo` and `make test`. `make` tells the others.
+# Newcomers need two targets: `make demo` and `make test`. `make` lists the others.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMG     ?= trail-operator:$(VERSION)
 
-# More arguments for `go test`, such as TEST_ARGS="-race -v -run TestTrail".
+# Additional arguments for `go test`, such as TEST_ARGS="-race -v -run TestTrail".
 TEST_ARGS ?=
 # What to test.
 PKG ?= ./...
-# More arguments for `make bench`; bin/bench -h lists them.
+# Additional arguments for `make bench`; bin/bench -h lists them.
 BENCH_ARGS ?=
-# More arguments for the operator under `make run`.
+# Additional arguments for the operator in `make run`.
 RUN_ARGS ?=
 
 SHELL := /usr/bin/env bash -euo pipefail
@@ -25,12 +25,12 @@ help: ## Show this help
 ##@ Try it
 
 .PHONY: demo
-demo: build ## Show the operator at work, without a cluster or an AWS account (KEEP=1 leaves it up)
+demo: build ## Show the operator at work, without a cluster or an AWS account (KEEP=1 keeps it running)
 	go build -o bin/demo ./hack/demo
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" KEEP="$(KEEP)" bin/demo
 
 .PHONY: run
-run: build ## Run the operator here, against the current KUBECONFIG (RUN_ARGS="--flag=value ...")
+run: build ## Run the operator locally, against the current KUBECONFIG (RUN_ARGS="--flag=value ...")
 	bin/trail-operator --leader-elect=false $(RUN_ARGS)
 
 ##@ Develop
@@ -44,7 +44,7 @@ test: ## Run all tests against a real API server (TEST_ARGS="-race -run ...", PK
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" go test $(TEST_ARGS) $(PKG)
 
 .PHONY: cover
-cover: ## Run all tests and show what they cover, in bin/coverage.html
+cover: ## Run all tests and write the coverage to bin/coverage.html
 	$(MAKE) --no-print-directory test TEST_ARGS="-coverpkg=./api/...,./controllers/... -coverprofile=bin/coverage.out $(TEST_ARGS)"
 	go tool cover -html=bin/coverage.out -o bin/coverage.html
 	go tool cover -func=bin/coverage.out | tail -1
@@ -55,11 +55,11 @@ bench: build ## Measure time, calls, writes and memory of a fleet (BENCH_ARGS="-
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" bin/bench $(BENCH_ARGS)
 
 .PHONY: lint
-lint: bin/golangci-lint ## Check the code's style and habits
+lint: bin/golangci-lint ## Lint the code
 	bin/golangci-lint run
 
 .PHONY: lint-fix
-lint-fix: bin/golangci-lint ## Check the code's style and habits, and repair what can be repaired
+lint-fix: bin/golangci-lint ## Lint the code, and fix what can be fixed automatically
 	bin/golangci-lint run --fix
 
 .PHONY: fmt
@@ -71,22 +71,22 @@ vet: ## Run go vet
 	go vet ./...
 
 .PHONY: clean
-clean: ## Remove what make has built and downloaded
+clean: ## Remove everything that make has built and downloaded
 	chmod -R u+w bin 2>/dev/null || true
 	rm -rf bin
 
 .PHONY: test-e2e
-test-e2e: build bin/helm ## Run the end-to-end tests: the chart, two replicas, RBAC enforced (UPDATE=1 renews Argo CD's testdata)
+test-e2e: build bin/helm ## Run the end-to-end tests: the chart, two replicas, RBAC enforced (UPDATE=1 updates Argo CD's testdata)
 	KUBEBUILDER_ASSETS="$$(CONTROLLER_MANAGER=1 hack/controlplane/get.sh)" GOWORK=off go -C hack/e2e test -count=1 -timeout 15m $(TEST_ARGS) ./...
 
 ##@ Chart
 
 CHART = charts/trail-operator
-# The custom resources of others that the chart can make.
+# The custom resources of other projects that the chart can create.
 PROMETHEUS_OPERATOR = github.com/prometheus-operator/prometheus-operator@v0.85.0
 
 .PHONY: helm-lint
-helm-lint: bin/helm bin/kubeconform bin/kustomize ## Lint the chart; check what it renders under each of its ci values, and config, against schemas
+helm-lint: bin/helm bin/kubeconform bin/kustomize ## Lint the chart; validate config and what the chart renders with each of its ci values against schemas
 	go run ./hack/chart/schemas bin/schemas \
 		k8s.io/kubernetes@$$(GOWORK=off go -C hack/controlplane list -m -f '{{.Version}}' k8s.io/kubernetes):api/openapi-spec/swagger.json \
 		config/crd/bases $(PROMETHEUS_OPERATOR):example/prometheus-operator-crd
@@ -123,12 +123,12 @@ manifests: bin/controller-gen ## Generate the CRDs and the operator's role
 	go run ./hack/chart
 
 .PHONY: chart
-chart: bin/helm-docs ## Generate what the chart has from config (CRDs, rules, alerts, dashboard), and its README
+chart: bin/helm-docs ## Generate the parts of the chart that come from config (CRDs, roles, alerts, dashboard), and its README
 	go run ./hack/chart
 	bin/helm-docs --chart-search-root=$(CHART) --log-level=warning
 
 .PHONY: argocd
-argocd: ## Generate what argocd-cm has of config/argocd's scripts
+argocd: ## Generate argocd-cm from the scripts in config/argocd
 	GOWORK=off go -C hack/e2e run ./generate
 
 .PHONY: docs
@@ -170,7 +170,7 @@ undeploy: bin/kustomize no-trails ## Remove the operator from the current cluste
 	kubectl delete awsidentities.trail-operator.dev --all --ignore-not-found
 	bin/kustomize build config/default | kubectl delete --ignore-not-found -f -
 
-# Only a running operator can let a Trail go, so the Trails go before it.
+# Only a running operator can release a Trail, so the Trails must be deleted first.
 .PHONY: no-trails
 no-trails:
 	@trails=$$(kubectl get trails.trail-operator.dev --all-namespaces --no-headers 2>/dev/null || true); \
@@ -194,7 +194,7 @@ image: ## Write the image for amd64 and arm64 as an OCI archive, bin/image.tar, 
 ##@ Tools
 
 .PHONY: controlplane
-controlplane: ## Get etcd and kube-apiserver; the last line tells the folder
+controlplane: ## Get etcd and kube-apiserver; the last line of the output is their folder
 	@hack/controlplane/get.sh
 
 .PHONY: controlplane-full
@@ -224,7 +224,7 @@ bin/crd-ref-docs: hack/tools/go.mod hack/tools/go.sum
 	$(call build-tool,hack/tools,github.com/elastic/crd-ref-docs)
 bin/golangci-lint: hack/tools/lint/go.mod hack/tools/lint/go.sum
 	$(call build-tool,hack/tools/lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
-# Without being told, helm takes every cluster that it cannot ask for Kubernetes 1.20.
+# By default, helm assumes Kubernetes 1.20 if it cannot ask a cluster.
 HELM_KUBE_MINOR = $$(GOWORK=off go -C hack/tools/helm list -m -f '{{.Version}}' k8s.io/client-go | cut -d. -f2)
 HELM_LDFLAGS = -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(HELM_KUBE_MINOR) \
 	-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=$(HELM_KUBE_MINOR)

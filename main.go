@@ -1,4 +1,4 @@
-// Command trail-operator keeps AWS CloudTrail trails as Kubernetes Trail objects say.
+// Command trail-operator keeps AWS CloudTrail trails in line with Kubernetes Trail objects.
 package main
 
 import (
@@ -38,10 +38,10 @@ func main() {
 // program is what the arguments choose from.
 var program = command.Program{
 	Name:    "trail-operator",
-	Summary: "Keep AWS CloudTrail trails as Kubernetes Trail objects say.",
+	Summary: "Keep AWS CloudTrail trails in line with Kubernetes Trail objects.",
 	Default: command.Command{Summary: "Run the operator.", Bind: bindOperator},
 	Commands: []command.Command{
-		{Name: "export", Summary: "Print manifests for the trails that exist already.", Bind: bindExport},
+		{Name: "export", Summary: "Print manifests for existing trails.", Bind: bindExport},
 	},
 }
 

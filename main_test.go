@@ -43,7 +43,7 @@ var _ = Describe("The arguments", func() {
 			{noCluster}, {"-kubeconfig", "/nonexistent"}, {noCluster, "-leader-elect=false", "--resync-interval", "1m"},
 		} {
 			_, messages, exitCode := execute(ctx, arguments...)
-			Expect(messages).To(HavePrefix("trail-operator: finding the cluster: "), "%v", arguments)
+			Expect(messages).To(HavePrefix("trail-operator: loading the Kubernetes client configuration: "), "%v", arguments)
 			Expect(exitCode).To(Equal(command.ExitFailure))
 		}
 	})

@@ -4,9 +4,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// AWSIdentity says as whom the operator calls AWS, and which namespaces may use it. It is
-// cluster-scoped and made by administrators: a Trail names an identity and never a role, so that
-// the right to create Trails is not the right to borrow any role that the operator can assume.
+// AWSIdentity defines the credentials that the operator uses to call AWS, and the namespaces that may use them. It is
+// cluster-scoped and created by administrators. A Trail references an AWSIdentity and never a role, so permission to
+// create Trails does not grant the use of every role that the operator can assume.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -21,33 +21,33 @@ type AWSIdentity struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitzero"`
 
-	// spec is the identity that is wanted.
+	// spec defines the identity.
 	// +optional
 	Spec AWSIdentitySpec `json:"spec,omitzero"`
 
-	// status is what AWS says of the identity.
+	// status is what AWS reports about the identity.
 	// +optional
 	// +kubebuilder:default={observedGeneration:-1}
 	Status AWSIdentityStatus `json:"status,omitzero"`
 
-	// DecodeError says why the spec could not be decoded; "" when it was. It is no part of the object in the API
-	// server.
+	// DecodeError explains why the spec could not be decoded. It is empty if the spec was decoded, and is not part of
+	// the object in the API server.
 	DecodeError string `json:"-"`
 }
 
-// AWSIdentitySpec says as whom to call AWS, where, and for whom.
+// AWSIdentitySpec defines how the operator authenticates to AWS, where it calls AWS, and who may use the identity.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.externalID) || has(self.roleARN)",message="externalID needs roleARN: an external id is part of assuming a role",fieldPath=".externalID"
-// +kubebuilder:validation:XValidation:rule="!has(self.sessionTags) || has(self.roleARN)",message="sessionTags need roleARN: session tags are part of assuming a role",fieldPath=".sessionTags"
+// +kubebuilder:validation:XValidation:rule="!has(self.externalID) || has(self.roleARN)",message="externalID requires roleARN: it is used only to assume a role",fieldPath=".externalID"
+// +kubebuilder:validation:XValidation:rule="!has(self.sessionTags) || has(self.roleARN)",message="sessionTags require roleARN: they are used only to assume a role",fieldPath=".sessionTags"
 type AWSIdentitySpec struct {
-	// roleARN is the IAM role to assume, such as
-	// arn:aws:iam::444455556666:role/trail-operator. Absent: the operator's own credentials.
+	// roleARN is the ARN of the IAM role to assume, such as arn:aws:iam::444455556666:role/trail-operator. If absent,
+	// the operator's own credentials are used.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="self.matches('^arn:[a-z0-9-]+:iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9_+=,.@-]+$')",message="roleARN must be the ARN of an IAM role, such as arn:aws:iam::444455556666:role/trail-operator"
 	RoleARN string `json:"roleARN,omitempty"`
 
-	// externalID is passed to AssumeRole; the role's trust policy may require it.
+	// externalID is passed to AssumeRole. The role's trust policy may require it.
 	// +optional
 	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=1224
@@ -61,12 +61,13 @@ type AWSIdentitySpec struct {
 	// +kubebuilder:validation:MaxItems=50
 	SessionTags []SessionTag `json:"sessionTags,omitempty"`
 
-	// allowedNamespaces says whose Trails may use this identity. Absent: nobody's.
+	// allowedNamespaces selects the namespaces whose Trails and EventLookups may use this identity. If absent, no
+	// namespace may use it.
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
 
-	// allowedRegions are the regions in which the identity may be used, such as eu-central-1. Absent: all regions of the
-	// account's partition.
+	// allowedRegions are the regions in which the identity may be used, such as eu-central-1. If absent, all regions of
+	// the account's partition are allowed.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -75,8 +76,8 @@ type AWSIdentitySpec struct {
 	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$')",message="allowedRegions must be AWS region codes, such as eu-central-1"
 	AllowedRegions []string `json:"allowedRegions,omitempty"`
 
-	// endpointURL is the CloudTrail endpoint to call instead of AWS's public one, such as a VPC or FIPS
-	// endpoint. STS is called where the operator's AWS configuration says.
+	// endpointURL is the CloudTrail endpoint to call instead of the public one, such as a VPC or FIPS endpoint. It does
+	// not apply to STS, whose endpoint comes from the operator's AWS configuration.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() in ['http', 'https'] && size(url(self).getHost()) > 0",message="endpointURL must be a URL with a scheme and a host, such as https://cloudtrail-fips.us-east-1.amazonaws.com"
@@ -85,21 +86,21 @@ type AWSIdentitySpec struct {
 
 // SessionTag is an STS session tag.
 type SessionTag struct {
-	// key of the tag: 1 to 128 of letters, digits, spaces and _ . : / = + - @.
+	// key is the key of the tag: 1 to 128 letters, digits, spaces or any of _ . : / = + - @.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\\\p{L}\\\\p{Z}\\\\p{N}_.:/=+@-]*$')",message="a tag key may contain letters, digits, spaces and _ . : / = + - @ only"
 	// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().startsWith('aws:')",message="tag keys that begin with aws: are reserved by AWS; choose another key"
 	Key string `json:"key"`
-	// value of the tag: up to 256 of letters, digits, spaces and _ . : / = + - @.
+	// value is the value of the tag: up to 256 letters, digits, spaces or any of _ . : / = + - @.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\\\p{L}\\\\p{Z}\\\\p{N}_.:/=+@-]*$')",message="a tag value may contain letters, digits, spaces and _ . : / = + - @ only"
 	Value string `json:"value"`
 }
 
-// NamespacesFrom says how AllowedNamespaces chooses.
+// NamespacesFrom specifies how AllowedNamespaces selects namespaces.
 //
 // +kubebuilder:validation:Enum=All;Selector
 type NamespacesFrom string
@@ -111,41 +112,41 @@ const (
 	NamespacesFromSelector NamespacesFrom = "Selector"
 )
 
-// AllowedNamespaces chooses namespaces.
+// AllowedNamespaces selects namespaces.
 //
-// +kubebuilder:validation:XValidation:rule="self.from == 'Selector' ? has(self.selector) : !has(self.selector)",message="selector goes with from: Selector, and only with it",fieldPath=".selector"
+// +kubebuilder:validation:XValidation:rule="self.from == 'Selector' ? has(self.selector) : !has(self.selector)",message="selector is required with from: Selector, and not allowed otherwise",fieldPath=".selector"
 type AllowedNamespaces struct {
-	// from is All or Selector.
+	// from is All, for every namespace, or Selector, for the namespaces that match selector.
 	// +required
 	From NamespacesFrom `json:"from"`
-	// selector chooses namespaces by their labels. An empty selector matches every namespace; the
-	// label kubernetes.io/metadata.name chooses a namespace by its name.
+	// selector selects namespaces by their labels. An empty selector matches every namespace. To select a namespace by
+	// name, use the label kubernetes.io/metadata.name.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 
-// AWSIdentityStatus is what AWS says of an identity.
+// AWSIdentityStatus is what AWS reports about an identity.
 type AWSIdentityStatus struct {
-	// observedGeneration is the generation of the spec that the conditions speak of.
+	// observedGeneration is the generation of the spec that the conditions describe.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, and Reconciling or Stalled while they are true.
+	// conditions are Ready and, only while they are true, Reconciling or Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// accountID is the AWS account that the identity leads to.
+	// accountID is the AWS account that the credentials belong to.
 	// +optional
 	AccountID string `json:"accountID,omitempty"`
 
-	// arn is the caller's ARN as GetCallerIdentity tells it.
+	// arn is the caller's ARN, as GetCallerIdentity reports it.
 	// +optional
 	ARN string `json:"arn,omitempty"`
 
-	// lastHandledReconcileAt is the last reconcile annotation's value that was acted on.
+	// lastHandledReconcileAt is the value of the reconcile annotation that was last acted on.
 	// +optional
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
 }

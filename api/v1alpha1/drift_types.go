@@ -4,48 +4,49 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Drift is a difference that somebody made in AWS, and who it was as CloudTrail's event history tells it.
+// Drift is a change that somebody made in AWS, and who made it according to CloudTrail's event history.
 type Drift struct {
-	// detectedTime is when the difference was found.
+	// detectedTime is when the operator detected the change.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	DetectedTime metav1.Time `json:"detectedTime"`
 
-	// lastInSyncTime is when AWS was last known to hold what the spec says: the difference was made between then and
+	// lastInSyncTime is when AWS was last known to match the spec. The change was made between lastInSyncTime and
 	// detectedTime.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LastInSyncTime *metav1.Time `json:"lastInSyncTime,omitempty"`
 
-	// fields are the fields of the spec that AWS differed from; "trail" when the trail was gone, and "ownerTag" when the
-	// operator's tag was gone or another's.
+	// fields are the fields of the spec in which AWS differed. "trail" means that the trail did not exist, and
+	// "ownerTag" that the owner tag was missing or named another owner.
 	// +optional
 	// +listType=set
 	Fields []string `json:"fields,omitempty"`
 
-	// repairedTime is when AWS held again what the spec says; absent while it does not.
+	// repairedTime is when AWS matched the spec again. It is absent until then.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	RepairedTime *metav1.Time `json:"repairedTime,omitempty"`
 
-	// loggingChangedTime is when logging was stopped, or started, as CloudTrail itself reports it: the time of the call
-	// that did it. It is absent when logging is not among the fields.
+	// loggingChangedTime is when logging was stopped or started, as reported by CloudTrail itself: the time of the call
+	// that did it. It is absent if logging is not among the fields.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LoggingChangedTime *metav1.Time `json:"loggingChangedTime,omitempty"`
 
-	// attribution tells whether it is known who made the difference. CloudTrail's event history is asked, in which events
-	// take minutes to appear: Pending until it names somebody, Provisional while a later call may still appear in it,
-	// then Found; or NotFound when it has named nobody after 30 minutes, or when there are more calls than could be read:
-	// whoever is named then may be the wrong one.
+	// attribution says whether it is known who made the change. The operator searches CloudTrail's event history, in
+	// which events take minutes to appear. Pending: no actor has been found yet. Provisional: an actor is named, but an
+	// event that appears later may refute it. Found: the actor is final. NotFound: no actor was found within 30 minutes,
+	// or there were more calls than could be read. In the latter case, any actor that is named may be the wrong one.
 	// +optional
 	Attribution DriftAttribution `json:"attribution,omitempty"`
 
-	// attributionMessage tells why it is not known who made the difference, or not of all fields.
+	// attributionMessage explains why the actor is not known, or not known for all fields.
 	// +optional
 	AttributionMessage string `json:"attributionMessage,omitempty"`
 
-	// actor is the ARN of who made the difference; of an AWS service its name. Of several it is who made the gravest.
+	// actor is the ARN of the caller that made the change, or the name of the AWS service that made it. If several
+	// callers changed the trail, actor is the one that made the most severe change.
 	// +optional
 	Actor string `json:"actor,omitempty"`
 
@@ -53,37 +54,38 @@ type Drift struct {
 	// +optional
 	EventName string `json:"eventName,omitempty"`
 
-	// eventID is CloudTrail's id of the call.
+	// eventID is CloudTrail's ID of the call.
 	// +optional
 	EventID string `json:"eventID,omitempty"`
 
-	// eventTime is when the actor called.
+	// eventTime is when the actor made the call.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	EventTime *metav1.Time `json:"eventTime,omitempty"`
 
-	// sourceIPAddress is where the call came from: an address, or the name of an AWS service.
+	// sourceIPAddress is the IP address, or the name of the AWS service, that the call came from.
 	// +optional
 	SourceIPAddress string `json:"sourceIPAddress,omitempty"`
 
-	// userAgent is the program that called.
+	// userAgent is the user agent of the program that made the call.
 	// +optional
 	UserAgent string `json:"userAgent,omitempty"`
 }
 
-// DriftAttribution tells whether it is known who made a difference.
+// DriftAttribution says whether it is known who made a change.
 //
 // +kubebuilder:validation:Enum=Pending;Provisional;Found;NotFound
 type DriftAttribution string
 
 const (
-	// DriftAttributionPending says that the event history is being asked.
+	// DriftAttributionPending means that the event history has not named an actor yet and is still being searched.
 	DriftAttributionPending DriftAttribution = "Pending"
-	// DriftAttributionProvisional says that an actor is named who may turn out to be the wrong one, as the history may
-	// not be complete yet.
+	// DriftAttributionProvisional means that an actor is named who may turn out to be the wrong one, because the history
+	// may not be complete yet.
 	DriftAttributionProvisional DriftAttribution = "Provisional"
-	// DriftAttributionFound says that the actor is known for certain.
+	// DriftAttributionFound means that the actor is known for certain.
 	DriftAttributionFound DriftAttribution = "Found"
-	// DriftAttributionNotFound says that the event history did not tell, and is asked no more.
+	// DriftAttributionNotFound means that the event history did not reveal the actor for certain and is no longer
+	// searched.
 	DriftAttributionNotFound DriftAttribution = "NotFound"
 )

@@ -90,7 +90,7 @@ var _ = Describe("Admission of an EventLookup", func() {
 		Entry("a value of 2001 characters", `attribute: {key: EventName, value: `+strings.Repeat("m", 2001)+`}`,
 			"spec.attribute.value", "may not be more than 2000"),
 		Entry("ReadOnly that is neither true nor false", `attribute: {key: ReadOnly, value: "yes"}`,
-			"spec.attribute.value", `the value of ReadOnly is "true" or "false"`),
+			"spec.attribute.value", `the value of ReadOnly must be "true" or "false"`),
 		Entry("an end before the start", `{startTime: "2026-01-02T00:00:00Z", endTime: "2026-01-01T00:00:00Z"}`,
 			"spec.startTime", "startTime must be before endTime"),
 		Entry("an end at the start", `{startTime: "2026-01-01T00:00:00Z", endTime: "2026-01-01T00:00:00Z"}`,
@@ -119,7 +119,7 @@ var _ = Describe("Admission of an EventLookup", func() {
 		Entry("a list for a time", `startTime: ["2026-01-02T03:04:05Z"]`, "spec.startTime", "must be of type string"),
 		Entry("a number for a time", `startTime: 1767323045`, "spec.startTime", "must be of type string"),
 		Entry("since and a start", `{since: 7d, startTime: "2026-01-01T00:00:00Z"}`,
-			"spec.since", "since and startTime exclude each other: keep one of them"),
+			"spec.since", "since and startTime are mutually exclusive: keep one of them"),
 		Entry("since without a unit", `since: "7"`,
 			"spec.since", "since must be a number of days, hours, minutes or seconds, such as 7d, 36h or 1d12h"),
 		Entry("since in weeks", `since: 1w`, "spec.since", "such as 7d, 36h or 1d12h"),
@@ -151,7 +151,11 @@ var _ = Describe("Admission of an EventLookup", func() {
 			Expect(apiserver.Create(ctx, object)).To(Succeed())
 			DeferCleanup(func(ctx context.Context) { Expect(apiserver.Delete(ctx, lookup("immutable", `{}`))).To(Succeed()) })
 			overlay(object, after)
-			expectRefused(apiserver.Update(ctx, object), "spec", "an EventLookup is run once and is immutable: create a new one")
+			expectRefused(
+				apiserver.Update(ctx, object),
+				"spec",
+				"an EventLookup runs once, so its spec is immutable: create a new one",
+			)
 		},
 		Entry("another value", `attribute: {key: EventName, value: StopLogging}`,
 			`attribute: {key: EventName, value: DeleteTrail}`),

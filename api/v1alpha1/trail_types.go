@@ -4,8 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Trail is an AWS CloudTrail trail. The operator keeps it as the spec says. The spec is complete: a
-// field that is removed from it is cleared in AWS. The status shows what CloudTrail itself reports.
+// Trail is an AWS CloudTrail trail. The operator keeps the trail in AWS in line with the spec. The spec is complete:
+// a field that is removed from it is cleared in AWS. The status shows what CloudTrail itself reports.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -29,27 +29,28 @@ type Trail struct {
 	// +required
 	Spec TrailSpec `json:"spec"`
 
-	// status is what CloudTrail reports of the trail.
+	// status is what CloudTrail reports about the trail.
 	// +optional
 	// +kubebuilder:default={observedGeneration:-1}
 	Status TrailStatus `json:"status,omitzero"`
 
-	// DecodeError says why the spec could not be decoded; "" when it was. It is no part of the object in the API
-	// server.
+	// DecodeError explains why the spec could not be decoded. It is empty if the spec was decoded, and is not part of
+	// the object in the API server.
 	DecodeError string `json:"-"`
 }
 
-// TrailSpec is the desired state of a trail. The first fields are those of CloudTrail's CreateTrail,
-// PutEventSelectors, PutInsightSelectors, PutEventConfiguration and AddTags. The last ones say how the
-// operator handles the trail.
+// TrailSpec is the desired state of a trail. Most fields are parameters of CloudTrail's CreateTrail,
+// PutEventSelectors, PutInsightSelectors, PutEventConfiguration and AddTags operations. The last ones control how the
+// operator manages the trail.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)",message="region is immutable: a trail cannot move; create a new Trail in the other region and delete this one",fieldPath=".region"
 // +kubebuilder:validation:XValidation:rule="(has(self.cloudWatchLogsLogGroupARN) && size(self.cloudWatchLogsLogGroupARN) > 0) == (has(self.cloudWatchLogsRoleARN) && size(self.cloudWatchLogsRoleARN) > 0)",message="cloudWatchLogsLogGroupARN and cloudWatchLogsRoleARN go together: set both, or neither",fieldPath=".cloudWatchLogsLogGroupARN"
 // +kubebuilder:validation:XValidation:rule="!(has(self.isMultiRegionTrail) && self.isMultiRegionTrail && has(self.includeGlobalServiceEvents) && !self.includeGlobalServiceEvents)",message="a multi-region trail includes global service events: remove includeGlobalServiceEvents: false or isMultiRegionTrail: true",fieldPath=".includeGlobalServiceEvents"
-// +kubebuilder:validation:XValidation:rule="!(has(self.eventSelectors) && has(self.advancedEventSelectors))",message="eventSelectors and advancedEventSelectors exclude each other: keep one of them",fieldPath=".advancedEventSelectors"
+// +kubebuilder:validation:XValidation:rule="!(has(self.eventSelectors) && has(self.advancedEventSelectors))",message="eventSelectors and advancedEventSelectors are mutually exclusive: keep one of them",fieldPath=".advancedEventSelectors"
 type TrailSpec struct {
-	// name of the trail in AWS: 3 to 128 of A-Z a-z 0-9 . _ -, beginning and ending with a letter or
-	// digit, no two of . _ - side by side, not an IP address. Default: metadata.name. Immutable.
+	// name is the name of the trail in AWS: 3 to 128 characters out of A-Z a-z 0-9 . _ -. It must begin and end with a
+	// letter or digit, must not have two of . _ - side by side, and must not look like an IP address. Defaults to
+	// metadata.name. Immutable.
 	// +optional
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=128
@@ -59,18 +60,18 @@ type TrailSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]+[.]){3}[0-9]+$')",message="a trail name must not look like an IP address"
 	Name string `json:"name,omitempty"`
 
-	// region is the home region of the trail. Default: the operator's region. Immutable.
+	// region is the home region of the trail. Defaults to the operator's region. Immutable.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$')",message="region must be an AWS region code, such as eu-central-1"
 	Region string `json:"region,omitempty"`
 
-	// identityRef names the AWSIdentity to call AWS with. Default: the AWSIdentity "default".
+	// identityRef is the AWSIdentity to call AWS with. Defaults to the AWSIdentity "default".
 	// +optional
 	IdentityRef *IdentityReference `json:"identityRef,omitempty"`
 
-	// s3BucketName is the bucket that CloudTrail delivers log files to. It must exist, with a bucket
-	// policy that lets CloudTrail write to it.
+	// s3BucketName is the bucket that CloudTrail delivers log files to. The bucket must exist, and its policy must allow
+	// CloudTrail to write to it.
 	// +required
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=63
@@ -81,68 +82,67 @@ type TrailSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('xn--') && !self.startsWith('sthree-') && !self.endsWith('-s3alias') && !self.endsWith('--ol-s3') && !self.endsWith('.mrap') && !self.endsWith('--x-s3') && !self.endsWith('--table-s3')",message="a bucket name must not begin with xn-- or sthree-, nor end with -s3alias, --ol-s3, .mrap, --x-s3 or --table-s3: give the name of a general purpose bucket"
 	S3BucketName string `json:"s3BucketName"`
 
-	// s3KeyPrefix precedes AWSLogs/ in the keys of the log files. Up to 200 characters.
+	// s3KeyPrefix is the prefix that precedes AWSLogs/ in the keys of the log files. Up to 200 characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=200
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\x00-\\\\x1f\\\\x7f]*$')",message="s3KeyPrefix must not contain control characters or line breaks"
 	S3KeyPrefix string `json:"s3KeyPrefix,omitempty"`
 
-	// snsTopicName is the name or ARN of the SNS topic that CloudTrail notifies of each delivered
-	// log file. A name is a topic of the trail's own account and region.
+	// snsTopicName is the name or ARN of the SNS topic that CloudTrail notifies of each delivered log file. A name
+	// refers to a topic in the trail's own account and region.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^[A-Za-z0-9_-]+$|^arn:[a-z0-9-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$')",message="snsTopicName must be the name of a standard SNS topic (A-Z a-z 0-9 _ -) or its ARN, such as arn:aws:sns:us-east-1:111122223333:trail-topic"
 	SNSTopicName string `json:"snsTopicName,omitempty"`
 
-	// kmsKeyID is the KMS key that encrypts the log files: a key id, a key ARN, an alias such as
-	// alias/trail, or an alias's ARN.
+	// kmsKeyID is the KMS key that encrypts the log files: a key ID, a key ARN, an alias such as alias/trail, or an
+	// alias ARN.
 	// +optional
 	// +kubebuilder:validation:MaxLength=350
-	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^alias/[A-Za-z0-9/_-]+$|^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$|^mrk-[0-9a-f]{32}$|^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:(alias/[A-Za-z0-9/_-]+|key/[A-Za-z0-9-]+)$')",message="kmsKeyID must be a key id, a key ARN, alias/NAME, or an alias ARN"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^alias/[A-Za-z0-9/_-]+$|^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$|^mrk-[0-9a-f]{32}$|^arn:[a-z0-9-]+:kms:[a-z0-9-]+:[0-9]{12}:(alias/[A-Za-z0-9/_-]+|key/[A-Za-z0-9-]+)$')",message="kmsKeyID must be a key ID, a key ARN, alias/NAME, or an alias ARN"
 	KMSKeyID string `json:"kmsKeyID,omitempty"`
 
-	// cloudWatchLogsLogGroupARN is the log group that CloudTrail also sends events to, with or without
-	// the ending :*. Needs cloudWatchLogsRoleARN.
+	// cloudWatchLogsLogGroupARN is the ARN of a log group that CloudTrail also sends events to, with or without a
+	// trailing :*. Requires cloudWatchLogsRoleARN.
 	// +optional
 	// +kubebuilder:validation:MaxLength=700
 	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^arn:[a-z0-9-]+:logs:[a-z0-9-]+:[0-9]{12}:log-group:[A-Za-z0-9_/.#-]{1,512}(:[*])?$')",message="cloudWatchLogsLogGroupARN must be the ARN of a log group, such as arn:aws:logs:us-east-1:111122223333:log-group:trail:*"
 	CloudWatchLogsLogGroupARN string `json:"cloudWatchLogsLogGroupARN,omitempty"`
 
-	// cloudWatchLogsRoleARN is the IAM role that CloudTrail assumes to write to the log group. Needs
+	// cloudWatchLogsRoleARN is the ARN of the IAM role that CloudTrail assumes to write to the log group. Requires
 	// cloudWatchLogsLogGroupARN.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="self.matches('^$|^arn:[a-z0-9-]+:iam::[0-9]{12}:role/([!-~]+/)?[A-Za-z0-9_+=,.@-]+$')",message="cloudWatchLogsRoleARN must be the ARN of an IAM role, such as arn:aws:iam::111122223333:role/trail-logs"
 	CloudWatchLogsRoleARN string `json:"cloudWatchLogsRoleARN,omitempty"`
 
-	// includeGlobalServiceEvents says whether events of global services such as IAM are logged.
-	// Default: true, as in AWS. A multi-region trail needs it.
+	// includeGlobalServiceEvents says whether the trail logs events of global services such as IAM. It must not be false
+	// for a multi-region trail. Defaults to true, as in AWS.
 	// +optional
 	IncludeGlobalServiceEvents *bool `json:"includeGlobalServiceEvents,omitempty"`
 
-	// isMultiRegionTrail says whether the trail logs events of all regions. Default: false.
+	// isMultiRegionTrail says whether the trail logs events of all regions. Defaults to false.
 	// +optional
 	IsMultiRegionTrail *bool `json:"isMultiRegionTrail,omitempty"`
 
-	// enableLogFileValidation says whether CloudTrail delivers signed digest files that prove that
-	// log files are unchanged. Default: false.
+	// enableLogFileValidation says whether CloudTrail delivers signed digest files, which prove that log files have not
+	// been changed. Defaults to false.
 	// +optional
 	EnableLogFileValidation *bool `json:"enableLogFileValidation,omitempty"`
 
-	// isOrganizationTrail says whether the trail logs events of all accounts of the organization.
-	// The identity's account must be the management account or a delegated administrator of it.
-	// Default: false.
+	// isOrganizationTrail says whether the trail logs events of all accounts in the organization. The identity's account
+	// must be the organization's management account or a delegated administrator. Defaults to false.
 	// +optional
 	IsOrganizationTrail *bool `json:"isOrganizationTrail,omitempty"`
 
-	// logging says whether the trail records events: true calls StartLogging, false StopLogging.
-	// Default: true.
+	// logging says whether the trail records events. The operator calls StartLogging if it is true and StopLogging if it
+	// is false. Defaults to true.
 	// +optional
 	Logging *bool `json:"logging,omitempty"`
 
-	// eventSelectors are basic event selectors: which management events, and which data events of S3
-	// objects, Lambda functions and DynamoDB tables are logged. Excludes advancedEventSelectors.
-	// Both absent: all management events and no data events, CloudTrail's default.
+	// eventSelectors are basic event selectors. They select which management events are logged, and which data events of
+	// S3 objects, Lambda functions and DynamoDB tables. Mutually exclusive with advancedEventSelectors. If both are
+	// absent, CloudTrail's default applies: all management events and no data events.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -150,8 +150,8 @@ type TrailSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.map(s, has(s.dataResources) ? s.dataResources.map(d, size(d.values)).sum() : 0).sum() <= 250",message="at most 250 data resource values in all event selectors together; use advancedEventSelectors for more"
 	EventSelectors []EventSelector `json:"eventSelectors,omitempty"`
 
-	// advancedEventSelectors choose management, data and network activity events by their fields.
-	// Excludes eventSelectors.
+	// advancedEventSelectors select management, data and network activity events by their fields. Mutually exclusive
+	// with eventSelectors.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -159,49 +159,51 @@ type TrailSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.map(s, s.fieldSelectors.map(f, (has(f.equals) ? size(f.equals) : 0) + (has(f.notEquals) ? size(f.notEquals) : 0) + (has(f.startsWith) ? size(f.startsWith) : 0) + (has(f.notStartsWith) ? size(f.notStartsWith) : 0) + (has(f.endsWith) ? size(f.endsWith) : 0) + (has(f.notEndsWith) ? size(f.notEndsWith) : 0)).sum()).sum() <= 500",message="at most 500 values in the conditions of all advanced event selectors together"
 	AdvancedEventSelectors []AdvancedEventSelector `json:"advancedEventSelectors,omitempty"`
 
-	// insightSelectors choose the Insights events that CloudTrail looks for. Absent: none.
+	// insightSelectors select the types of Insights events that CloudTrail logs. If absent, Insights are turned off.
 	// +optional
 	// +listType=map
 	// +listMapKey=insightType
 	// +kubebuilder:validation:MaxItems=10
 	InsightSelectors []InsightSelector `json:"insightSelectors,omitempty"`
 
-	// aggregationConfigurations choose aggregated events (PutEventConfiguration). Absent: none.
+	// aggregationConfigurations select the aggregated events that CloudTrail logs (PutEventConfiguration). If absent,
+	// events are not aggregated.
 	// +optional
 	// +listType=map
 	// +listMapKey=eventCategory
 	// +kubebuilder:validation:MaxItems=1
 	AggregationConfigurations []AggregationConfiguration `json:"aggregationConfigurations,omitempty"`
 
-	// tags of the trail in AWS. Tags that others put on the trail are left alone. At most 49: AWS
-	// allows 50, and the operator's owner tag is one of them.
+	// tags are the tags of the trail in AWS. The operator does not change tags that others put on the trail. At most 49,
+	// because AWS allows 50 and one of them is the operator's owner tag.
 	// +optional
 	// +listType=map
 	// +listMapKey=key
 	// +kubebuilder:validation:MaxItems=49
 	Tags []Tag `json:"tags,omitempty"`
 
-	// managementPolicy is Manage or Observe. Observe reports status and differences and never writes to AWS.
-	// Default: Manage.
+	// managementPolicy is Manage or Observe. With Observe, the operator reports the status and any differences, and
+	// never writes to AWS. Defaults to Manage.
 	// +optional
 	ManagementPolicy ManagementPolicy `json:"managementPolicy,omitempty"`
 
-	// adoptionPolicy says whether to take over a trail of that name that already exists in AWS: Never;
-	// IfUnowned, if it has no owner tag; or Always, even from another owner. Default: Never.
+	// adoptionPolicy says whether to take over a trail of this name that already exists in AWS. Never does not take it
+	// over, IfUnowned does so if the trail has no owner tag, and Always does so even if it has another owner. Defaults
+	// to Never.
 	// +optional
 	AdoptionPolicy AdoptionPolicy `json:"adoptionPolicy,omitempty"`
 
-	// deletionPolicy says what happens to the trail in AWS when this object is deleted: Delete or Retain.
-	// Default: Delete.
+	// deletionPolicy says what happens to the trail in AWS when this object is deleted. Delete deletes the trail, and
+	// Retain keeps it without the owner tag. Defaults to Delete.
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// suspend stops all work on this object except its deletion, until it is false again. Default: false.
+	// suspend stops all work on this object, except for its deletion, until it is set to false again. Defaults to false.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 
-	// interval is how often to look for drift and refresh the status, such as 10m. From 10s to 24h.
-	// Default: the operator's --resync-interval.
+	// interval is how often to resync, that is, to check for drift and refresh the status, such as 10m. From 10s to 24h.
+	// Defaults to the operator's --resync-interval.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
@@ -210,75 +212,75 @@ type TrailSpec struct {
 	Interval *metav1.Duration `json:"interval,omitempty"`
 }
 
-// IdentityReference names an AWSIdentity.
+// IdentityReference is a reference to an AWSIdentity.
 type IdentityReference struct {
-	// name of the AWSIdentity.
+	// name is the name of the AWSIdentity.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 }
 
-// ReadWriteType chooses events by whether they change something.
+// ReadWriteType selects events by whether they change something.
 //
 // +kubebuilder:validation:Enum=ReadOnly;WriteOnly;All
 type ReadWriteType string
 
 const (
-	// ReadOnly chooses events that only read, such as DescribeInstances.
+	// ReadOnly selects events that only read, such as DescribeInstances.
 	ReadOnly ReadWriteType = "ReadOnly"
-	// WriteOnly chooses events that change something, such as RunInstances.
+	// WriteOnly selects events that change something, such as RunInstances.
 	WriteOnly ReadWriteType = "WriteOnly"
-	// ReadWriteAll chooses both.
+	// ReadWriteAll selects both.
 	ReadWriteAll ReadWriteType = "All"
 )
 
 // EventSelector is a basic event selector.
 type EventSelector struct {
-	// readWriteType is ReadOnly, WriteOnly or All. Default: All.
+	// readWriteType is ReadOnly, WriteOnly or All. Defaults to All.
 	// +optional
 	ReadWriteType ReadWriteType `json:"readWriteType,omitempty"`
 
-	// includeManagementEvents says whether management events are logged. Default: true.
+	// includeManagementEvents says whether management events are logged. Defaults to true.
 	// +optional
 	IncludeManagementEvents *bool `json:"includeManagementEvents,omitempty"`
 
-	// dataResources choose data events. At most 250 values in all selectors together.
+	// dataResources select data events. All selectors together can have at most 250 values.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=250
 	DataResources []DataResource `json:"dataResources,omitempty"`
 
-	// excludeManagementEventSources are services whose management events are not logged:
-	// kms.amazonaws.com or rdsdata.amazonaws.com.
+	// excludeManagementEventSources are the services whose management events are not logged: kms.amazonaws.com or
+	// rdsdata.amazonaws.com.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=10
 	// +kubebuilder:validation:items:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.all(s, s.endsWith('.amazonaws.com'))",message="excludeManagementEventSources are event sources such as kms.amazonaws.com"
+	// +kubebuilder:validation:XValidation:rule="self.all(s, s.endsWith('.amazonaws.com'))",message="excludeManagementEventSources must be event sources, such as kms.amazonaws.com"
 	ExcludeManagementEventSources []string `json:"excludeManagementEventSources,omitempty"`
 }
 
-// DataResource chooses data events of resources of one type.
+// DataResource selects data events of one type of resource.
 type DataResource struct {
-	// type of the resources: AWS::S3::Object, AWS::Lambda::Function or AWS::DynamoDB::Table.
+	// type is the type of the resources: AWS::S3::Object, AWS::Lambda::Function or AWS::DynamoDB::Table.
 	// +required
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.matches('^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$')",message="a data resource type looks like AWS::S3::Object, AWS::Lambda::Function or AWS::DynamoDB::Table"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+$')",message="a data resource type must look like AWS::S3::Object, AWS::Lambda::Function or AWS::DynamoDB::Table"
 	Type string `json:"type"`
 
-	// values are ARNs or their beginnings, such as arn:aws:s3:::bucket/prefix; arn:aws:s3 means all
-	// objects of all buckets.
+	// values are ARNs or prefixes of ARNs, such as arn:aws:s3:::bucket/prefix. arn:aws:s3 means all objects in all
+	// buckets.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=250
 	// +kubebuilder:validation:items:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.all(v, v.startsWith('arn:'))",message="values are ARNs or their beginnings, such as arn:aws:s3:::bucket/prefix"
+	// +kubebuilder:validation:XValidation:rule="self.all(v, v.startsWith('arn:'))",message="values must be ARNs or prefixes of ARNs, such as arn:aws:s3:::bucket/prefix"
 	Values []string `json:"values"`
 }
 
-// AdvancedEventSelector chooses events by their fields; all of its field selectors must match.
+// AdvancedEventSelector selects events by their fields. An event must match all of its field selectors.
 //
 // +kubebuilder:validation:XValidation:rule="size(self.fieldSelectors) == 0 || self.fieldSelectors.exists(f, f.field == 'eventCategory')",message="every advanced event selector needs a field selector for eventCategory",fieldPath=".fieldSelectors"
 // +kubebuilder:validation:XValidation:rule="!self.fieldSelectors.exists(f, f.field == 'eventCategory' && has(f.equals) && 'Data' in f.equals) || self.fieldSelectors.exists(f, f.field == 'resources.type')",message="an advanced event selector for eventCategory Data needs a field selector for resources.type",fieldPath=".fieldSelectors"
@@ -289,7 +291,7 @@ type AdvancedEventSelector struct {
 	// +kubebuilder:validation:MaxLength=1000
 	Name string `json:"name,omitempty"`
 
-	// fieldSelectors must all match. Each field at most once.
+	// fieldSelectors are conditions on fields of the event, all of which must match. Each field can occur only once.
 	// +required
 	// +listType=map
 	// +listMapKey=field
@@ -298,23 +300,23 @@ type AdvancedEventSelector struct {
 	FieldSelectors []AdvancedFieldSelector `json:"fieldSelectors"`
 }
 
-// AdvancedFieldSelector matches one field of an event; a value list matches if any value does, and
-// a not-list if none does.
+// AdvancedFieldSelector is a condition on one field of an event. A list such as equals matches if any of its values
+// does, and a list such as notEquals matches if none of its values does.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.equals) || has(self.notEquals) || has(self.startsWith) || has(self.notStartsWith) || has(self.endsWith) || has(self.notEndsWith)",message="a field selector needs at least one of equals, notEquals, startsWith, notStartsWith, endsWith, notEndsWith"
 // +kubebuilder:validation:XValidation:rule="!(self.field in ['readOnly', 'eventCategory', 'resources.type']) || (has(self.equals) && !has(self.notEquals) && !has(self.startsWith) && !has(self.notStartsWith) && !has(self.endsWith) && !has(self.notEndsWith))",message="readOnly, eventCategory and resources.type can be compared with equals only"
 // +kubebuilder:validation:XValidation:rule="!(self.field in ['readOnly', 'eventCategory', 'resources.type']) || !has(self.equals) || size(self.equals) == 1",message="readOnly, eventCategory and resources.type take one value; write another advanced event selector for another value",fieldPath=".equals"
-// +kubebuilder:validation:XValidation:rule="self.field != 'readOnly' || !has(self.equals) || size(self.equals) != 1 || self.equals[0] in ['true', 'false']",message="readOnly equals \"true\" or \"false\"",fieldPath=".equals"
+// +kubebuilder:validation:XValidation:rule="self.field != 'readOnly' || !has(self.equals) || size(self.equals) != 1 || self.equals[0] in ['true', 'false']",message="readOnly must equal \"true\" or \"false\"",fieldPath=".equals"
 type AdvancedFieldSelector struct {
-	// field of the event record, such as eventCategory, readOnly, eventName, eventSource, eventType,
+	// field is a field of the event record, such as eventCategory, readOnly, eventName, eventSource, eventType,
 	// resources.type, resources.ARN, userIdentity.arn or sessionCredentialFromConsole.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1000
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._]+$')",message="a field is a name such as eventCategory or resources.ARN"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9._]+$')",message="field must be the name of a field, such as eventCategory or resources.ARN"
 	Field string `json:"field"`
 
-	// equals: the field is one of the values.
+	// equals are values of which the field must equal one.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -323,7 +325,7 @@ type AdvancedFieldSelector struct {
 	// +kubebuilder:validation:items:MaxLength=2048
 	Equals []string `json:"equals,omitempty"`
 
-	// notEquals: the field is none of the values.
+	// notEquals are values that the field must not equal.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -332,7 +334,7 @@ type AdvancedFieldSelector struct {
 	// +kubebuilder:validation:items:MaxLength=2048
 	NotEquals []string `json:"notEquals,omitempty"`
 
-	// startsWith: the field begins with one of the values.
+	// startsWith are prefixes, one of which the field must start with.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -341,7 +343,7 @@ type AdvancedFieldSelector struct {
 	// +kubebuilder:validation:items:MaxLength=2048
 	StartsWith []string `json:"startsWith,omitempty"`
 
-	// notStartsWith: the field begins with none of the values.
+	// notStartsWith are prefixes that the field must not start with.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -350,7 +352,7 @@ type AdvancedFieldSelector struct {
 	// +kubebuilder:validation:items:MaxLength=2048
 	NotStartsWith []string `json:"notStartsWith,omitempty"`
 
-	// endsWith: the field ends with one of the values.
+	// endsWith are suffixes, one of which the field must end with.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -359,7 +361,7 @@ type AdvancedFieldSelector struct {
 	// +kubebuilder:validation:items:MaxLength=2048
 	EndsWith []string `json:"endsWith,omitempty"`
 
-	// notEndsWith: the field ends with none of the values.
+	// notEndsWith are suffixes that the field must not end with.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -369,7 +371,7 @@ type AdvancedFieldSelector struct {
 	NotEndsWith []string `json:"notEndsWith,omitempty"`
 }
 
-// InsightType is a kind of unusual activity that CloudTrail Insights looks for.
+// InsightType is a type of unusual activity that CloudTrail Insights detects.
 //
 // +kubebuilder:validation:Enum=ApiCallRateInsight;ApiErrorRateInsight
 type InsightType string
@@ -379,16 +381,16 @@ type InsightType string
 // +kubebuilder:validation:Enum=Management;Data
 type InsightEventCategory string
 
-// InsightEventCategoryManagement is the category of an insight selector that names none.
+// InsightEventCategoryManagement is the default category of an insight selector.
 const InsightEventCategoryManagement InsightEventCategory = "Management"
 
-// InsightSelector chooses one kind of Insights events.
+// InsightSelector selects one type of Insights events.
 type InsightSelector struct {
 	// insightType is ApiCallRateInsight or ApiErrorRateInsight.
 	// +required
 	InsightType InsightType `json:"insightType"`
 
-	// eventCategories are the events to analyze: Management, Data. Default: Management.
+	// eventCategories are the categories of events to analyze: Management, Data or both. Defaults to Management.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -406,13 +408,13 @@ type AggregationEventCategory string
 // +kubebuilder:validation:Enum=API_ACTIVITY;RESOURCE_ACCESS;USER_ACTIONS
 type AggregationTemplate string
 
-// AggregationConfiguration chooses aggregated events.
+// AggregationConfiguration selects aggregated events.
 type AggregationConfiguration struct {
-	// eventCategory is Data.
+	// eventCategory is the category of events to aggregate: Data.
 	// +required
 	EventCategory AggregationEventCategory `json:"eventCategory"`
 
-	// templates are API_ACTIVITY, RESOURCE_ACCESS and USER_ACTIONS.
+	// templates are the ways to aggregate events: API_ACTIVITY, RESOURCE_ACCESS or USER_ACTIONS.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -422,7 +424,7 @@ type AggregationConfiguration struct {
 
 // Tag is an AWS tag.
 type Tag struct {
-	// key of the tag: 1 to 128 of letters, digits, spaces and _ . : / = + - @.
+	// key is the key of the tag: 1 to 128 letters, digits, spaces or any of _ . : / = + - @.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
@@ -431,7 +433,7 @@ type Tag struct {
 	// +kubebuilder:validation:XValidation:rule="!self.startsWith('trail-operator.dev/')",message="tag keys that begin with trail-operator.dev/ are the operator's own; choose another key"
 	Key string `json:"key"`
 
-	// value of the tag: up to 256 of letters, digits, spaces and _ . : / = + - @.
+	// value is the value of the tag: up to 256 letters, digits, spaces or any of _ . : / = + - @.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[\\\\p{L}\\\\p{Z}\\\\p{N}_.:/=+@-]*$')",message="a tag value may contain letters, digits, spaces and _ . : / = + - @ only"
@@ -444,23 +446,23 @@ type Tag struct {
 type ManagementPolicy string
 
 const (
-	// ManagementPolicyManage keeps the trail as the spec says.
+	// ManagementPolicyManage keeps the trail in line with the spec.
 	ManagementPolicyManage ManagementPolicy = "Manage"
 	// ManagementPolicyObserve reports and never writes to AWS.
 	ManagementPolicyObserve ManagementPolicy = "Observe"
 )
 
-// AdoptionPolicy says whether a trail that already exists is taken over.
+// AdoptionPolicy says whether to take over a trail that already exists.
 //
 // +kubebuilder:validation:Enum=Never;IfUnowned;Always
 type AdoptionPolicy string
 
 const (
-	// AdoptionPolicyNever takes no trail over.
+	// AdoptionPolicyNever never takes over a trail.
 	AdoptionPolicyNever AdoptionPolicy = "Never"
-	// AdoptionPolicyIfUnowned takes a trail over that has no owner tag.
+	// AdoptionPolicyIfUnowned takes over a trail that has no owner tag.
 	AdoptionPolicyIfUnowned AdoptionPolicy = "IfUnowned"
-	// AdoptionPolicyAlways takes a trail over whoever owns it.
+	// AdoptionPolicyAlways takes over a trail whoever owns it.
 	AdoptionPolicyAlways AdoptionPolicy = "Always"
 )
 
@@ -472,22 +474,22 @@ type DeletionPolicy string
 const (
 	// DeletionPolicyDelete deletes the trail.
 	DeletionPolicyDelete DeletionPolicy = "Delete"
-	// DeletionPolicyRetain leaves the trail as it is, without the owner tag.
+	// DeletionPolicyRetain removes the owner tag and otherwise leaves the trail as it is.
 	DeletionPolicyRetain DeletionPolicy = "Retain"
 )
 
-// TrailStatus is what CloudTrail reports of a trail, and what the operator makes of it.
+// TrailStatus is what CloudTrail reports about a trail, and what the operator concludes from it.
 type TrailStatus struct {
-	// observedGeneration is the generation of the spec that the conditions describe; -1 until the
-	// object is reconciled for the first time.
+	// observedGeneration is the generation of the spec that the conditions describe. It is -1 until the object is first
+	// reconciled.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, Synced, Logging and Delivering, and while they are true Reconciling or Stalled.
+	// conditions are Ready, Synced, Logging and Delivering and, only while they are true, Reconciling or Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('3000-01-01T00:00:00Z'))",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// trailARN is the ARN of the trail.
@@ -498,8 +500,8 @@ type TrailStatus struct {
 	// +optional
 	HomeRegion string `json:"homeRegion,omitempty"`
 
-	// accountID is the AWS account of the trail. If the identity leads to another account later, it is
-	// refused.
+	// accountID is the AWS account of the trail. If the identity's credentials later belong to another account, the
+	// operator refuses to use them for this trail.
 	// +optional
 	AccountID string `json:"accountID,omitempty"`
 
@@ -507,28 +509,29 @@ type TrailStatus struct {
 	// +optional
 	IsLogging *bool `json:"isLogging,omitempty"`
 
-	// startLoggingTime is when logging was started last.
+	// startLoggingTime is when logging was last started.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	StartLoggingTime *metav1.Time `json:"startLoggingTime,omitempty"`
 
-	// stopLoggingTime is when logging was stopped last.
+	// stopLoggingTime is when logging was last stopped.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	StopLoggingTime *metav1.Time `json:"stopLoggingTime,omitempty"`
 
 	// latestDeliveryTime is when CloudTrail last delivered log files to the bucket.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LatestDeliveryTime *metav1.Time `json:"latestDeliveryTime,omitempty"`
 
-	// latestDeliveryError is the S3 error of the latest delivery, such as AccessDenied; absent when it succeeded.
+	// latestDeliveryError is the S3 error of the latest delivery, such as AccessDenied. It is absent if the delivery
+	// succeeded.
 	// +optional
 	LatestDeliveryError string `json:"latestDeliveryError,omitempty"`
 
 	// latestNotificationTime is when CloudTrail last notified the SNS topic.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LatestNotificationTime *metav1.Time `json:"latestNotificationTime,omitempty"`
 
 	// latestNotificationError is the SNS error of the latest notification.
@@ -537,7 +540,7 @@ type TrailStatus struct {
 
 	// latestDigestDeliveryTime is when CloudTrail last delivered a digest file to the bucket.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LatestDigestDeliveryTime *metav1.Time `json:"latestDigestDeliveryTime,omitempty"`
 
 	// latestDigestDeliveryError is the S3 error of the latest digest delivery.
@@ -546,66 +549,68 @@ type TrailStatus struct {
 
 	// latestCloudWatchLogsDeliveryTime is when CloudTrail last delivered events to the log group.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LatestCloudWatchLogsDeliveryTime *metav1.Time `json:"latestCloudWatchLogsDeliveryTime,omitempty"`
 
 	// latestCloudWatchLogsDeliveryError is the CloudWatch Logs error of the latest delivery.
 	// +optional
 	LatestCloudWatchLogsDeliveryError string `json:"latestCloudWatchLogsDeliveryError,omitempty"`
 
-	// snsTopicARN is the ARN of the topic that is notified.
+	// snsTopicARN is the ARN of the SNS topic that CloudTrail notifies.
 	// +optional
 	SNSTopicARN string `json:"snsTopicARN,omitempty"`
 
-	// kmsKeyARN is the ARN of the key that kmsKeyID stood for when it was last applied.
+	// kmsKeyARN is the ARN of the key that kmsKeyID referred to when it was last applied.
 	// +optional
 	KMSKeyARN string `json:"kmsKeyARN,omitempty"`
 
-	// kmsKeyID is the value of spec.kmsKeyID that AWS resolved to kmsKeyARN. AWS reports the key and not the
-	// alias, so only the two together can be compared with the spec.
+	// kmsKeyID is the value of spec.kmsKeyID that AWS resolved to kmsKeyARN. AWS reports the key rather than the alias,
+	// so the operator needs both to compare AWS with the spec.
 	// +optional
 	KMSKeyID string `json:"kmsKeyID,omitempty"`
 
-	// managedTagKeys are the keys of the tags that the operator has set. One that is removed from the spec is
-	// removed in AWS.
+	// managedTagKeys are the keys of the tags that the operator has set. If one of them is removed from the spec, the
+	// operator removes the tag in AWS.
 	// +optional
 	// +listType=set
 	ManagedTagKeys []string `json:"managedTagKeys,omitempty"`
 
-	// differences are the fields in which AWS differed from the spec at the last resync and that are not repaired.
+	// differences are the fields in which AWS differed from the spec at the last resync and that have not been repaired.
 	// +optional
 	// +listType=map
 	// +listMapKey=field
 	Differences []Difference `json:"differences,omitempty"`
 
-	// syncedDigest has a digest of each field, as AWS once held it in accordance with the spec. If a field differs
-	// although its digest still matches the spec, it was changed in AWS: that is drift. Otherwise the spec was changed.
+	// syncedDigest holds a digest of each field, taken when the field in AWS last matched the spec. If a field differs
+	// although its digest still matches the spec, the field was changed in AWS, which is drift. Otherwise the spec was
+	// changed.
 	// +optional
 	SyncedDigest string `json:"syncedDigest,omitempty"`
 
-	// lastSyncedTime is when AWS was last seen to hold everything but the differences. It is only written together with
-	// other changes, so the last such time may be later.
+	// lastSyncedTime is when AWS was last seen to match the spec in everything but the differences. It is written only
+	// together with other changes, so the actual time may be later.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be as in RFC 3339, such as 2026-01-02T03:04:05Z"
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LastSyncedTime *metav1.Time `json:"lastSyncedTime,omitempty"`
 
-	// operatorARNs are the users and roles that the operator has used to write to the trail, the latest first, at most
-	// three. Calls that they made, and that carry the object's name in the user agent, are the operator's own.
+	// operatorARNs are the ARNs of the users and roles that the operator has used to write to the trail, latest first.
+	// At most three are kept. The operator recognizes a call as its own if one of them made it and the user agent
+	// contains the object's name.
 	// +optional
 	// +listType=atomic
 	OperatorARNs []string `json:"operatorARNs,omitempty"`
 
-	// aggregationApplied says that the operator has put an aggregation configuration on the trail.
-	// DescribeTrails does not report these, so the operator remembers here that there is one to read.
+	// aggregationApplied says whether the operator has put an aggregation configuration on the trail. DescribeTrails
+	// does not report these, so the operator records here that there is one to read.
 	// +optional
 	AggregationApplied bool `json:"aggregationApplied,omitempty"`
 
-	// lastDrift is the last change of the trail that somebody made in AWS.
+	// lastDrift is the last change that somebody made to the trail in AWS.
 	// +optional
 	LastDrift *Drift `json:"lastDrift,omitempty"`
 
-	// earlierDrifts are the latest drifts before lastDrift whose actor is not certain yet. Once it is, an event names
-	// the actor, and the drift is removed from this list.
+	// earlierDrifts are the latest drifts before lastDrift whose actor is not certain yet. When the search for an actor
+	// ends, an event reports the result and the drift is removed from this list. At most five are kept.
 	// +optional
 	// +listType=atomic
 	EarlierDrifts []Drift `json:"earlierDrifts,omitempty"`
@@ -622,7 +627,7 @@ type Difference struct {
 	// +required
 	Field string `json:"field"`
 
-	// found is what AWS holds, shortened if it is long; absent if AWS holds nothing.
+	// found is the value in AWS, shortened if it is long. It is absent if there is no value in AWS.
 	// +optional
 	Found string `json:"found,omitempty"`
 }

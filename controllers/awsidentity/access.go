@@ -61,20 +61,20 @@ func allowsRegion(identity *v1alpha1.AWSIdentity, caller cloudtrail.Caller) erro
 	case caller.Region == "":
 		return &AccessError{
 			Reason:  v1alpha1.ReasonRegionUnknown,
-			Message: "no region: create the object anew with spec.region, or start the operator with --aws-region or AWS_REGION",
+			Message: "no region: recreate the object with spec.region, or start the operator with --aws-region or AWS_REGION",
 		}
 	case len(allowed) > 0 && !slices.Contains(allowed, caller.Region):
 		return &AccessError{
 			Reason: v1alpha1.ReasonRegionNotAllowed,
 			Message: fmt.Sprintf("AWSIdentity %q does not allow region %s: ask an administrator to allow it in "+
-				"spec.allowedRegions, or create the object anew in one of: %s",
+				"spec.allowedRegions, or recreate the object in one of: %s",
 				identity.Name, caller.Region, strings.Join(allowed, ", ")),
 		}
 	case !cloudtrail.InPartition(caller.ARN, caller.Region):
 		return &AccessError{
 			Reason: v1alpha1.ReasonRegionNotAllowed,
 			Message: fmt.Sprintf("the AWS partition of AWSIdentity %q (%s) has no region %s: "+
-				"create the object anew with one of its regions", identity.Name, caller.ARN, caller.Region),
+				"recreate the object in one of its regions", identity.Name, caller.ARN, caller.Region),
 		}
 	default:
 		return nil
@@ -146,7 +146,7 @@ func matches(
 		return false, &AccessError{
 			Reason: v1alpha1.ReasonNamespaceNotAllowed,
 			Message: fmt.Sprintf("AWSIdentity %q does not allow namespace %q, "+
-				"as its spec.allowedNamespaces.selector is not valid: %v", identity.Name, namespace, err),
+				"because its spec.allowedNamespaces.selector is not valid: %v", identity.Name, namespace, err),
 		}
 	}
 

@@ -242,7 +242,7 @@ var _ = Describe("An identity", func() {
 			"there is no such role": {
 				nil, v1alpha1.AWSIdentitySpec{RoleARN: role},
 				[]string{
-					"sts:AssumeRole", "see that role " + role + " exists",
+					"sts:AssumeRole", "check that role " + role + " exists",
 					"arn:aws:iam::111122223333:user/operator", "trust policy",
 				},
 				cloudtrailtest.Role{ARN: role},
@@ -256,7 +256,7 @@ var _ = Describe("An identity", func() {
 			"the external id is wrong": {
 				&cloudtrailtest.Role{ARN: role, ExternalID: "another"},
 				v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"},
-				[]string{"with the external id of the spec"},
+				[]string{"with the external ID in the spec"},
 				cloudtrailtest.Role{ARN: role, ExternalID: "9f1c2d"},
 			},
 			"the role's trust policy knows no tags": {

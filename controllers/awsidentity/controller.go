@@ -224,7 +224,7 @@ func setStatus(identity *v1alpha1.AWSIdentity, err error) {
 			"the operator does not understand the spec, so no namespace may use the identity: "+identity.DecodeError)
 	case err == nil:
 		set(identity, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable,
-			"AWS knows the identity as "+status.ARN+usersNote(identity))
+			"AWS accepts the identity as "+status.ARN+usersNote(identity))
 	case errors.As(err, &awsError):
 		set(identity, v1alpha1.ConditionReady, metav1.ConditionFalse, awsError.Reason(), explain(identity, awsError))
 		if awsError.Class == cloudtrail.Transient {
@@ -247,7 +247,7 @@ func usersNote(identity *v1alpha1.AWSIdentity) string {
 func explain(identity *v1alpha1.AWSIdentity, e *cloudtrail.Error) string {
 	switch {
 	case e.Operation == "AssumeRole" && e.Class == cloudtrail.Permission:
-		return fmt.Sprintf("%s — see that role %s exists, that its trust policy allows the operator's own identity%s, "+
+		return fmt.Sprintf("%s — check that role %s exists, that its trust policy allows the operator's own identity%s, "+
 			"and that the operator's own policy allows sts:AssumeRole on it", e, identity.Spec.RoleARN, trustNeeds(identity))
 	default:
 		return e.Error()
@@ -258,7 +258,7 @@ func explain(identity *v1alpha1.AWSIdentity, e *cloudtrail.Error) string {
 func trustNeeds(identity *v1alpha1.AWSIdentity) string {
 	var needs []string
 	if identity.Spec.ExternalID != "" {
-		needs = append(needs, "with the external id of the spec")
+		needs = append(needs, "with the external ID in the spec")
 	}
 	if len(identity.Spec.SessionTags) > 0 {
 		needs = append(needs, "with sts:TagSession")

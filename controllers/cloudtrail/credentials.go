@@ -235,7 +235,7 @@ type movedError struct{ from, to string }
 
 // Error implements error.
 func (e *movedError) Error() string {
-	return "the credentials lead to account " + e.to + ", and no longer to " + e.from
+	return "the credentials belong to account " + e.to + ", and no longer to account " + e.from
 }
 
 // ownCredentials are the operator's own. When no new ones are to be had, those that it has are used for as long as they

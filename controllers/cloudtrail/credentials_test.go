@@ -405,7 +405,7 @@ func TestConfirmAccount(t *testing.T) {
 		err = region.ConfirmAccount(t.Context())
 		g.Expect(Is(err, Transient)).To(BeTrue())
 		g.Expect(err).To(MatchError("GetCallerIdentity: AccountChanged: " +
-			"the credentials lead to account 444455556666, and no longer to 111122223333"))
+			"the credentials belong to account 444455556666, and no longer to account 111122223333"))
 		next, err := sessions.Open(t.Context(), testIdentity(nil))
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(next.AccountID).To(Equal("444455556666"), "the session is dropped")

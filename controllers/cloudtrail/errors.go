@@ -289,7 +289,7 @@ func classifyTransport(err error) (Class, string, string) {
 	case errors.As(err, &moved):
 		return Transient, "AccountChanged", moved.Error()
 	case errors.Is(err, errLate), errors.Is(err, ErrNotLeading):
-		return Transient, "NotSent", "the call was not sent, as it was not certain any more that it should be"
+		return Transient, "NotSent", "the call was not sent, because it was no longer certain that it should be"
 	case isNoCredentials(err):
 		return Permission, noCredentials, "no AWS credentials: give the operator's ServiceAccount an IAM role " +
 			"(IRSA or EKS Pod Identity), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -333,10 +333,10 @@ func unreached(err error) (Class, string, string) {
 func unreadable(status int) (Class, string, string) {
 	switch {
 	case status == 0:
-		return Transient, "RequestFailed", "the request failed without an answer of AWS"
+		return Transient, "RequestFailed", "the request failed without an answer from AWS"
 	case status < http.StatusMultipleChoices:
-		return Transient, "RequestFailed", fmt.Sprintf("the answer, HTTP %d %s, is none of AWS: "+
-			"see whether the endpoint is right, and whether a proxy is in between", status, http.StatusText(status))
+		return Transient, "RequestFailed", fmt.Sprintf("the answer, HTTP %d %s, is not from AWS: "+
+			"check the endpoint, and whether there is a proxy in between", status, http.StatusText(status))
 	default:
 		return unexplained(status, "")
 	}

@@ -178,8 +178,8 @@ func (h headerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 // JSON, STS's XML.
 func TestAnswersWithoutACode(t *testing.T) {
 	t.Parallel()
-	const page = "the answer, HTTP 200 OK, is none of AWS: " +
-		"see whether the endpoint is right, and whether a proxy is in between"
+	const page = "the answer, HTTP 200 OK, is not from AWS: " +
+		"check the endpoint, and whether there is a proxy in between"
 	answered := func(status string) string { return "AWS answered HTTP " + status + " without an explanation" }
 	for name, c := range map[string]struct {
 		status  int

@@ -66,7 +66,7 @@ func (e *Event) Caller() string { return cmp.Or(e.IdentityARN, e.InvokedBy, e.Us
 // String tells the event in one line, such as "StopLogging by arn:aws:iam::111122223333:user/mallory from 198.51.100.7
 // at 2026-01-02T03:04:05Z".
 func (e *Event) String() string {
-	text := fmt.Sprintf("%s by %s", e.Name, cmp.Or(e.Caller(), "somebody unknown"))
+	text := fmt.Sprintf("%s by %s", e.Name, cmp.Or(e.Caller(), "an unknown caller"))
 	if e.SourceIPAddress != "" {
 		text += " from " + e.SourceIPAddress
 	}

@@ -113,7 +113,7 @@ func TestFromEvent(t *testing.T) {
 		event := fromEvent(types.Event{})
 		g := NewWithT(t)
 		g.Expect(event).To(Equal(Event{}))
-		g.Expect(event.String()).To(Equal(" by somebody unknown"))
+		g.Expect(event.String()).To(Equal(" by an unknown caller"))
 	})
 	t.Run("another service's name parameter names no trail", func(t *testing.T) {
 		t.Parallel()

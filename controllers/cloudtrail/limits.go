@@ -71,7 +71,7 @@ func (m *RateLimitMode) Set(value string) error {
 		*m = mode
 		return nil
 	default:
-		return fmt.Errorf("%q is none of auto, on, off", value)
+		return fmt.Errorf("%q is not one of auto, on, off", value)
 	}
 }
 
@@ -482,7 +482,7 @@ func maySend(ctx context.Context, class operationClass, options *Options) error 
 }
 
 // errLate is the error of a call that could not be sent as long as it was known that it may be.
-var errLate = errors.New("the call was held up and is not sent any more")
+var errLate = errors.New("the call was delayed and is no longer sent")
 
 // middleware makes every try of a call take a reservation first, and asks right before it is sent whether it may be: it
 // stands inside of the SDK's retries.

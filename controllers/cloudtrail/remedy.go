@@ -56,7 +56,7 @@ func Explain(e *Error, subject Subject) string {
 	case e.Class == Permission:
 		return said + " — " + PermissionRemedy(e, subject.Trail.IdentityName(), subject.ARN)
 	case e.Class == FixSpec:
-		return said + " — change the spec; nothing is tried again until then"
+		return said + " — change the spec; the call is not retried until then"
 	default:
 		return said
 	}
@@ -101,7 +101,7 @@ var remedies = map[string]func(Subject) string{
 		return fmt.Sprintf("add to the policy of topic %s: %s", s.Trail.Spec.SNSTopicName, topicPolicy(s))
 	},
 	"InsufficientEncryptionPolicyException": func(s Subject) string {
-		return fmt.Sprintf("add to the policy of key %s (and see that bucket and key are in one region): %s",
+		return fmt.Sprintf("add to the policy of key %s (and check that bucket and key are in the same region): %s",
 			s.Trail.Spec.KMSKeyID, keyPolicy(s))
 	},
 	"KmsKeyNotFoundException": func(s Subject) string {
@@ -119,35 +119,40 @@ var remedies = map[string]func(Subject) string{
 			s.Trail.Spec.CloudWatchLogsLogGroupARN)
 	},
 	"InvalidCloudWatchLogsRoleArnException": func(s Subject) string {
-		return fmt.Sprintf("let the role %s be assumed by cloudtrail.amazonaws.com, and allow it: %s",
+		return fmt.Sprintf("allow cloudtrail.amazonaws.com to assume the role %s, and allow the role: %s",
 			s.Trail.Spec.CloudWatchLogsRoleARN, logRolePolicy(s))
 	},
 	"MaximumNumberOfTrailsExceededException": func(s Subject) string {
-		return fmt.Sprintf("region %s of account %s has all the trails that AWS allows (5, multi-region trails of other "+
-			"regions included); delete one, or make one multi-region trail of several", s.Region, s.AccountID)
+		return fmt.Sprintf(
+			"region %s of account %s already has the 5 trails that AWS allows, including multi-region trails of "+
+				"other regions; delete one, or combine several into one multi-region trail",
+			s.Region,
+			s.AccountID,
+		)
 	},
 	"TagsLimitExceededException": func(Subject) string {
-		return fmt.Sprintf("a trail may have %d tags, the operator's own and those of others included: "+
+		return fmt.Sprintf("a trail can have at most %d tags, including the operator's own and those of others: "+
 			"remove some in AWS, or from spec.tags", maxTags)
 	},
 	"InvalidHomeRegionException": func(s Subject) string {
-		return fmt.Sprintf("the trail %s now has its home in another region than %s: "+
-			"delete the one there, or create a Trail with that region in spec.region", s.Trail.TrailName(), s.Region)
+		return fmt.Sprintf("the home region of the trail %s is no longer %s: "+
+			"delete the trail in the other region, or create a Trail with that region in spec.region",
+			s.Trail.TrailName(), s.Region)
 	},
 	"CloudTrailARNInvalidException": func(s Subject) string {
-		return fmt.Sprintf("see whether the trail %s still exists in account %s, with its home in region %s",
+		return fmt.Sprintf("check whether the trail %s still exists in account %s, with its home in region %s",
 			s.Trail.TrailName(), s.owner(), s.Region)
 	},
 	"PackedPolicyTooLarge": func(s Subject) string {
 		return fmt.Sprintf("shorten spec.sessionTags of AWSIdentity %q, or remove some: "+
-			"together they are longer than STS takes", s.Trail.IdentityName())
+			"together they are longer than STS allows", s.Trail.IdentityName())
 	},
 	"CloudTrailAccessNotEnabledException": func(Subject) string {
-		return "let CloudTrail into the organization: " +
+		return "give CloudTrail access to the organization: " +
 			"aws organizations enable-aws-service-access --service-principal cloudtrail.amazonaws.com"
 	},
 	"OrganizationsNotInUseException": func(s Subject) string {
-		return fmt.Sprintf("account %s is in no organization: remove spec.isOrganizationTrail, "+
+		return fmt.Sprintf("account %s is not in an organization: remove spec.isOrganizationTrail, "+
 			"or use an identity of the management account", s.AccountID)
 	},
 	"OrganizationNotInAllFeaturesModeException": func(Subject) string {
@@ -159,11 +164,11 @@ var remedies = map[string]func(Subject) string{
 		return "in the management account: aws iam create-service-linked-role --aws-service-name cloudtrail.amazonaws.com"
 	},
 	"CloudTrailInvalidClientTokenIdException": func(s Subject) string {
-		return fmt.Sprintf("CloudTrail does not accept account %s for an organization's trail; "+
+		return fmt.Sprintf("CloudTrail does not accept account %s for an organization trail; "+
 			"use an identity of the management account or of a delegated administrator", s.AccountID)
 	},
 	"InsufficientDependencyServiceAccessPermissionException": func(s Subject) string {
-		return fmt.Sprintf("an organization's trail also needs organizations:DescribeOrganization, "+
+		return fmt.Sprintf("an organization trail also needs organizations:DescribeOrganization, "+
 			"organizations:ListAWSServiceAccessForOrganization, iam:GetRole and iam:CreateServiceLinkedRole for %s",
 			s.ARN)
 	},
@@ -253,7 +258,7 @@ func (s Subject) policy(statements ...statement) string {
 	policy := strings.TrimSpace(b.String())
 	if s.owner() == someManagementAccount {
 		policy += fmt.Sprintf(" (%s is the organization's management account, which owns its trails; "+
-			"if %s is that account, write %s)", someManagementAccount, s.AccountID, s.AccountID)
+			"if %s is that account, use %s)", someManagementAccount, s.AccountID, s.AccountID)
 	}
 	return policy
 }
@@ -266,22 +271,26 @@ func DeliveryRemedy(channel DeliveryChannel, code string, s Subject) string {
 	case DeliveryS3, DeliveryDigest:
 		switch {
 		case code == "NoSuchBucket":
-			return fmt.Sprintf("the bucket %s is gone: create it again, with this policy: %s",
+			return fmt.Sprintf("the bucket %s no longer exists: recreate it with this policy: %s",
 				s.Trail.Spec.S3BucketName, bucketPolicy(s))
 		case isOfKey && s.Trail.Spec.KMSKeyID == "":
-			return fmt.Sprintf("check the key of the default encryption of bucket %s, and that its policy holds: %s",
+			return fmt.Sprintf("check the key of the default encryption of bucket %s, and that its policy contains: %s",
 				s.Trail.Spec.S3BucketName, keyPolicy(s))
 		case isOfKey:
-			return fmt.Sprintf("check that key %s is enabled and that its policy holds: %s", s.Trail.Spec.KMSKeyID, keyPolicy(s))
+			return fmt.Sprintf(
+				"check that key %s is enabled and that its policy contains: %s",
+				s.Trail.Spec.KMSKeyID,
+				keyPolicy(s),
+			)
 		case strings.HasPrefix(code, "AccessDenied"):
-			return fmt.Sprintf("add to the policy of bucket %s, and see that nothing in it denies CloudTrail: %s",
+			return fmt.Sprintf("add to the policy of bucket %s, and check that nothing in it denies CloudTrail: %s",
 				s.Trail.Spec.S3BucketName, bucketPolicy(s))
 		default:
 			return fmt.Sprintf("this is an error of Amazon S3 for bucket %s: "+
 				"https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html", s.Trail.Spec.S3BucketName)
 		}
 	case DeliveryNotification:
-		return fmt.Sprintf("check that topic %s exists and that its policy holds: %s",
+		return fmt.Sprintf("check that topic %s exists and that its policy contains: %s",
 			s.Trail.Spec.SNSTopicName, topicPolicy(s))
 	default:
 		return fmt.Sprintf("check that log group %s exists, that role %s can be assumed by cloudtrail.amazonaws.com, "+

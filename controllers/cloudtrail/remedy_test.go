@@ -152,7 +152,7 @@ func TestOrganizationPolicies(t *testing.T) {
 	t.Parallel()
 	const management = "444455556666"
 	const explained = " (MANAGEMENT-ACCOUNT-ID is the organization's management account, which owns its trails; " +
-		"if 111122223333 is that account, write 111122223333)"
+		"if 111122223333 is that account, use 111122223333)"
 	const principal = `"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}`
 	organization := func(trail *v1alpha1.Trail) { trail.Spec.IsOrganizationTrail = aws.Bool(true) }
 	existing := func(trail *v1alpha1.Trail) {
@@ -238,8 +238,8 @@ func TestRemedies(t *testing.T) {
 		"NotOrganizationMasterAccountException":                  "delegated administrator",
 		"NotOrganizationManagementAccountException":              "delegated administrator",
 		"MaximumNumberOfTrailsExceededException":                 "region eu-central-1 of account 111122223333",
-		"TagsLimitExceededException":                             "may have 50 tags.*remove some in AWS, or from spec.tags",
-		"InvalidHomeRegionException":                             "in another region than eu-central-1",
+		"TagsLimitExceededException":                             "at most 50 tags.*remove some in AWS, or from spec.tags",
+		"InvalidHomeRegionException":                             "audit is no longer eu-central-1",
 		"CloudTrailARNInvalidException":                          "audit still exists in account 111122223333",
 		"PackedPolicyTooLarge":                                   `spec.sessionTags of AWSIdentity "default"`,
 		"InsufficientDependencyServiceAccessPermissionException": "organizations:DescribeOrganization",
@@ -298,7 +298,7 @@ func TestExplain(t *testing.T) {
 		"the spec": {
 			Error{Operation: "CreateTrail", Class: FixSpec, Code: "InvalidS3PrefixException", Message: " too long\n"},
 			testSubject(testRegion, nil),
-			"CreateTrail: too long — change the spec; nothing is tried again until then",
+			"CreateTrail: too long — change the spec; the call is not retried until then",
 		},
 		"something new": {
 			Error{Operation: "CreateTrail", Class: FixAWS, Code: "SomethingNewException", Message: "no"},
@@ -331,7 +331,7 @@ func TestDeliveryRemedies(t *testing.T) {
 	}{
 		"denied":        {DeliveryS3, "AccessDenied", nil, "policy of bucket trail-logs", put},
 		"digest denied": {DeliveryDigest, "AccessDenied", nil, "policy of bucket trail-logs", put},
-		"bucket gone":   {DeliveryS3, "NoSuchBucket", nil, "bucket trail-logs is gone", put},
+		"bucket gone":   {DeliveryS3, "NoSuchBucket", nil, "bucket trail-logs no longer exists", put},
 		"key disabled":  {DeliveryS3, "KMS.DisabledException", nil, "key alias/trail is enabled", generate},
 		"key of the bucket": {
 			DeliveryS3, "KMS.DisabledException", withoutKey, "default encryption of bucket trail-logs", generate,

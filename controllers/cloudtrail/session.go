@@ -53,7 +53,7 @@ type Options struct {
 }
 
 // ErrNotLeading says that another process may lead by now, so that this one must not write.
-var ErrNotLeading = errors.New("another process may lead by now")
+var ErrNotLeading = errors.New("another process may be the leader by now")
 
 // maxIdleConnsPerHost keeps a connection for each of many calls at once: one endpoint serves a region of all accounts,
 // and a new TLS connection costs more than a call.

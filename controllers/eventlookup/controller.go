@@ -257,7 +257,7 @@ func (r *Reconciler) finish(ctx context.Context, before, lookup *v1alpha1.EventL
 	if lookup.DecodeError != "" && apierrors.IsInvalid(err) {
 		// What the schema does not let in any more can keep the API server from taking a status. Another try would be
 		// refused, too, so there is the event alone.
-		ctrl.LoggerFrom(ctx).Error(err, "the API server does not take the status")
+		ctrl.LoggerFrom(ctx).Error(err, "the API server rejects the status")
 		err = nil
 	}
 	if err != nil {

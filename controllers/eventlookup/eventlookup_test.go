@@ -236,7 +236,7 @@ var _ = Describe("The answer of an EventLookup", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(complete(lookup).Reason).To(Equal("Truncated"))
 		Expect(complete(lookup).Message).
-			To(HaveSuffix("; there are more, which are not kept: ask for a shorter time, or for more maxResults"))
+			To(HaveSuffix("; there are more, which were not kept: choose a shorter period, or increase maxResults"))
 	})
 
 	It("stays well below what etcd takes, however long the texts are", func(ctx context.Context) {

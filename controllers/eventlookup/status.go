@@ -26,7 +26,7 @@ func setRunning(lookup *v1alpha1.EventLookup, region *cloudtrail.Region, now tim
 		status.StartTime, status.EndTime = timeOrNil(start), timeOrNil(end)
 	}
 	if meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionComplete) == nil {
-		setWaiting(lookup, v1alpha1.ReasonRunning, "asking CloudTrail's event history")
+		setWaiting(lookup, v1alpha1.ReasonRunning, "searching CloudTrail's event history")
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func summary(found answer) string {
 		text += fmt.Sprintf(", and %d earlier", earlier)
 	}
 	if found.truncated {
-		text += "; there are more, which are not kept: ask for a shorter time, or for more maxResults"
+		text += "; there are more, which were not kept: choose a shorter period, or increase maxResults"
 	}
 	return text
 }

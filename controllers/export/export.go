@@ -38,17 +38,17 @@ type Options struct {
 // BindFlags declares the flags of `trail-operator export`.
 func (o *Options) BindFlags(set *flag.FlagSet) {
 	set.StringVar(&o.Region, "region", "",
-		"Export the trails that have their home in this region; empty: the AWS SDK's, such as AWS_REGION.")
+		"Export the trails whose home is this region. Defaults to the AWS SDK's region, such as AWS_REGION.")
 	set.BoolVar(&o.AllRegions, "all-regions", false, "Export the trails of all regions.")
-	set.StringVar(&o.Namespace, "namespace", metav1.NamespaceDefault, "Namespace of the manifests.")
+	set.StringVar(&o.Namespace, "namespace", metav1.NamespaceDefault, "The namespace of the manifests.")
 	set.Func("identity-role",
-		"Role to assume for another account, as an AWSIdentity of the export; may be given more than once.",
+		"The role to assume for another account, which becomes an AWSIdentity in the export. Can be given more than once.",
 		func(role string) error {
 			o.Roles = append(o.Roles, role)
 			return nil
 		})
 	set.BoolVar(&o.Observe, "observe", false,
-		"Write managementPolicy: Observe, with which the operator reports on the trails and changes nothing.")
+		"Write managementPolicy: Observe, so that the operator reports on the trails and changes nothing.")
 }
 
 // Validate returns an error for options that make no sense.
@@ -141,8 +141,11 @@ func askedIn(region string, sessions *cloudtrail.Sessions, err error) error {
 	if sessions.DefaultRegion() != "" {
 		return err
 	}
-	return fmt.Errorf("asked %s, as the AWS configuration names no region (set AWS_REGION to ask another one): %w",
-		region, err)
+	return fmt.Errorf(
+		"AWS was called in %s, because the AWS configuration has no region (set AWS_REGION to use another one): %w",
+		region,
+		err,
+	)
 }
 
 // firstRegion returns the region of a role's partition that every account has, which is where to ask for the others.

@@ -381,7 +381,7 @@ var _ = Describe("Export", func() {
 		Expect(trails).To(HaveLen(len(handMades) + 2))
 
 		exported = b.run(ctx, "--all-regions", "--identity-role", otherRole)
-		Expect(exported).To(ContainSubstring("# allowedNamespaces: All is a choice of the export"))
+		Expect(exported).To(ContainSubstring("# allowedNamespaces: All is the export's default"))
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "other-account-"}}
 		Expect(apiserver.Create(ctx, namespace)).To(Succeed())
 		exported = strings.ReplaceAll(exported, "namespace: "+b.namespace, "namespace: "+namespace.Name)
@@ -444,9 +444,9 @@ var _ = Describe("Export", func() {
 		exported := b.run(ctx)
 		Expect(exported).To(And(
 			HavePrefix("# Trails of account "+account+" in "+region+".\n"),
-			ContainSubstring("# logging: false, as the trail is stopped"),
+			ContainSubstring("# logging: false, because the trail is stopped"),
 			ContainSubstring(`# The trail belongs to "other-cluster/a/b".`),
-			ContainSubstring(`# tags: without "key-49", as the operator's owner tag needs a place`),
+			ContainSubstring(`# tags: without "key-49", because AWS allows 50 tags`),
 		))
 		Expect(apply(ctx, documents(exported))).To(HaveLen(3), "all of it passes the CRD's validation")
 	})
@@ -485,14 +485,14 @@ var _ = Describe("Export", func() {
 		denied := cloudtrailtest.Fault{Operation: "ListTrails", Region: region, Code: "AccessDeniedException", Message: "No."}
 		b.Inject(denied)
 		Expect(export.Run(ctx, options, io.Discard)).To(MatchError(And(
-			ContainSubstring("asked us-east-1"), ContainSubstring("set AWS_REGION"),
+			ContainSubstring("AWS was called in us-east-1"), ContainSubstring("set AWS_REGION"),
 			ContainSubstring("ListTrails: AccessDeniedException: No."),
 		)))
 
 		By("asking in the partition of the role")
 		options.Roles = []string{"arn:aws-us-gov:iam::444455556666:role/trail-operator"}
 		b.Inject(cloudtrailtest.Fault{Operation: "ListTrails", Region: "us-gov-west-1", Code: "AccessDeniedException"})
-		Expect(export.Run(ctx, options, io.Discard)).To(MatchError(ContainSubstring("asked us-gov-west-1")))
+		Expect(export.Run(ctx, options, io.Discard)).To(MatchError(ContainSubstring("AWS was called in us-gov-west-1")))
 
 		By("asking for a region where one is meant")
 		options = export.Options{Namespace: b.namespace}
@@ -546,7 +546,7 @@ var _ = Describe("Export", func() {
 		b.Inject(cloudtrailtest.Fault{Operation: "ListTags", Code: "AccessDeniedException", Message: "No."})
 		exported := b.run(ctx)
 		Expect(exported).
-			To(ContainSubstring(`# tags: left out, as they could not be read ("ListTags: AccessDeniedException: No.").`))
+			To(ContainSubstring(`# tags: left out, because they could not be read ("ListTags: AccessDeniedException: No.").`))
 		Expect(exported).NotTo(ContainSubstring("team"))
 	})
 })

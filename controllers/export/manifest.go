@@ -65,7 +65,7 @@ func trailManifest(f found, name, identity string, o Options) manifest {
 	spec.EnableLogFileValidation = unless(f.EnableLogFileValidation, false)
 	spec.IsOrganizationTrail = unless(f.IsOrganizationTrail, false)
 	if spec.Logging = unless(f.isLogging, true); spec.Logging != nil {
-		m.remarks = append(m.remarks, "logging: false, as the trail is stopped; remove it to start logging.")
+		m.remarks = append(m.remarks, "logging: false, because the trail is stopped; remove it to start logging.")
 	}
 	if f.HasEventSelectors != nil && *f.HasEventSelectors {
 		spec.EventSelectors, spec.AdvancedEventSelectors = f.selectors.Basic, f.selectors.Advanced
@@ -91,19 +91,22 @@ func unless(value, standard bool) *bool {
 // tags returns the tags that a spec may hold, and remarks on the others, which stay on the trail all the same.
 func tags(f found, remarks []string) ([]v1alpha1.Tag, []string) {
 	if f.TagsErr != nil {
-		return nil, append(remarks, fmt.Sprintf("tags: left out, as they could not be read (%q).", f.TagsErr.Error()))
+		return nil, append(remarks, fmt.Sprintf("tags: left out, because they could not be read (%q).", f.TagsErr.Error()))
 	}
 	var list []v1alpha1.Tag
 	for _, key := range slices.Sorted(maps.Keys(f.Tags)) {
 		switch {
 		case key == v1alpha1.OwnerTagKey:
 			remarks = append(remarks,
-				fmt.Sprintf("The trail belongs to %q. adoptionPolicy: Always would take it away from there.", f.Tags[key]))
+				fmt.Sprintf("The trail belongs to %q. adoptionPolicy: Always would take it over.", f.Tags[key]))
 		case strings.HasPrefix(strings.ToLower(key), "aws:"), strings.HasPrefix(key, "trail-operator.dev/"):
-			remarks = append(remarks, fmt.Sprintf("tags: without %q, which nobody may set; it stays on the trail.", key))
+			remarks = append(remarks, fmt.Sprintf("tags: without %q, which is reserved; it stays on the trail.", key))
 		case len(list) == maxTags:
-			remarks = append(remarks, fmt.Sprintf("tags: without %q, as the operator's owner tag needs a place among AWS's 50; "+
-				"remove a tag before you apply this.", key))
+			remarks = append(
+				remarks,
+				fmt.Sprintf("tags: without %q, because AWS allows 50 tags and the operator's owner tag is one of them; "+
+					"remove a tag before you apply this.", key),
+			)
 		default:
 			list = append(list, v1alpha1.Tag{Key: key, Value: f.Tags[key]})
 		}
@@ -123,7 +126,7 @@ func identityManifest(name, roleARN string) manifest {
 			},
 		},
 		remarks: []string{
-			"allowedNamespaces: All is a choice of the export; narrow it to the namespaces that may use this account.",
+			"allowedNamespaces: All is the export's default; narrow it to the namespaces that may use this account.",
 		},
 	}
 }

@@ -67,89 +67,93 @@ func ofTrail(others ...string) []string { return append(slices.Clone(trailLabels
 var (
 	trailInfo = Definition{
 		Name: "trail_info", Type: Gauge, ByObject: true, Labels: ofTrail("trail", "identity", "management_policy"),
-		Help: "1 for every Trail: the trail's name in AWS, the AWSIdentity, " +
+		Help: "1 for every Trail, with the trail's name in AWS, the AWSIdentity, " +
 			"and whether the operator writes to AWS (Manage) or not (Observe).",
 	}
 	trailCondition = Definition{
 		Name: "trail_condition", Type: Gauge, ByObject: true, Labels: ofTrail("type", "status"),
-		Help: "1 for the status (True, False, Unknown) that a condition " +
-			"(Ready, Synced, Logging, Delivering, Stalled) of a Trail has, 0 for the others.",
+		Help: "1 for the current status (True, False, Unknown) of a Trail's condition " +
+			"(Ready, Synced, Logging, Delivering, Stalled), 0 for the other statuses.",
 	}
 	trailReadyReason = Definition{
 		Name: "trail_ready_reason", Type: Gauge, ByObject: true, Labels: ofTrail("reason"),
-		Help: "1 for the reason of a Trail's Ready condition; Unseen until the Trail is reconciled for the first time.",
+		Help: "1 for the reason of a Trail's Ready condition. The reason is Unseen until the Trail is first reconciled.",
 	}
 	trailSuspended = Definition{
 		Name: "trail_suspended", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "Whether spec.suspend stops all work on a Trail.",
+		Help: "1 if spec.suspend stops all work on a Trail, 0 otherwise.",
 	}
 	trailInterval = Definition{
 		Name: "trail_interval_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "How often a Trail is resynced. Its other metrics can be as old as that.",
+		Help: "How often a Trail is resynced, in seconds. Its other metrics can be as old as that.",
 	}
 	trailLastResync = Definition{
 		Name: "trail_last_resync_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "When the leader last read all of a trail from AWS, in seconds since 1970; absent until it has done so.",
+		Help: "When the leader last read a trail from AWS completely, in seconds since 1970. Absent until it has done so.",
 	}
 	trailLogging = Definition{
 		Name: "trail_logging", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "Whether CloudTrail says that the trail is recording events; absent while that is unknown.",
+		Help: "1 if CloudTrail reports that the trail is recording events, 0 if not. Absent while this is unknown.",
 	}
 	trailLoggingDesired = Definition{
 		Name: "trail_logging_desired", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "Whether the spec wants the trail to record events.",
+		Help: "1 if the spec wants the trail to record events, 0 otherwise.",
 	}
 	trailLoggingStarted = Definition{
 		Name: "trail_logging_started_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "When logging was started last, in seconds since 1970.",
+		Help: "When logging was last started, in seconds since 1970.",
 	}
 	trailLastDelivery = Definition{
 		Name: "trail_last_delivery_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail("channel"),
 		Help: "When CloudTrail last delivered over a channel (s3, digest, cloudwatch_logs, sns), " +
-			"in seconds since 1970; absent before the first time.",
+			"in seconds since 1970. Absent before the first delivery.",
 	}
 	trailDeliveryError = Definition{
 		Name: "trail_delivery_error", Type: Gauge, ByObject: true, Labels: ofTrail("channel", "code"),
-		Help: "1 while CloudTrail reports an error, by its code, " +
+		Help: "1 while CloudTrail reports an error, with its code, " +
 			"for the latest delivery over a channel (s3, digest, cloudwatch_logs, sns).",
 	}
 	trailDrifts = Definition{
 		Name: "trail_drifts_total", Type: Counter, ByObject: true, Labels: ofTrail(),
-		Help: "How often the leader found a trail changed in AWS.",
+		Help: "How many times the leader has found a trail changed in AWS.",
 	}
 	trailLastDrift = Definition{
 		Name: "trail_last_drift_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "When a trail was last found changed in AWS, in seconds since 1970; absent if never.",
+		Help: "When a trail was last found changed in AWS, in seconds since 1970. Absent if it never was.",
 	}
 	trailLastDriftInfo = Definition{
 		Name: "trail_last_drift_info", Type: Gauge, ByObject: true,
 		Labels: ofTrail("fields", "repaired", "actor", "event_name"),
-		Help: "1 for the last drift of a Trail: the fields that differed, whether it is repaired (true, false), " +
-			"and, once CloudTrail's history shows it, the ARN of the actor and the call.",
+		Help: "1 for the last drift of a Trail, with the fields that differed, whether it is repaired (true, false), " +
+			"and, once CloudTrail's history shows them, the ARN of the actor and the call.",
 	}
 	trailDeleting = Definition{
 		Name: "trail_deletion_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),
-		Help: "When the deletion of a Trail was requested, in seconds since 1970; absent unless it is being deleted.",
+		Help: "When the deletion of a Trail was requested, in seconds since 1970. Absent unless it is being deleted.",
 	}
 	trailDeletion = Definition{
 		Name: "trail_deletion_duration_seconds", Type: Histogram, Labels: nil,
 		Buckets: []float64{1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400, 86400},
-		Help: "How long the deletion of a Trail took, from the request until the object was gone, " +
+		Help: "How long the deletion of a Trail took, in seconds, from the request until the object was gone, " +
 			"as measured by the leader.",
 	}
 	identityCondition = Definition{
-		Name: "awsidentity_condition", Type: Gauge, ByObject: true, Labels: []string{"name", "account_id", "type", "status"},
-		Help: "1 for the status (True, False, Unknown) that the condition Ready of an AWSIdentity has, 0 for the others.",
+		Name:     "awsidentity_condition",
+		Type:     Gauge,
+		ByObject: true,
+		Labels:   []string{"name", "account_id", "type", "status"},
+		Help: "1 for the current status (True, False, Unknown) of an AWSIdentity's Ready condition, " +
+			"0 for the other statuses.",
 	}
 	awsCalls = Definition{
 		Name: "aws_api_calls_total", Type: Counter, Labels: []string{"region", "operation", "code", "outcome"},
-		Help: "Attempts of AWS calls, by AWS's error code (OK for success) and outcome: " +
+		Help: "Number of attempts of AWS calls, by AWS's error code (OK for success) and outcome: " +
 			"ok, throttled, denied, refused, missing, failed.",
 	}
 	awsDuration = Definition{
 		Name: "aws_api_call_duration_seconds", Type: Histogram, Labels: []string{"region", "operation"},
 		Buckets: []float64{0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30},
-		Help:    "How long AWS took to answer an attempt of a call.",
+		Help:    "How long AWS took to answer an attempt of a call, in seconds.",
 	}
 	awsWait = Definition{
 		Name: "aws_rate_limit_wait_seconds", Type: Histogram, Labels: []string{"region", "class"},
@@ -159,7 +163,7 @@ var (
 	}
 	buildInfo = Definition{
 		Name: "build_info", Type: Gauge, Labels: []string{"version", "revision", "goversion"},
-		Help: "1 for the version that is running.",
+		Help: "1 for the running version.",
 	}
 )
 

@@ -41,7 +41,7 @@ type Environment struct {
 func Run(ctx context.Context, o Options) error {
 	cluster, err := ctrl.GetConfig()
 	if err != nil {
-		return fmt.Errorf("finding the cluster: %w", err)
+		return fmt.Errorf("loading the Kubernetes client configuration: %w", err)
 	}
 	config, err := cloudtrail.LoadConfig(ctx, o.awsRegion)
 	if err != nil {
@@ -127,7 +127,10 @@ func clusterID(ctx context.Context, reader client.Reader, given string) (string,
 	}
 	namespace := &corev1.Namespace{}
 	if err := reader.Get(ctx, client.ObjectKey{Name: "kube-system"}, namespace); err != nil {
-		return "", fmt.Errorf("reading the cluster's id, the UID of namespace kube-system (or set --cluster-id): %w", err)
+		return "", fmt.Errorf(
+			"reading the cluster ID, which is the UID of namespace kube-system (set --cluster-id to avoid this): %w",
+			err,
+		)
 	}
 	return string(namespace.UID), nil
 }

@@ -128,7 +128,7 @@ func (r *Recorder) Eventf(regarding, related runtime.Object, eventType, reason, 
 	select {
 	case q.events <- t:
 	default:
-		ctrl.Log.WithName("recorder").V(1).Info("an event was dropped, as too many are waiting",
+		ctrl.Log.WithName("recorder").V(1).Info("an event was dropped, because too many are waiting",
 			"regarding", t.regarding.Name, "reason", reason)
 	}
 }

@@ -623,7 +623,7 @@ var _ = Describe("The name of who made a drift", func() {
 		drift := w.conclude(ctx, "audit")
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionNotFound), "whoever is named may be the wrong one")
 		Expect(drift.AttributionMessage).To(
-			HavePrefix("there are more than 1000 calls of StartLogging in that time, of which not all were read"))
+			HavePrefix("there are more than 1000 calls of StartLogging in that period, and not all of them could be read"))
 	})
 
 	It("is not said to be absent when not all calls could be read", func(ctx context.Context) {
@@ -637,7 +637,7 @@ var _ = Describe("The name of who made a drift", func() {
 		drift := w.conclude(ctx, "audit")
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionNotFound))
 		Expect(drift.AttributionMessage).
-			To(ContainSubstring("there are more than 1000 calls of UpdateTrail in that time, of which not all were read"))
+			To(ContainSubstring("there are more than 1000 calls of UpdateTrail in that period, and not all of them "))
 	})
 
 	It("is kept from being asked for by a fault that lasts, and the object says so", func(ctx context.Context) {

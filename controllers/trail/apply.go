@@ -130,7 +130,7 @@ func (r *Reconciler) addTags(ctx context.Context, w *work, s step) error {
 			Operation: addTags,
 			Class:     cloudtrail.Transient,
 			Code:      v1alpha1.ReasonOwnedByAnother,
-			Message:   "somebody else has claimed the trail at the same time",
+			Message:   "somebody else claimed the trail at the same time",
 		}
 	}
 	return nil

@@ -543,12 +543,15 @@ func (i *investigation) absence(drift *v1alpha1.Drift) string {
 			between = "from " + start.UTC().Format(time.RFC3339) + " " + between
 		}
 		parts = append(parts, fmt.Sprintf(
-			"CloudTrail's event history shows no call of %s on this trail %s by anybody else that succeeded",
+			"CloudTrail's event history shows no successful call of %s on this trail by anybody else %s",
 			strings.Join(missing, ", "), between))
 	}
 	if unread := i.unread(); len(unread) > 0 {
-		parts = append(parts, fmt.Sprintf("there are more than %d calls of %s in that time, of which not all were read: "+
-			"look them up with an EventLookup", maxScanned, strings.Join(unread, ", ")))
+		parts = append(
+			parts,
+			fmt.Sprintf("there are more than %d calls of %s in that period, and not all of them could be read: "+
+				"look them up with an EventLookup", maxScanned, strings.Join(unread, ", ")),
+		)
 	}
 	return strings.Join(parts, "; but ")
 }
@@ -573,9 +576,9 @@ func (r *Reconciler) emitAttribution(
 		note := f.culprit.String() + "; " + repair(drift, f.culprit.Time)
 		switch {
 		case len(f.unread) > 0:
-			note += "; not certain, as there are more calls than could be read"
+			note += "; not certain, because there are more calls than could be read"
 		case !f.certain && !over:
-			note += "; provisional, as CloudTrail's history may not be complete yet"
+			note += "; provisional, because CloudTrail's history may not be complete yet"
 		}
 		ctrl.LoggerFrom(ctx).Info("drift is attributed",
 			"event", note, "eventID", f.culprit.ID, "userAgent", f.culprit.UserAgent)
@@ -583,7 +586,7 @@ func (r *Reconciler) emitAttribution(
 	}
 
 	if over && drift.AttributionMessage != "" {
-		note := "who changed the trail is not known: " + drift.AttributionMessage
+		note := "it is not known who changed the trail: " + drift.AttributionMessage
 		ctrl.LoggerFrom(ctx).Info("drift is not attributed", "fields", drift.Fields, "message", drift.AttributionMessage)
 		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventUnattributed, actionAttribute, "%s", note)
 	}

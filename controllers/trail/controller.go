@@ -354,7 +354,7 @@ func (r *Reconciler) open(ctx context.Context, trail *v1alpha1.Trail, record *re
 	if err == nil && account != "" && account != caller.AccountID {
 		err = &awsidentity.AccessError{
 			Reason: v1alpha1.ReasonAccountChanged,
-			Message: fmt.Sprintf("AWSIdentity %q leads to account %s, but the trail is in account %s: "+
+			Message: fmt.Sprintf("the credentials of AWSIdentity %q belong to account %s, but the trail is in account %s: "+
 				"correct the identity, or create a new Trail for the other account",
 				trail.IdentityName(), caller.AccountID, account),
 		}

@@ -149,7 +149,7 @@ var errUnseen = &cloudtrail.Error{
 	Operation: "DescribeTrails",
 	Class:     cloudtrail.Transient,
 	Code:      v1alpha1.ReasonDeleting,
-	Message:   "a trail of the object may have been created just now, and may not be visible yet",
+	Message:   "the object's trail may have just been created, and may not be visible yet",
 }
 
 // mayDelete makes sure that the object is still to be deleted, and that the trail is still ours.
@@ -168,5 +168,5 @@ func (r *Reconciler) mayDelete(ctx context.Context, w *work, found *cloudtrail.T
 // deletionMessage says why an object that is being deleted is still there, and what helps.
 func deletionMessage(message string) string {
 	return "the trail cannot be deleted yet: " + message +
-		" (or set spec.deletionPolicy: Retain to leave the trail in AWS and let this object go)"
+		" (or set spec.deletionPolicy: Retain to leave the trail in AWS and release this object)"
 }

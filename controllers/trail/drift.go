@@ -58,7 +58,7 @@ func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome) erro
 	case errors.Is(err, errChanged), apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return err
 	default:
-		ctrl.LoggerFrom(ctx).Error(err, "a drift is repaired before it is written down")
+		ctrl.LoggerFrom(ctx).Error(err, "a drift is repaired before it is recorded")
 		w.Status = *before
 		return nil
 	}

@@ -39,15 +39,15 @@ func (r *Reconciler) emitDrift(trail *v1alpha1.Trail) {
 func (r *Reconciler) emit(ctx context.Context, before *v1alpha1.TrailStatus, trail *v1alpha1.Trail, o *outcome) {
 	if o.takenFrom != "" {
 		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventTaken, actionSync,
-			"the trail was taken from %s, as adoptionPolicy is Always", text.Escape(o.takenFrom))
+			"the trail was taken over from %s, because adoptionPolicy is Always", text.Escape(o.takenFrom))
 	}
 	if o.retained {
 		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventReleased, actionDelete,
-			"AWS did not answer, so the owner tag may still be on the trail %s", trail.TrailName())
+			"the owner tag could not be removed, so it may still be on the trail %s", trail.TrailName())
 	}
 	if o.left && o.gone {
 		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventReleased, actionDelete,
-			"the trail %s was left in AWS, as it does not carry this object's owner tag any more", trail.TrailName())
+			"the trail %s was left in AWS, because it no longer carries this object's owner tag", trail.TrailName())
 	}
 	if done := o.done(); len(done) > 0 {
 		ctrl.LoggerFrom(ctx).Info("changed AWS", "steps", describe(done),

@@ -104,20 +104,20 @@ func TestOneEventForOnePieceOfWork(t *testing.T) {
 		},
 		"taken over": {
 			[]*outcome{outcomeOf(trail, holding(trail, nil), func(o *outcome) { o.takenFrom = anotherOwner })},
-			[]string{"Warning TakenOver the trail was taken from " + anotherOwner + ", as adoptionPolicy is Always"},
+			[]string{"Warning TakenOver the trail was taken over from " + anotherOwner + ", because adoptionPolicy is Always"},
 		},
 		"taken over from an odd owner": {
 			[]*outcome{outcomeOf(trail, holding(trail, nil), func(o *outcome) { o.takenFrom = "a\nb" })},
-			[]string{`Warning TakenOver the trail was taken from a\nb, as adoptionPolicy is Always`},
+			[]string{`Warning TakenOver the trail was taken over from a\nb, because adoptionPolicy is Always`},
 		},
 		"let go of without an answer": {
 			[]*outcome{{gone: true, retained: true}},
-			[]string{"Warning Released AWS did not answer, so the owner tag may still be on the trail audit"},
+			[]string{"Warning Released the owner tag could not be removed, so it may still be on the trail audit"},
 		},
 		"let go of, another's by now": {
 			[]*outcome{{gone: true, left: true}},
 			[]string{
-				"Warning Released the trail audit was left in AWS, as it does not carry this object's owner tag any more",
+				"Warning Released the trail audit was left in AWS, because it no longer carries this object's owner tag",
 			},
 		},
 		"another's by now, not let go of yet": {[]*outcome{{left: true}}, nil},

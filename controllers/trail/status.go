@@ -67,7 +67,7 @@ func setSuspended(trail *v1alpha1.Trail) {
 		return
 	}
 	set(trail, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonSuspended,
-		"suspended by spec.suspend: AWS is neither looked at nor changed")
+		"suspended by spec.suspend: AWS is neither read nor changed")
 	remove(trail, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled)
 }
 
@@ -347,15 +347,15 @@ func stateNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
 			found.Name, found.HomeRegion, found.HomeRegion)
 		return &notReady{stalled: true, reason: v1alpha1.ReasonWrongHomeRegion, message: message}
 	case stateNotOwned:
-		message := fmt.Sprintf("the trail %s exists and is not this object's: "+
+		message := fmt.Sprintf("the trail %s already exists and this object does not own it: "+
 			"set spec.adoptionPolicy: IfUnowned to take it over, or choose another spec.name", found.ARN)
 		return &notReady{stalled: true, reason: v1alpha1.ReasonNotOwned, message: message}
 	case stateOwnedByAnother:
 		owner := text.Escape(found.Tags[v1alpha1.OwnerTagKey])
 		message := fmt.Sprintf("the trail %s belongs to %s: choose another spec.name, or have the owner release it "+
-			"(deletionPolicy: Retain), or set spec.adoptionPolicy: Always to take it away", found.ARN, owner)
+			"(deletionPolicy: Retain), or set spec.adoptionPolicy: Always to take it over", found.ARN, owner)
 		if found.ARN == trail.Status.TrailARN {
-			message = fmt.Sprintf("the trail %s was this object's, and now carries the owner tag of %s: "+
+			message = fmt.Sprintf("the trail %s belonged to this object, and now carries the owner tag of %s: "+
 				"find out who changed the tag (status.lastDrift), remove it, "+
 				"or set spec.adoptionPolicy: Always to take the trail back", found.ARN, owner)
 		}
@@ -372,8 +372,8 @@ func notKeptNotReady(notKept []difference) *notReady {
 	if found == "" {
 		found = "nothing"
 	}
-	message := fmt.Sprintf("AWS accepts what the spec says of %s and then does not keep it: of %s it holds %s; "+
-		"change the spec to what AWS keeps, or ask AWS why", strings.Join(namesOf(notKept), ", "), d.name, found)
+	message := fmt.Sprintf("AWS accepts what the spec says for %s but does not keep it: for %s it holds %s; "+
+		"change the spec to what AWS keeps, or ask AWS Support why", strings.Join(namesOf(notKept), ", "), d.name, found)
 	return &notReady{reason: v1alpha1.ReasonNotKept, message: message}
 }
 
@@ -385,8 +385,12 @@ func differenceNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
 	case o.observed == nil:
 		return nil
 	case o.observed.trail == nil && trail.Spec.ObserveOnly():
-		message := fmt.Sprintf("there is no trail %s in region %s of account %s, and managementPolicy Observe creates none",
-			trail.TrailName(), o.caller.Region, o.caller.AccountID)
+		message := fmt.Sprintf(
+			"there is no trail %s in region %s of account %s, and managementPolicy Observe does not create it",
+			trail.TrailName(),
+			o.caller.Region,
+			o.caller.AccountID,
+		)
 		return &notReady{reason: v1alpha1.ReasonTrailNotFound, message: message}
 	case len(o.open) > 0 && trail.Spec.ObserveOnly():
 		never := func(difference) bool { return false }
@@ -394,7 +398,7 @@ func differenceNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
 			names, describe(plan(o.target, o.observed, o.open, never)))
 		return &notReady{reason: v1alpha1.ReasonDifferent, message: message}
 	case len(o.open) > 0:
-		message := "AWS accepted the change and does not show it yet in " + names
+		message := "AWS accepted the change but does not show it yet: " + names
 		return &notReady{retrying: true, reason: v1alpha1.ReasonDifferent, message: message}
 	default:
 		return nil
@@ -406,7 +410,7 @@ func setSynced(trail *v1alpha1.Trail, n *notReady) {
 		set(trail, v1alpha1.ConditionSynced, metav1.ConditionFalse, n.reason, n.message)
 		return
 	}
-	set(trail, v1alpha1.ConditionSynced, metav1.ConditionTrue, v1alpha1.ReasonSynced, "AWS holds what the spec says")
+	set(trail, v1alpha1.ConditionSynced, metav1.ConditionTrue, v1alpha1.ReasonSynced, "AWS matches the spec")
 }
 
 // isReported tells whether CloudTrail's report on the trail is known. What is not known is set to Unknown where that is
@@ -437,7 +441,7 @@ func setLogging(trail *v1alpha1.Trail, o *outcome, shown bool) {
 		set(trail, v1alpha1.ConditionLogging, metav1.ConditionTrue, v1alpha1.ReasonLogging, "CloudTrail is recording events")
 	case !trail.Spec.LoggingDesired():
 		set(trail, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStoppedBySpec,
-			"CloudTrail records no events, as spec.logging is false")
+			"CloudTrail records no events, because spec.logging is false")
 	default:
 		set(trail, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStopped,
 			"CloudTrail records no events although spec.logging is true")
@@ -500,7 +504,7 @@ func setReady(trail *v1alpha1.Trail, n *notReady, shown bool) {
 		set(trail, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable, "logging to "+destination)
 	default:
 		set(trail, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable,
-			"in sync; not logging, as spec.logging is false")
+			"in sync; not logging, because spec.logging is false")
 	}
 }
 
@@ -523,7 +527,7 @@ func set(trail *v1alpha1.Trail, conditionType string, status metav1.ConditionSta
 }
 
 func unknown(trail *v1alpha1.Trail, conditionType string) {
-	set(trail, conditionType, metav1.ConditionUnknown, v1alpha1.ReasonNotLookedAt, "AWS could not be asked")
+	set(trail, conditionType, metav1.ConditionUnknown, v1alpha1.ReasonNotLookedAt, "the state in AWS could not be read")
 }
 
 func remove(trail *v1alpha1.Trail, conditionTypes ...string) {

@@ -266,24 +266,24 @@ func TestStatus(t *testing.T) {
 		},
 		"AWS does not show the change yet": {
 			nil, ends(func(o *observation) { o.trail.KMSKeyARN = otherKeyARN }, answers(nil)),
-			and(retrying, notReady("Different", fine)), "does not show it yet in kmsKeyID", "InProgress",
+			and(retrying, notReady("Different", fine)), "does not show it yet: kmsKeyID", "InProgress",
 		},
 		"AWS does not show the trail yet": {
 			synced, ends(noTrail, func(o *outcome) { o.settling, o.drift = o.open, nil }),
-			and(retrying, notReady("Different", nil)), "does not show it yet in trail", "InProgress",
+			and(retrying, notReady("Different", nil)), "does not show it yet: trail", "InProgress",
 		},
 		"AWS does not keep a value": {
 			nil,
 			ends(func(o *observation) { o.trail.KMSKeyARN = otherKeyARN }, func(o *outcome) { o.notKept = o.open }),
 			notReady("NotKept", fine),
-			"does not keep it: of kmsKeyID it holds " + otherKeyARN + "; change the spec", "InProgress",
+			"does not keep it: for kmsKeyID it holds " + otherKeyARN + "; change the spec", "InProgress",
 		},
 		"AWS does not keep two values": {
 			nil, ends(both(otherBucket, selectsWrites), func(o *outcome) {
 				o.notKept = o.open
 			}),
 			notReady("NotKept", fine),
-			"of s3BucketName, eventSelectors and then does not keep it: of s3BucketName it holds other", "InProgress",
+			"for s3BucketName, eventSelectors but does not keep it: for s3BucketName it holds other", "InProgress",
 		},
 		"no identity": {
 			nil, fails(&awsidentity.AccessError{Reason: v1alpha1.ReasonIdentityNotFound, Message: "no such identity"}),
@@ -313,7 +313,7 @@ func TestStatus(t *testing.T) {
 		},
 		"somebody else's, that was ours: its logging goes on being reported": {
 			synced, ends(taggedOver, nil), notReady("OwnedByAnother", fine, stalled),
-			"was this object's, and now carries the owner tag of " + anotherOwner, "Failed",
+			"belonged to this object, and now carries the owner tag of " + anotherOwner, "Failed",
 		},
 		"somebody's, who cannot be told": {
 			nil, ends(both(otherBucket, tagsFail(cloudtrail.Permission)), nil),

@@ -287,13 +287,13 @@ func TestConclude(t *testing.T) {
 	missing := finding{field: "kmsKeyID", operations: []string{updateTrail}}
 	untagged := finding{field: "tags", operations: []string{removeTags, addTags}}
 	const tooMany = "there are more than 1000 calls of "
-	const notRead = " in that time, of which not all were read: look them up with an EventLookup"
+	const notRead = " in that period, and not all of them could be read: look them up with an EventLookup"
 	denied := awsError(cloudtrail.Permission, "LookupEvents", "AccessDeniedException", "no")
 	fault := awsError(cloudtrail.Transient, "LookupEvents", "ServiceUnavailable", "later")
 	refusal := &awsidentity.AccessError{Message: "no such identity"}
 	named := v1alpha1.Drift{Attribution: provisional, Actor: mallory, EventName: stopLogging}
-	const none = "CloudTrail's event history shows no call of "
-	const absence = none + "UpdateTrail on this trail until 2026-11-21T05:00:05Z by anybody else that succeeded"
+	const none = "CloudTrail's event history shows no successful call of "
+	const absence = none + "UpdateTrail on this trail by anybody else until 2026-11-21T05:00:05Z"
 	for name, c := range map[string]struct {
 		findings  []finding
 		before    v1alpha1.Drift // What was known.
@@ -577,7 +577,7 @@ func TestAttributionEvents(t *testing.T) {
 		"somebody": {
 			"", v1alpha1.Drift{Attribution: provisional}, []finding{{culprit: stop}},
 			[]string{
-				"Warning DriftAttributed StopLogging" + byMallory + "not repaired yet; provisional, as CloudTrail's " +
+				"Warning DriftAttributed StopLogging" + byMallory + "not repaired yet; provisional, because CloudTrail's " +
 					"history may not be complete yet",
 			},
 		},
@@ -606,15 +606,15 @@ func TestAttributionEvents(t *testing.T) {
 		"nobody, and it is over": {
 			"", v1alpha1.Drift{Attribution: v1alpha1.DriftAttributionNotFound, AttributionMessage: "no call"},
 			[]finding{{field: "logging"}},
-			[]string{"Warning DriftNotAttributed who changed the trail is not known: no call"},
+			[]string{"Warning DriftNotAttributed it is not known who changed the trail: no call"},
 		},
 		"somebody of too many calls, and it is over": {
 			"", v1alpha1.Drift{Attribution: v1alpha1.DriftAttributionNotFound, AttributionMessage: "too many"},
 			[]finding{{culprit: stop, unread: []string{stopLogging}}},
 			[]string{
 				"Warning DriftAttributed StopLogging" + byMallory +
-					"not repaired yet; not certain, as there are more calls than could be read",
-				"Warning DriftNotAttributed who changed the trail is not known: too many",
+					"not repaired yet; not certain, because there are more calls than could be read",
+				"Warning DriftNotAttributed it is not known who changed the trail: too many",
 			},
 		},
 		"not asked yet": {

@@ -117,38 +117,38 @@ func parse(arguments []string) (settings, error) {
 	var latency time.Duration
 
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
-	set.StringVar(&trails, "trails", "500", "How many trails, such as 500,2000,10000.")
+	set.StringVar(&trails, "trails", "500", "The numbers of trails, such as 500,2000,10000.")
 	set.StringVar(
 		&names,
 		"fleets",
 		"one,many,limits,full",
-		"Which fleets: all trails in one account; 5 in each of many accounts; "+
-			"these with AWS's limits of 5 trails, 1 write and 10 reads a second; "+
-			"and the last with full trails and 60 ms.",
+		"The fleets: all trails in one account (one); 5 in each of many accounts (many); "+
+			"the same with AWS's limits of 5 trails, 1 write and 10 reads a second (limits); "+
+			"and the same with full trails and 60 ms latency (full).",
 	)
-	set.StringVar(&shapes, "shape", string(usual), "What the trails are like: plain, usual or full.")
-	set.DurationVar(&latency, "latency", 20*time.Millisecond, "How long AWS takes for every answer.")
+	set.StringVar(&shapes, "shape", string(usual), "The shape of the trails: plain, usual or full.")
+	set.DurationVar(&latency, "latency", 20*time.Millisecond, "How long AWS takes to answer each call.")
 	set.DurationVar(&s.interval, "interval", 10*time.Second, "The operator's --resync-interval.")
-	set.IntVar(&s.looks, "looks", 3, "For how many intervals to watch a fleet at rest.")
-	set.IntVar(&s.runs, "runs", 1, "How often to measure; the table shows medians.")
+	set.IntVar(&s.looks, "looks", 3, "The number of intervals for which to watch a fleet at rest.")
+	set.IntVar(&s.runs, "runs", 1, "The number of runs; the table shows medians.")
 	set.StringVar(
 		&scenarios,
 		"scenarios",
 		"idle,converge,rest,drift,neighbors,restart,deletion",
-		"What to measure, in this order; nothing is at rest or deleted that has not converged.",
+		"The scenarios to measure, in this order. A fleet must converge before it can be at rest or deleted.",
 	)
 	set.StringVar(
 		&s.binary,
 		"operator",
 		"bin/trail-operator",
-		"The operator's binary. What follows the flags are more arguments for it.",
+		"The operator's binary. Arguments after the flags are passed to it.",
 	)
 	set.StringVar(&s.jsonFile, "json", "", "Also write the figures to this file.")
 	set.StringVar(
 		&s.profiles,
 		"profiles",
 		"",
-		"Also write the operator's profiles into this folder: processor time at the begin of each scenario, heap at its end.",
+		"Also write the operator's profiles to this folder: CPU at the start of each scenario, heap at its end.",
 	)
 
 	if err := set.Parse(arguments); err != nil {
@@ -159,11 +159,14 @@ func parse(arguments []string) (settings, error) {
 	s.scenarios = strings.Split(scenarios, ",")
 	for _, scenario := range s.scenarios {
 		if !slices.ContainsFunc(life, func(part scenarioOf) bool { return part.name == scenario }) {
-			return s, fmt.Errorf("-scenarios: %q is none of idle, converge, rest, drift, neighbors, restart, deletion", scenario)
+			return s, fmt.Errorf(
+				"-scenarios: %q is not one of idle, converge, rest, drift, neighbors, restart, deletion",
+				scenario,
+			)
 		}
 	}
 	if !slices.Contains([]shape{plain, usual, full}, shape(shapes)) {
-		return s, fmt.Errorf("-shape: %q is none of plain, usual, full", shapes)
+		return s, fmt.Errorf("-shape: %q is not one of plain, usual, full", shapes)
 	}
 
 	for n := range strings.SplitSeq(trails, ",") {
@@ -174,7 +177,7 @@ func parse(arguments []string) (settings, error) {
 		for name := range strings.SplitSeq(names, ",") {
 			fleet, ok := fleets[name]
 			if !ok {
-				return s, fmt.Errorf("-fleets: %q is none of one, many, limits, full", name)
+				return s, fmt.Errorf("-fleets: %q is not one of one, many, limits, full", name)
 			}
 			s.sizes = append(s.sizes, fleet(count, shape(shapes), latency))
 		}

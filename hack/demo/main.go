@@ -82,7 +82,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, stopAWS()) }()
 
-	chapter("Starting bin/trail-operator, which looks for drift every %s (5 minutes by default)", resyncInterval)
+	chapter("Starting bin/trail-operator, which checks for drift every %s (default: 5 minutes)", resyncInterval)
 	stopOperator, err := s.startOperator(ctx)
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func (s *stage) startOperator(ctx context.Context) (func() error, error) {
 
 // wait leaves everything up until the user has enough.
 func (s *stage) wait(ctx context.Context) error {
-	chapter("All stays up until you press Ctrl-C. In another terminal:")
+	chapter("Everything keeps running until you press Ctrl-C. In another terminal:")
 	say("  export KUBECONFIG=%s", s.kubeconfig)
 	say("  kubectl get trails -A")
 	say("  kubectl explain trail.spec --recursive")

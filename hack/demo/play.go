@@ -73,7 +73,7 @@ func (s *stage) applySamples(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.until(ctx, "all trails are as their manifests say", func(trails []v1alpha1.Trail) bool {
+	return s.until(ctx, "all trails match their manifests", func(trails []v1alpha1.Trail) bool {
 		return len(trails) > 0 &&
 			!slices.ContainsFunc(trails, func(t v1alpha1.Trail) bool { return !t.Spec.Suspended() && !isReady(&t) })
 	})
@@ -97,7 +97,7 @@ func (s *stage) makeObserved(objects []*unstructured.Unstructured) error {
 		if !found {
 			name = object.GetName()
 		}
-		say("(In AWS there is a trail %s already, made by hand. A sample observes it.)", name)
+		say("(AWS already has a trail %s, created by hand. One of the samples observes it.)", name)
 		admin := s.aws.As(actor("admin", "192.0.2.10"))
 		_, created := admin.Do(region, "CreateTrail", map[string]any{"Name": name, "S3BucketName": bucket})
 		_, started := admin.Do(region, "StartLogging", map[string]any{"Name": name})
@@ -152,7 +152,7 @@ func (s *stage) intrude(ctx context.Context) error {
 		return err
 	}
 	say(
-		"Found and repaired %.1f s after the break-in. The object tells, in status.lastDrift:",
+		"Detected and repaired %.1f s after the intrusion. status.lastDrift says who did it:",
 		time.Since(began).Seconds(),
 	)
 	return printYAML(found.Status.LastDrift)
@@ -162,7 +162,7 @@ func (s *stage) intrude(ctx context.Context) error {
 // there.
 func (s *stage) breakBucket(ctx context.Context) error {
 	const bucket = "trail-operator-demo-locked"
-	chapter("A user forgot the bucket policy: CloudTrail may not write to %s", bucket)
+	chapter("A user forgot the bucket policy: CloudTrail cannot write to %s", bucket)
 	s.aws.PutBucket(cloudtrailtest.Bucket{Name: bucket, DenyCloudTrail: true})
 
 	locked := &v1alpha1.Trail{}
@@ -186,14 +186,14 @@ func (s *stage) breakBucket(ctx context.Context) error {
 	if err := s.client.Get(ctx, client.ObjectKeyFromObject(locked), locked); err != nil {
 		return err
 	}
-	say("The object's Ready condition tells what AWS said, and the very statements to add:")
+	say("The Ready condition shows AWS's error and the policy statements to add:")
 	if err := printYAML(meta.FindStatusCondition(locked.Status.Conditions, v1alpha1.ConditionReady)); err != nil {
 		return err
 	}
 
 	chapter("An administrator adds them. Nobody touches the object")
 	s.aws.PutBucket(cloudtrailtest.Bucket{Name: bucket})
-	return s.until(ctx, "it healed by itself", func(trails []v1alpha1.Trail) bool {
+	return s.until(ctx, "the Trail recovered by itself", func(trails []v1alpha1.Trail) bool {
 		return slices.ContainsFunc(trails, func(t v1alpha1.Trail) bool { return t.Name == locked.Name && isReady(&t) })
 	})
 }

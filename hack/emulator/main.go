@@ -36,56 +36,61 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	var opts cloudtrailtest.Options
 	flags := flag.NewFlagSet("emulator", flag.ContinueOnError)
 	flags.SetOutput(out)
-	listen := flags.String("listen", "127.0.0.1:4566", "address to listen on; port 0 picks a free one")
-	logCalls := flags.Bool("log", false, "print one line a call")
+	listen := flags.String("listen", "127.0.0.1:4566", "the address to listen on; port 0 picks a free port")
+	logCalls := flags.Bool("log", false, "log one line for each call")
 	flags.BoolVar(
 		&opts.OpenResources,
 		"open-resources",
 		true,
-		"every well-formed bucket, topic, key, log group and role exists with the right policy",
+		"every well-formed bucket, topic, key, log group and role exists and has the right policy",
 	)
-	flags.BoolVar(&opts.NoTrailLimit, "no-trail-limit", false, "lift the quota of 5 trails a region")
-	flags.BoolVar(&opts.NoRateLimit, "no-rate-limit", false, "lift the request rates")
-	flags.BoolVar(&opts.PerOperationRate, "per-operation-rate", false, "give every operation a request rate of its own")
-	flags.DurationVar(&opts.Latency, "latency", 0, "time added to every answer")
-	flags.DurationVar(&opts.HistoryLag, "history-lag", 0, "how long a recorded event cannot be looked up yet")
+	flags.BoolVar(&opts.NoTrailLimit, "no-trail-limit", false, "turn off the quota of 5 trails in a region")
+	flags.BoolVar(&opts.NoRateLimit, "no-rate-limit", false, "turn off the request rate limits")
+	flags.BoolVar(
+		&opts.PerOperationRate,
+		"per-operation-rate",
+		false,
+		"use a request rate limit for each operation instead of one for each class",
+	)
+	flags.DurationVar(&opts.Latency, "latency", 0, "the latency of every answer")
+	flags.DurationVar(&opts.HistoryLag, "history-lag", 0, "how long it takes until a recorded event can be looked up")
 	flags.DurationVar(
 		&opts.HistoryLagMax,
 		"history-lag-max",
 		0,
-		"the longest history lag, if each event has one of its own",
+		"the maximum history lag; each event then has its own lag",
 	)
 	flags.DurationVar(&opts.ReadLag, "read-lag", 0, "how long reads do not show a write")
-	flags.DurationVar(&opts.ReadLagMax, "read-lag-max", 0, "the longest read lag, if each read has one of its own")
+	flags.DurationVar(&opts.ReadLagMax, "read-lag-max", 0, "the maximum read lag; each read then has its own lag")
 	flags.DurationVar(&opts.ConsistencyLag, "consistency-lag", 0, "how long reads do not show a new trail")
 	flags.DurationVar(&opts.EventDelay, "event-delay", 0, "how much later than its effect the event of a call is")
 	flags.BoolVar(
 		&opts.RepeatedCallsMoveTimes,
 		"repeated-calls-move-times",
 		false,
-		"let StopLogging of a stopped trail move the time it stopped",
+		"let StopLogging of a stopped trail change the time when it stopped",
 	)
 	flags.DurationVar(
 		&opts.DeliveryInterval,
 		"delivery-interval",
 		0,
-		"how often the delivery times of logging trails move on; 0: never",
+		"how often the delivery times of logging trails advance; 0 means never",
 	)
-	flags.BoolVar(&opts.RecordReads, "record-reads", false, "record reads in the event history as well")
+	flags.BoolVar(&opts.RecordReads, "record-reads", false, "also record reads in the event history")
 	flags.BoolVar(
 		&opts.RegisteredRolesOnly,
 		"registered-roles-only",
 		false,
-		"let only roles be assumed that were put by the admin API",
+		"allow only roles that were added through the admin API to be assumed",
 	)
 	flags.Int64Var(
 		&opts.Seed,
 		"seed",
 		0,
-		"seed of everything random: ids, keys, lags, faults; 0: ids and keys that nobody can know",
+		"the seed of everything random: IDs, keys, lags, faults; 0 means that IDs and keys are unpredictable",
 	)
 	var keys []cloudtrailtest.Credentials
-	flags.Func("credentials", "a further access key, as KEY:SECRET:ARN (repeatable)", func(text string) error {
+	flags.Func("credentials", "another access key, as KEY:SECRET:ARN (can be repeated)", func(text string) error {
 		parts := strings.SplitN(text, ":", 3)
 		if len(parts) != 3 || !strings.HasPrefix(parts[2], "arn:") {
 			return errors.New("want KEY:SECRET:ARN")

@@ -1,4 +1,4 @@
--- Health of an AWSIdentity: Healthy when AWS knows it, Degraded when AWS refuses it.
+-- Health of an AWSIdentity: Healthy if AWS accepts it, Degraded if AWS refuses it.
 local function condition(type)
   if obj.status ~= nil and obj.status.conditions ~= nil then
     for _, c in ipairs(obj.status.conditions) do
@@ -27,19 +27,19 @@ if obj.metadata.deletionTimestamp ~= nil then
   return health("Progressing", explained(ready, "being deleted"))
 end
 if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then
-  return health("Progressing", "waiting for the operator to look at this generation")
+  return health("Progressing", "waiting for the operator to reconcile this generation")
 end
 
 local stalled = condition("Stalled")
 if stalled ~= nil and stalled.status == "True" then
-  return health("Degraded", explained(stalled, "only a change of the object can help"))
+  return health("Degraded", explained(stalled, "only a change to the object can help"))
 end
 local reconciling = condition("Reconciling")
 if reconciling ~= nil and reconciling.status == "True" then
-  return health("Progressing", explained(reconciling, "the operator is at work"))
+  return health("Progressing", explained(reconciling, "the operator is working on it"))
 end
 if ready ~= nil and ready.status == "True" then
-  return health("Healthy", explained(ready, "AWS knows the identity"))
+  return health("Healthy", explained(ready, "AWS accepts the identity"))
 end
 if ready ~= nil and ready.status == "False" then
   return health("Degraded", explained(ready, "AWS does not accept the identity"))

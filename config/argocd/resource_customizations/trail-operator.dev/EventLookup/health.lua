@@ -1,4 +1,4 @@
--- Health of an EventLookup: Healthy when the events are in its status, Degraded when only another EventLookup can help,
+-- Health of an EventLookup: Healthy if the events are in its status, Degraded if only a new EventLookup can help,
 -- Progressing until then.
 local function condition(type)
   if obj.status ~= nil and obj.status.conditions ~= nil then
@@ -33,7 +33,7 @@ end
 for _, type in ipairs({"Failed", "Stalled"}) do
   local failed = condition(type)
   if failed ~= nil and failed.status == "True" then
-    return health("Degraded", explained(failed, "AWS rejected the question"))
+    return health("Degraded", explained(failed, "AWS rejected the query"))
   end
 end
 return health("Progressing", explained(complete, "waiting for the operator"))

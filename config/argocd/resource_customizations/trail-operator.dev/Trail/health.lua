@@ -1,5 +1,5 @@
--- Health of a Trail: Healthy when AWS holds what the spec says and CloudTrail delivers, Degraded when somebody has to
--- do something, Progressing while the operator is at it.
+-- Health of a Trail: Healthy if AWS matches the spec and CloudTrail delivers, Degraded if somebody has to do something,
+-- Progressing while the operator is working on it.
 local function condition(type)
   if obj.status ~= nil and obj.status.conditions ~= nil then
     for _, c in ipairs(obj.status.conditions) do
@@ -28,24 +28,24 @@ if obj.metadata.deletionTimestamp ~= nil then
   return health("Progressing", explained(ready, "being deleted"))
 end
 if obj.spec ~= nil and obj.spec.suspend == true then
-  return health("Suspended", "suspended by spec.suspend: AWS is neither looked at nor changed")
+  return health("Suspended", "suspended by spec.suspend: AWS is neither read nor changed")
 end
 if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then
-  return health("Progressing", "waiting for the operator to look at this generation")
+  return health("Progressing", "waiting for the operator to reconcile this generation")
 end
 
 local stalled = condition("Stalled")
 if stalled ~= nil and stalled.status == "True" then
-  return health("Degraded", explained(stalled, "only a change of the object can help"))
+  return health("Degraded", explained(stalled, "only a change to the object can help"))
 end
 local reconciling = condition("Reconciling")
 if reconciling ~= nil and reconciling.status == "True" then
-  return health("Progressing", explained(reconciling, "the operator is at work"))
+  return health("Progressing", explained(reconciling, "the operator is working on it"))
 end
 if ready ~= nil and ready.status == "True" then
-  return health("Healthy", explained(ready, "as the spec says"))
+  return health("Healthy", explained(ready, "AWS matches the spec"))
 end
 if ready ~= nil and ready.status == "False" then
-  return health("Degraded", explained(ready, "not as the spec says"))
+  return health("Degraded", explained(ready, "AWS does not match the spec"))
 end
 return health("Progressing", explained(ready, "waiting for the operator"))
