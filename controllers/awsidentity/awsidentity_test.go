@@ -67,7 +67,7 @@ func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 			w.asked.Add(1)
 		}
 	}})
-	w.sessions = w.newSessions(testbed.Patient)
+	w.sessions = w.newSessions(testbed.AnswerTimeout)
 	reconciler, err := awsidentity.New(w.options(w.Client, w.Events))
 	Expect(err).NotTo(HaveOccurred())
 	w.reconc = reconcile.AsReconciler(w.Client, reconciler)
@@ -170,7 +170,7 @@ var _ = Describe("An identity", func() {
 		Expect(found.Status.AccountID).To(Equal("444455556666"))
 		Expect(found.Status.ARN).
 			To(Equal("arn:aws:sts::444455556666:assumed-role/trail-operator/trail-operator-test-cluster"))
-		Expect(w.Told()).To(ConsistOf(HavePrefix("Normal Available ")))
+		Expect(w.DrainEvents()).To(ConsistOf(HavePrefix("Normal Available ")))
 	})
 
 	It("warns when nobody may use it", func(ctx context.Context) {
@@ -230,7 +230,7 @@ var _ = Describe("An identity", func() {
 				}
 				testbed.ExpectKstatus(found, status.InProgressStatus)
 				Expect(found.Status.AccountID).To(BeEmpty())
-				Expect(w.Told()).To(ConsistOf(HavePrefix("Warning AccessDenied ")))
+				Expect(w.DrainEvents()).To(ConsistOf(HavePrefix("Warning AccessDenied ")))
 				refused := time.Now()
 				for lasted, wait := range map[time.Duration]time.Duration{
 					0: 5 * time.Second, 10 * time.Minute: 150 * time.Second, 24 * time.Hour: 5 * time.Minute,
@@ -304,7 +304,7 @@ var _ = Describe("An identity", func() {
 		w := newWorld(ctx, cloudtrailtest.Options{})
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
 		found := w.settle(ctx)
-		w.Told()
+		w.DrainEvents()
 		calls := w.AWS.Calls()
 		w.AWS.DeleteCredentials(calls[len(calls)-1].AccessKeyID)
 		w.AWS.ResetCalls()
@@ -312,7 +312,7 @@ var _ = Describe("An identity", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(w.AWS.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}))
 		Expect(w.get(ctx).ResourceVersion).To(Equal(found.ResourceVersion))
-		Expect(w.Told()).To(BeEmpty())
+		Expect(w.DrainEvents()).To(BeEmpty())
 	})
 
 	It("shows the account that a changed role leads to", func(ctx context.Context) {

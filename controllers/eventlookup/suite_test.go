@@ -64,7 +64,7 @@ type world struct {
 
 func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	GinkgoHelper()
-	w := &world{maxWait: testbed.Patient}
+	w := &world{maxWait: testbed.AnswerTimeout}
 	now := clock.New(time.Now().Truncate(time.Second))
 	options.OpenResources, options.NoTrailLimit, options.Now = true, true, now.Now
 	w.World = testbed.NewWorld(ctx, restConfig, testbed.WorldOptions{

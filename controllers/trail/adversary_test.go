@@ -42,7 +42,7 @@ func ours(ctx context.Context, options cloudtrailtest.Options, spec v1alpha1.Tra
 	w.prepareResources()
 	w.apply(ctx, "audit", spec)
 	w.expectSettled(ctx, "audit", spec)
-	for _, event := range w.Told() {
+	for _, event := range w.DrainEvents() {
 		Expect(event).NotTo(ContainSubstring("Drift"))
 	}
 	return w
@@ -149,7 +149,7 @@ var _ = Describe("A refusal", func() {
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "TagsLimitExceededException")
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("tags"))
 
-		w.Told()
+		w.DrainEvents()
 		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
 		w.do(w.intruder(), "PutEventSelectors", map[string]any{
 			"TrailName":      "audit",
@@ -163,7 +163,7 @@ var _ = Describe("A refusal", func() {
 		Expect(held.AdvancedEventSelectors).To(HaveLen(2))
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("logging", "s3BucketName", "advancedEventSelectors"))
 		Expect(found.Status.LastDrift.RepairedTime).NotTo(BeNil())
-		Expect(w.Told()).
+		Expect(w.DrainEvents()).
 			To(ContainElement("Warning DriftDetected AWS was changed in: advancedEventSelectors, logging, s3BucketName"))
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "TagsLimitExceededException")
 	})
@@ -322,11 +322,11 @@ var _ = Describe("A change", func() {
 				w.lookAnyway(ctx)
 				w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
 				w.AWS.ClearFaults()
-				w.Told()
+				w.DrainEvents()
 				found := w.expectSettled(ctx, "audit", full)
 				Expect(found.Status.LastDrift).NotTo(BeNil())
 				Expect(found.Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
-				Expect(w.Told()).To(ContainElements(
+				Expect(w.DrainEvents()).To(ContainElements(
 					"Warning DriftDetected AWS was changed in: s3BucketName", "Normal DriftRepaired UpdateTrail{s3BucketName}"))
 				Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
 			})
@@ -339,7 +339,7 @@ var _ = Describe("A change", func() {
 		w.apply(ctx, "audit", spec)
 		w.lookAnyway(ctx)
 		detected := func() (events []string) {
-			for _, event := range w.Told() {
+			for _, event := range w.DrainEvents() {
 				if strings.HasPrefix(event, "Warning DriftDetected") {
 					events = append(events, event)
 				}
@@ -394,7 +394,7 @@ var _ = Describe("A change", func() {
 		w.restart()
 		found := w.expectSettled(ctx, "audit", spec)
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
-		Expect(w.Told()).
+		Expect(w.DrainEvents()).
 			To(ContainElements("Normal DriftRepaired UpdateTrail{s3BucketName}", "Normal Updated PutInsightSelectors"))
 	})
 
@@ -415,7 +415,7 @@ var _ = Describe("A change", func() {
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("logging"))
 		Expect(found.Status.LastDrift.RepairedTime).NotTo(BeNil())
 		told := 0
-		for _, event := range w.Told() {
+		for _, event := range w.DrainEvents() {
 			if strings.HasPrefix(event, "Warning DriftDetected") {
 				told++
 			}
@@ -999,14 +999,14 @@ var _ = Describe("deletionPolicy Retain, set when a deletion is stuck", func() {
 			before := object.DeepCopy()
 			object.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain
 			Expect(w.Client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
-			w.Told()
+			w.DrainEvents()
 			w.work(ctx)
 			if name != "as AWS says no" {
 				Expect(w.get(ctx, "audit").Finalizers).NotTo(BeEmpty(), "what may pass is given half a minute")
 			}
 			w.work(ctx)
 			w.expectGone(ctx, "audit")
-			Expect(w.Told()).
+			Expect(w.DrainEvents()).
 				To(ContainElement(And(HavePrefix("Warning Released"), ContainSubstring("the owner tag may still be on the trail"))))
 			w.AWS.ClearFaults()
 			Expect(w.held("audit").IsLogging).To(BeTrue())
@@ -1125,7 +1125,7 @@ var _ = Describe("A value that AWS does not keep", func() {
 				found := w.get(ctx, "audit")
 				expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotKept)
 				Expect(condition(found, v1alpha1.ConditionReady).Message).To(ContainSubstring("insightSelectors"))
-				Expect(strings.Count(strings.Join(w.Told(), "\n"), "DriftDetected")).
+				Expect(strings.Count(strings.Join(w.DrainEvents(), "\n"), "DriftDetected")).
 					To(BeNumerically("<=", 1), "as somebody may have changed it")
 
 				w.AWS.ResetCalls()
@@ -1134,7 +1134,7 @@ var _ = Describe("A value that AWS does not keep", func() {
 				}
 				Expect(w.AWS.CallCounts()["PutInsightSelectors"]).
 					To(And(BeNumerically(">=", 4), BeNumerically("<=", 12)), "in an hour")
-				Expect(w.Told()).To(BeEmpty(), "it was told")
+				Expect(w.DrainEvents()).To(BeEmpty(), "it was told")
 
 				By("an AWS that keeps it")
 				w.AWS.OnStore(nil, false)
@@ -1158,7 +1158,7 @@ var _ = Describe("A value that AWS does not keep", func() {
 		found := w.get(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotKept)
 		Expect(w.AWS.CallCounts()["UpdateTrail"]).To(BeNumerically("<=", 12), "in an hour")
-		Expect(strings.Count(strings.Join(w.Told(), "\n"), "DriftDetected")).
+		Expect(strings.Count(strings.Join(w.DrainEvents(), "\n"), "DriftDetected")).
 			To(BeNumerically("<=", 1), "as somebody may have changed it")
 
 		By("stopping it: that is repaired all the same")
@@ -1198,7 +1198,7 @@ var _ = Describe("An intruder who undoes each repair at once", func() {
 			Expect(w.held("audit").IsLogging).To(BeTrue(), "round %d", round)
 			Expect(w.held("audit").S3BucketName).To(Equal("trail-logs"), "round %d", round)
 			Expect(w.held("audit").AdvancedEventSelectors).To(HaveLen(2), "round %d", round)
-			Expect(w.Told()).To(ContainElement(HavePrefix("Warning DriftDetected")), "round %d", round)
+			Expect(w.DrainEvents()).To(ContainElement(HavePrefix("Warning DriftDetected")), "round %d", round)
 		}
 		w.expectSettled(ctx, "audit", full)
 	})

@@ -80,7 +80,7 @@ type named struct {
 // told returns the events of a reason that were told since it was last called.
 func (w *world) told(reason string) []string {
 	var told []string
-	for _, event := range w.Told() {
+	for _, event := range w.DrainEvents() {
 		if text, found := strings.CutPrefix(event, "Warning "+reason+" "); found {
 			told = append(told, text)
 		}

@@ -377,7 +377,7 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 			Expect(w.get(ctx, "audit").Status.LastHandledReconcileAt).To(Equal("019"))
 			Expect(created(w)).To(Equal(1))
 			w.expectSettled(ctx, "audit", spec)
-			for _, event := range w.Told() {
+			for _, event := range w.DrainEvents() {
 				Expect(event).NotTo(ContainSubstring("Drift"))
 			}
 		}

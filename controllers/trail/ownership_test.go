@@ -108,9 +108,9 @@ var _ = Describe("A trail that is there before its object", func() {
 					Expect(w.get(ctx, "audit").Status.LastDrift).To(BeNil(), "what is adopted has not drifted")
 					taken := ContainElement(And(HavePrefix("Warning TakenOver "), ContainSubstring(someoneElse)))
 					if owner == someoneElse {
-						Expect(w.Told()).To(taken, "a Warning tells that the trail was taken from somebody")
+						Expect(w.DrainEvents()).To(taken, "a Warning tells that the trail was taken from somebody")
 					} else {
-						Expect(w.Told()).NotTo(taken)
+						Expect(w.DrainEvents()).NotTo(taken)
 					}
 					Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 					_, err := w.look(ctx, "audit")
@@ -661,7 +661,7 @@ var _ = Describe("A trail that is taken over while its object is deleted", func(
 				To(Equal(map[string]int{"ListTags": 1}), "whose it is, is read right then, and nothing else is called")
 			w.expectGone(ctx, "audit")
 			Expect(w.held("audit")).To(Equal(before))
-			Expect(w.Told()).To(ContainElement(HavePrefix("Warning Released")), "that the trail is left is told")
+			Expect(w.DrainEvents()).To(ContainElement(HavePrefix("Warning Released")), "that the trail is left is told")
 		}
 	})
 })

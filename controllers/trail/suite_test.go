@@ -85,7 +85,7 @@ func worldAt(ctx context.Context, now *clock.Clock, options cloudtrailtest.Optio
 	GinkgoHelper()
 	w := &world{
 		World:   testbed.NewWorld(ctx, restConfig, testbed.WorldOptions{AWS: options, Clock: now}),
-		maxWait: testbed.Patient,
+		maxWait: testbed.AnswerTimeout,
 	}
 	w.identity = w.Namespace
 	w.CreateIdentity(ctx, w.identity, v1alpha1.AWSIdentitySpec{})

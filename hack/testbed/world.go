@@ -28,10 +28,10 @@ const (
 	Region = "us-east-1"
 	// ClusterID is that of the operator's cluster.
 	ClusterID = "test-cluster"
-	// Patient is how long a reconcile waits for an answer of AWS where a spec makes one at a time.
-	Patient = time.Minute
-	// eventsKept is how many events a World keeps that no spec has read.
-	eventsKept = 1000
+	// AnswerTimeout is how long a reconcile waits for an answer of AWS where a spec makes one at a time.
+	AnswerTimeout = time.Minute
+	// eventBuffer is how many events a World keeps until a spec drains them; the controller blocks when it is full.
+	eventBuffer = 1000
 )
 
 // World is what a spec has for itself on the control plane of its suite: an AWS, a namespace, and what a controller
@@ -66,7 +66,7 @@ func NewWorld(ctx context.Context, config *rest.Config, options WorldOptions) *W
 	GinkgoHelper()
 	w := &World{
 		AWS:    cloudtrailtest.New(options.AWS),
-		Events: events.NewFakeRecorder(eventsKept),
+		Events: events.NewFakeRecorder(eventBuffer),
 		Clock:  options.Clock,
 		config: config,
 	}
@@ -123,22 +123,22 @@ func (w *World) NewSessions(edit func(*cloudtrail.Options)) *cloudtrail.Sessions
 		ClusterID:  ClusterID,
 		Version:    "test",
 		RateLimits: cloudtrail.RateLimitOff,
-		MaxWait:    Patient,
+		MaxWait:    AnswerTimeout,
 		Now:        w.Clock.Now,
 	}
 	edit(&options)
 	return cloudtrail.NewSessions(options)
 }
 
-// Told returns the events that were emitted since it was last called.
-func (w *World) Told() []string {
-	var told []string
+// DrainEvents returns the events that were emitted since it was last called.
+func (w *World) DrainEvents() []string {
+	var emitted []string
 	for {
 		select {
 		case event := <-w.Events.Events:
-			told = append(told, event)
+			emitted = append(emitted, event)
 		default:
-			return told
+			return emitted
 		}
 	}
 }
