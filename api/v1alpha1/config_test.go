@@ -1,10 +1,7 @@
 package v1alpha1_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,11 +15,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/hack/sandbox"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 var configDir = filepath.Join("..", "..", "config")
@@ -48,16 +46,9 @@ func readManifests(folder string) []*unstructured.Unstructured {
 	for _, file := range manifestFiles(folder) {
 		content, err := os.ReadFile(filepath.Join(configDir, folder, file))
 		Expect(err).NotTo(HaveOccurred())
-		decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), 4096)
-		for {
-			object := &unstructured.Unstructured{}
-			err := decoder.Decode(object)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			Expect(err).NotTo(HaveOccurred(), file)
-			objects = append(objects, object)
-		}
+		found, err := sandbox.Objects(content)
+		Expect(err).NotTo(HaveOccurred(), file)
+		objects = append(objects, found...)
 	}
 	Expect(objects).NotTo(BeEmpty())
 	return objects
@@ -183,7 +174,7 @@ var _ = Describe("config", Ordered, func() {
 					}
 				}
 			}
-			for field := range readCRD("trails").Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"].Properties {
+			for field := range testbed.CRD("trails").Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"].Properties {
 				Expect(shown).To(HaveKey(field))
 			}
 		})

@@ -2,29 +2,17 @@ package v1alpha1_test
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"sigs.k8s.io/yaml"
+
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 // maxAnnotation is how large a manifest may be that client-side apply has to keep in an annotation.
 const maxAnnotation = 262_144
-
-// readCRD reads a generated CRD.
-func readCRD(plural string) *apiextensionsv1.CustomResourceDefinition {
-	GinkgoHelper()
-	content, err := os.ReadFile(filepath.Join("..", "..", "config", "crd", "bases", "trail-operator.dev_"+plural+".yaml"))
-	Expect(err).NotTo(HaveOccurred())
-	crd := &apiextensionsv1.CustomResourceDefinition{}
-	Expect(yaml.UnmarshalStrict(content, crd)).To(Succeed())
-	Expect(crd.Spec.Versions).To(HaveLen(1))
-	return crd
-}
 
 // walk visits all the properties below a schema, with their paths.
 func walk(
@@ -48,13 +36,13 @@ var _ = Describe("CRD", func() {
 	for _, plural := range []string{"trails", "awsidentities", "eventlookups"} {
 		Describe(plural, func() {
 			It("can be applied by client-side apply", func() {
-				content, err := json.Marshal(readCRD(plural))
+				content, err := json.Marshal(testbed.CRD(plural))
 				Expect(err).NotTo(HaveOccurred())
 				Expect(len(content)).To(BeNumerically("<", maxAnnotation))
 			})
 
 			It("explains every field", func() {
-				schema := readCRD(plural).Spec.Versions[0].Schema.OpenAPIV3Schema
+				schema := testbed.CRD(plural).Spec.Versions[0].Schema.OpenAPIV3Schema
 				var unexplained []string
 				walk(*schema, "", func(path string, property apiextensionsv1.JSONSchemaProps) {
 					if property.Description == "" && path != ".metadata" {
@@ -66,7 +54,7 @@ var _ = Describe("CRD", func() {
 			})
 
 			It("has a default nowhere but in the status", func() {
-				schema := readCRD(plural).Spec.Versions[0].Schema.OpenAPIV3Schema
+				schema := testbed.CRD(plural).Spec.Versions[0].Schema.OpenAPIV3Schema
 				defaults := map[string]string{}
 				walk(*schema, "", func(path string, property apiextensionsv1.JSONSchemaProps) {
 					if property.Default != nil {
@@ -77,7 +65,7 @@ var _ = Describe("CRD", func() {
 			})
 
 			It("has the status as a subresource, and the category aws", func() {
-				crd := readCRD(plural)
+				crd := testbed.CRD(plural)
 				Expect(crd.Spec.Versions[0].Subresources.Status).NotTo(BeNil())
 				Expect(crd.Spec.Names.Categories).To(ConsistOf("aws"))
 			})
@@ -85,7 +73,7 @@ var _ = Describe("CRD", func() {
 	}
 
 	It("trails has the columns that tell an administrator how the trails are", func() {
-		crd := readCRD("trails")
+		crd := testbed.CRD("trails")
 		var columns, wide []string
 		for _, column := range crd.Spec.Versions[0].AdditionalPrinterColumns {
 			if column.Priority == 0 {
@@ -101,6 +89,6 @@ var _ = Describe("CRD", func() {
 	})
 
 	It("awsidentities is for administrators: cluster-scoped", func() {
-		Expect(readCRD("awsidentities").Spec.Scope).To(Equal(apiextensionsv1.ClusterScoped))
+		Expect(testbed.CRD("awsidentities").Spec.Scope).To(Equal(apiextensionsv1.ClusterScoped))
 	})
 })

@@ -28,6 +28,7 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 const (
@@ -110,7 +111,7 @@ func newTargets(ctx context.Context) []*target {
 	var targets []*target
 	for _, file := range files {
 		plural := strings.TrimPrefix(filepath.Base(file), v1alpha1.GroupVersion.Group+"_")
-		crd := readCRD(strings.TrimSuffix(plural, ".yaml"))
+		crd := testbed.CRD(strings.TrimSuffix(plural, ".yaml"))
 		for i := range crd.Spec.Versions {
 			targets = append(targets, newTarget(ctx, &crd.Spec, &crd.Spec.Versions[i]))
 		}

@@ -11,20 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
 // soon is how long anything may take that a watch or a changed CRD brings about.
 const soon = 20 * time.Second
-
-// installCRD gives the API server the generated schema of a kind with a change.
-func installCRD(ctx context.Context, plural string, change func(*apiextensionsv1.JSONSchemaProps)) {
-	GinkgoHelper()
-	crd, installed := readCRD(plural), &apiextensionsv1.CustomResourceDefinition{}
-	change(crd.Spec.Versions[0].Schema.OpenAPIV3Schema)
-	Expect(apiserver.Get(ctx, client.ObjectKeyFromObject(crd), installed)).To(Succeed())
-	installed.Spec = crd.Spec
-	Expect(apiserver.Update(ctx, installed)).To(Succeed())
-}
 
 // lax lets anything be the spec and the status.
 func lax(schema *apiextensionsv1.JSONSchemaProps) {
@@ -33,9 +25,6 @@ func lax(schema *apiextensionsv1.JSONSchemaProps) {
 		schema.Properties[part] = apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: new(true)}
 	}
 }
-
-// strict is the schema as it is generated.
-func strict(*apiextensionsv1.JSONSchemaProps) {}
 
 // startCache starts an informer of a kind, as a manager does, and waits until it is filled.
 func startCache(ctx context.Context, object client.Object) cache.Cache {
@@ -87,8 +76,8 @@ var _ = Describe("An object that the API server stored under another schema", fu
 
 			By("watching when it is stored")
 			watching := startCache(ctx, empty())
-			installCRD(ctx, plural, lax)
-			DeferCleanup(func(ctx context.Context) { installCRD(ctx, plural, strict) })
+			testbed.InstallCRD(ctx, apiserver, plural, lax)
+			DeferCleanup(func(ctx context.Context) { testbed.InstallCRD(ctx, apiserver, plural, nil) })
 			Eventually(dryRun).WithContext(ctx).WithTimeout(soon).Should(Succeed(), "the schema is lax")
 			create(bad)
 			patch := client.RawPatch(types.MergePatchType, []byte(`{"status": `+status+`}`))
@@ -98,7 +87,7 @@ var _ = Describe("An object that the API server stored under another schema", fu
 			expectSeen(watching, during)
 
 			By("watching when the schema is mended")
-			installCRD(ctx, plural, strict)
+			testbed.InstallCRD(ctx, apiserver, plural, nil)
 			Eventually(dryRun).WithContext(ctx).WithTimeout(soon).
 				Should(MatchError(ContainSubstring("is invalid")), "the schema is strict")
 			after := manifest("stored-afterwards", `{}`)

@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -19,14 +17,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
@@ -38,18 +32,13 @@ import (
 )
 
 const (
-	hub  = "111122223333"
+	hub  = testbed.Account
 	role = "arn:aws:iam::444455556666:role/trail-operator"
 	// soon is how long anything may take that a watch brings about.
 	soon = 30 * time.Second
-	// patient is how long a reconcile waits for an answer of AWS where a test makes one at a time.
-	patient = time.Minute
 )
 
-var (
-	restConfig *rest.Config
-	scheme     *runtime.Scheme
-)
+var restConfig *rest.Config
 
 func TestAWSIdentity(t *testing.T) {
 	RegisterFailHandler(Fail)
@@ -57,70 +46,45 @@ func TestAWSIdentity(t *testing.T) {
 }
 
 var _ = BeforeSuite(func() {
-	restConfig, scheme = testbed.Start(), testbed.Scheme()
+	restConfig = testbed.Start()
 })
 
-// world is an AWS and a controller of one test, which works when the test says so.
+// world is a world with a controller, which works when the test says so. The identity has the namespace's name.
 type world struct {
-	aws      *cloudtrailtest.Server
-	client   client.WithWatch
-	events   *events.FakeRecorder
+	*testbed.World
 	sessions *cloudtrail.Sessions
 	reconc   reconcile.Reconciler
-	endpoint string
 	// asked counts the calls to STS.
 	asked atomic.Int32
-	// name is the identity's and the namespace's.
-	name string
-	// later is by how much the controller's clock is ahead.
-	later time.Duration
 }
 
 func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	GinkgoHelper()
 	options.OpenResources, options.NoRateLimit = true, true
-	w := &world{aws: cloudtrailtest.New(options), events: events.NewFakeRecorder(100)}
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	w := &world{}
+	w.World = testbed.NewWorld(ctx, restConfig, testbed.WorldOptions{AWS: options, Received: func(r *http.Request) {
 		if r.Header.Get("X-Amz-Target") == "" {
 			w.asked.Add(1)
 		}
-		w.aws.ServeHTTP(rw, r)
-	}))
-	DeferCleanup(server.Close)
-	DeferCleanup(server.CloseClientConnections) // Some calls are never answered.
-	var err error
-	w.client, err = client.NewWithWatch(restConfig, client.Options{Scheme: scheme})
+	}})
+	w.sessions = w.newSessions(testbed.AnswerTimeout)
+	reconciler, err := awsidentity.New(w.options(w.Client, w.Events))
 	Expect(err).NotTo(HaveOccurred())
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
-	Expect(w.client.Create(ctx, namespace)).To(Succeed())
-	w.name = namespace.Name
-	w.endpoint = server.URL
-	w.sessions = w.newSessions(patient)
-	reconciler, err := awsidentity.New(w.options(w.client, w.events))
-	Expect(err).NotTo(HaveOccurred())
-	w.reconc = reconcile.AsReconciler(w.client, reconciler)
+	w.reconc = reconcile.AsReconciler(w.Client, reconciler)
 	return w
 }
 
 // newSessions returns sessions of which none is open. A reconcile waits for so long for an answer of AWS; 0: as long as
 // in the operator.
 func (w *world) newSessions(maxWait time.Duration) *cloudtrail.Sessions {
-	return cloudtrail.NewSessions(cloudtrail.Options{
-		Config: aws.Config{
-			Region:       "us-east-1",
-			BaseEndpoint: aws.String(w.endpoint),
-			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-			Retryer:      func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), 1) },
-		},
-		ClusterID: "test-cluster", Version: "test", MaxWait: maxWait,
+	return w.NewSessions(func(o *cloudtrail.Options) {
+		o.Config.Retryer = func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), 1) }
+		o.MaxWait = maxWait
 	})
 }
 
 func (w *world) options(c client.Client, recorder events.EventRecorder) awsidentity.Options {
-	return awsidentity.Options{
-		Client: c, Trails: w.client, Recorder: recorder, Sessions: w.sessions,
-		Now: func() time.Time { return time.Now().Add(w.later) },
-	}
+	return awsidentity.Options{Client: c, Trails: w.Client, Recorder: recorder, Sessions: w.sessions, Now: w.Clock.Now}
 }
 
 // apply creates the identity with this spec, or changes its spec.
@@ -130,10 +94,10 @@ func (w *world) apply(ctx context.Context, spec v1alpha1.AWSIdentitySpec) {
 		spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}
 	}
 	identity := &v1alpha1.AWSIdentity{}
-	err := w.client.Get(ctx, client.ObjectKey{Name: w.name}, identity)
+	err := w.Client.Get(ctx, client.ObjectKey{Name: w.Namespace}, identity)
 	if apierrors.IsNotFound(err) {
-		identity = &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name}, Spec: spec}
-		Expect(w.client.Create(ctx, identity)).To(Succeed())
+		identity = &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}, Spec: spec}
+		Expect(w.Client.Create(ctx, identity)).To(Succeed())
 		testbed.ExpectKstatus(identity, status.InProgressStatus)
 		return
 	}
@@ -141,18 +105,18 @@ func (w *world) apply(ctx context.Context, spec v1alpha1.AWSIdentitySpec) {
 	before := identity.DeepCopy()
 	identity.Spec = spec
 	// No lock, as kubectl apply has none: a controller at work writes in between.
-	Expect(w.client.Patch(ctx, identity, client.MergeFrom(before))).To(Succeed())
+	Expect(w.Client.Patch(ctx, identity, client.MergeFrom(before))).To(Succeed())
 }
 
 func (w *world) get(ctx context.Context) *v1alpha1.AWSIdentity {
 	GinkgoHelper()
 	identity := &v1alpha1.AWSIdentity{}
-	Expect(w.client.Get(ctx, client.ObjectKey{Name: w.name}, identity)).To(Succeed())
+	Expect(w.Client.Get(ctx, client.ObjectKey{Name: w.Namespace}, identity)).To(Succeed())
 	return identity
 }
 
 func (w *world) look(ctx context.Context) (reconcile.Result, error) {
-	return w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Name: w.name}})
+	return w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Name: w.Namespace}})
 }
 
 // settle looks, which must succeed, and returns the identity as it is then. A second look finds nothing to write.
@@ -170,9 +134,9 @@ func (w *world) settle(ctx context.Context) *v1alpha1.AWSIdentity {
 // trail creates a Trail that uses an identity.
 func (w *world) trail(ctx context.Context, name, identity string) *v1alpha1.Trail {
 	GinkgoHelper()
-	object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: w.name, Name: name}}
+	object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: name}}
 	object.Spec = v1alpha1.TrailSpec{S3BucketName: "trail-logs", IdentityRef: &v1alpha1.IdentityReference{Name: identity}}
-	Expect(w.client.Create(ctx, object)).To(Succeed())
+	Expect(w.Client.Create(ctx, object)).To(Succeed())
 	return object
 }
 
@@ -186,19 +150,6 @@ func expectReady(identity *v1alpha1.AWSIdentity, want metav1.ConditionStatus, re
 	return found.Message
 }
 
-// told returns the events that were told since it was last called.
-func (w *world) told() []string {
-	var told []string
-	for {
-		select {
-		case event := <-w.events.Events:
-			told = append(told, event)
-		default:
-			return told
-		}
-	}
-}
-
 var _ = Describe("An identity", func() {
 	It("shows whom AWS takes it for: the operator itself", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{})
@@ -208,7 +159,7 @@ var _ = Describe("An identity", func() {
 		Expect(found.Status.AccountID).To(Equal(hub))
 		Expect(found.Status.ARN).To(Equal("arn:aws:iam::111122223333:user/operator"))
 		Expect(expectReady(found, metav1.ConditionTrue, v1alpha1.ReasonAvailable)).To(ContainSubstring(found.Status.ARN))
-		Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 2}))
+		Expect(w.AWS.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 2}))
 	})
 
 	It("shows whom AWS takes it for: a role, whose session names the cluster", func(ctx context.Context) {
@@ -219,13 +170,13 @@ var _ = Describe("An identity", func() {
 		Expect(found.Status.AccountID).To(Equal("444455556666"))
 		Expect(found.Status.ARN).
 			To(Equal("arn:aws:sts::444455556666:assumed-role/trail-operator/trail-operator-test-cluster"))
-		Expect(w.told()).To(ConsistOf(HavePrefix("Normal Available ")))
+		Expect(w.DrainEvents()).To(ConsistOf(HavePrefix("Normal Available ")))
 	})
 
 	It("warns when nobody may use it", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{})
-		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name}}
-		Expect(w.client.Create(ctx, identity)).To(Succeed())
+		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}}
+		Expect(w.Client.Create(ctx, identity)).To(Succeed())
 		Expect(expectReady(w.settle(ctx), metav1.ConditionTrue, v1alpha1.ReasonAvailable)).
 			To(ContainSubstring("no namespace may use it until spec.allowedNamespaces allows some"))
 	})
@@ -269,7 +220,7 @@ var _ = Describe("An identity", func() {
 			It("says what to do, and heals when it is done: "+name, func(ctx context.Context) {
 				w := newWorld(ctx, cloudtrailtest.Options{RegisteredRolesOnly: true})
 				if c.role != nil {
-					w.aws.AddRole(*c.role)
+					w.AWS.AddRole(*c.role)
 				}
 				w.apply(ctx, c.spec)
 				found := w.settle(ctx)
@@ -279,18 +230,19 @@ var _ = Describe("An identity", func() {
 				}
 				testbed.ExpectKstatus(found, status.InProgressStatus)
 				Expect(found.Status.AccountID).To(BeEmpty())
-				Expect(w.told()).To(ConsistOf(HavePrefix("Warning AccessDenied ")))
+				Expect(w.DrainEvents()).To(ConsistOf(HavePrefix("Warning AccessDenied ")))
+				refused := time.Now()
 				for lasted, wait := range map[time.Duration]time.Duration{
 					0: 5 * time.Second, 10 * time.Minute: 150 * time.Second, 24 * time.Hour: 5 * time.Minute,
 				} {
-					w.later = lasted
+					w.Clock.Set(refused.Add(lasted))
 					result, err := w.look(ctx)
 					Expect(err).NotTo(HaveOccurred())
 					Expect(result.RequeueAfter).To(BeNumerically("~", wait, 5*time.Second),
 						"the repair is noticed by itself, also after %s", lasted)
 				}
 
-				w.aws.AddRole(c.repair)
+				w.AWS.AddRole(c.repair)
 				found = w.settle(ctx)
 				expectReady(found, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
 				testbed.ExpectKstatus(found, status.CurrentStatus)
@@ -309,7 +261,7 @@ var _ = Describe("An identity", func() {
 		w.settle(ctx)
 		assumed := func() map[string]any {
 			GinkgoHelper()
-			for _, call := range w.aws.Calls() {
+			for _, call := range w.AWS.Calls() {
 				if call.Operation == "AssumeRole" {
 					return call.Params
 				}
@@ -325,7 +277,7 @@ var _ = Describe("An identity", func() {
 			HaveKeyWithValue("Tags.member.1.Value", "test"),
 			HaveKeyWithValue("Tags.member.2.Key", "empty"),
 		))
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
 		w.settle(ctx)
 		Expect(assumed()).NotTo(Or(HaveKey("ExternalId"), HaveKey("Tags.member.1.Key")))
@@ -338,13 +290,13 @@ var _ = Describe("An identity", func() {
 		result, err := w.look(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.RequeueAfter).To(BeNumerically(">", time.Minute), "but not often")
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "GetCallerIdentity",
 			Code:      "ExpiredToken",
 			Message:   "The security token included in the request is expired",
 		})
 		expectReady(w.settle(ctx), metav1.ConditionFalse, "ExpiredToken")
-		w.aws.ClearFaults()
+		w.AWS.ClearFaults()
 		expectReady(w.settle(ctx), metav1.ConditionTrue, v1alpha1.ReasonAvailable)
 	})
 
@@ -352,15 +304,15 @@ var _ = Describe("An identity", func() {
 		w := newWorld(ctx, cloudtrailtest.Options{})
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
 		found := w.settle(ctx)
-		w.told()
-		calls := w.aws.Calls()
-		w.aws.DeleteCredentials(calls[len(calls)-1].AccessKeyID)
-		w.aws.ResetCalls()
+		w.DrainEvents()
+		calls := w.AWS.Calls()
+		w.AWS.DeleteCredentials(calls[len(calls)-1].AccessKeyID)
+		w.AWS.ResetCalls()
 		_, err := w.look(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}))
+		Expect(w.AWS.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}))
 		Expect(w.get(ctx).ResourceVersion).To(Equal(found.ResourceVersion))
-		Expect(w.told()).To(BeEmpty())
+		Expect(w.DrainEvents()).To(BeEmpty())
 	})
 
 	It("shows the account that a changed role leads to", func(ctx context.Context) {
@@ -382,7 +334,7 @@ var _ = Describe("An identity", func() {
 			Message:   "Try again.",
 			Status:    503,
 		}
-		w.aws.Inject(fault)
+		w.AWS.Inject(fault)
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
 		_, err := w.look(ctx)
 		Expect(err).To(MatchError(ContainSubstring("ServiceUnavailable")), "the queue tries again")
@@ -390,12 +342,12 @@ var _ = Describe("An identity", func() {
 		expectReady(found, metav1.ConditionFalse, "ServiceUnavailable")
 		Expect(meta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeTrue())
 		testbed.ExpectKstatus(found, status.InProgressStatus)
-		w.aws.ClearFaults()
+		w.AWS.ClearFaults()
 		found = w.settle(ctx)
 		testbed.ExpectKstatus(found, status.CurrentStatus)
 		Expect(meta.FindStatusCondition(found.Status.Conditions, v1alpha1.ConditionReconciling)).To(BeNil())
 
-		w.aws.Inject(fault)
+		w.AWS.Inject(fault)
 		_, err = w.look(ctx)
 		Expect(err).To(HaveOccurred())
 		Expect(w.get(ctx).ResourceVersion).To(Equal(found.ResourceVersion))
@@ -408,7 +360,7 @@ var _ = Describe("An identity", func() {
 		for _, annotation := range []string{v1alpha1.AnnotationReconcileAt, v1alpha1.AnnotationFluxReconcileAt} {
 			identity := w.get(ctx)
 			identity.Annotations = map[string]string{annotation: "now " + annotation}
-			Expect(w.client.Update(ctx, identity)).To(Succeed())
+			Expect(w.Client.Update(ctx, identity)).To(Succeed())
 			Expect(w.settle(ctx).Status.LastHandledReconcileAt).To(Equal("now " + annotation))
 		}
 	})
@@ -419,23 +371,23 @@ var _ = Describe("An identity", func() {
 			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
 			_, err := w.look(ctx)
 			Expect(err).NotTo(HaveOccurred())
-			Expect(w.aws.CallCounts()).
+			Expect(w.AWS.CallCounts()).
 				To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}), "to open it is to check it")
 
 			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
 			identity := w.get(ctx)
 			identity.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
-			Expect(w.client.Update(ctx, identity)).To(Succeed())
-			w.aws.ResetCalls()
+			Expect(w.Client.Update(ctx, identity)).To(Succeed())
+			w.AWS.ResetCalls()
 			_, err = w.look(ctx)
 			Expect(err).NotTo(HaveOccurred())
-			Expect(w.aws.CallCounts()).
+			Expect(w.AWS.CallCounts()).
 				To(Equal(map[string]int{"GetCallerIdentity": 2, "AssumeRole": 2}), "opened, and checked as asked for")
 
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			_, err = w.look(ctx)
 			Expect(err).NotTo(HaveOccurred())
-			Expect(w.aws.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}), "once")
+			Expect(w.AWS.CallCounts()).To(Equal(map[string]int{"GetCallerIdentity": 1, "AssumeRole": 1}), "once")
 		})
 
 	It("is kept while Trails use it, and names them", func(ctx context.Context) {
@@ -444,42 +396,47 @@ var _ = Describe("An identity", func() {
 		w.settle(ctx)
 		var trails []*v1alpha1.Trail
 		for i := range 7 {
-			trails = append(trails, w.trail(ctx, fmt.Sprintf("trail-%d", i), w.name))
+			trails = append(trails, w.trail(ctx, fmt.Sprintf("trail-%d", i), w.Namespace))
 		}
 		w.trail(ctx, "of-another", "another-identity")
-		Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx))).To(Succeed())
 		found := w.settle(ctx)
 		testbed.ExpectKstatus(found, status.TerminatingStatus)
 		Expect(expectReady(found, metav1.ConditionFalse, v1alpha1.ReasonInUse)).To(And(
-			ContainSubstring(w.name+"/trail-0, "),
-			ContainSubstring(w.name+"/trail-4 and 2 more"),
+			ContainSubstring(w.Namespace+"/trail-0, "),
+			ContainSubstring(w.Namespace+"/trail-4 and 2 more"),
 			Not(ContainSubstring("of-another")),
 		))
 		for _, one := range trails[:6] {
-			Expect(w.client.Delete(ctx, one)).To(Succeed())
+			Expect(w.Client.Delete(ctx, one)).To(Succeed())
 		}
 		Expect(expectReady(w.settle(ctx), metav1.ConditionFalse, v1alpha1.ReasonInUse)).
-			To(HaveSuffix(": " + w.name + "/trail-6"))
+			To(HaveSuffix(": " + w.Namespace + "/trail-6"))
+		deleted := time.Now()
 		for lasted, wait := range map[time.Duration]time.Duration{0: 5 * time.Second, 24 * time.Hour: 5 * time.Minute} {
-			w.later = lasted
+			w.Clock.Set(deleted.Add(lasted))
 			result, err := w.look(ctx)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(result.RequeueAfter).To(Equal(wait), "a Trail that nobody watches wakes nobody")
 		}
-		Expect(w.client.Delete(ctx, trails[6])).To(Succeed())
+		Expect(w.Client.Delete(ctx, trails[6])).To(Succeed())
 		_, err := w.look(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKey{Name: w.name}, &v1alpha1.AWSIdentity{}))).To(BeTrue())
+		Expect(
+			apierrors.IsNotFound(w.Client.Get(ctx, client.ObjectKey{Name: w.Namespace}, &v1alpha1.AWSIdentity{})),
+		).To(BeTrue())
 	})
 
 	It("goes even if AWS does not know it any more", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{RegisteredRolesOnly: true})
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
 		w.settle(ctx)
-		Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx))).To(Succeed())
 		_, err := w.look(ctx)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKey{Name: w.name}, &v1alpha1.AWSIdentity{}))).To(BeTrue())
+		Expect(
+			apierrors.IsNotFound(w.Client.Get(ctx, client.ObjectKey{Name: w.Namespace}, &v1alpha1.AWSIdentity{})),
+		).To(BeTrue())
 	})
 })
 
@@ -487,34 +444,20 @@ var _ = Describe("An identity", func() {
 func (w *world) start(ctx context.Context) {
 	GinkgoHelper()
 	w.sessions = w.newSessions(0)
-	skip, consistent := true, true
-	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
-		Scheme:     scheme,
-		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.name: {}}}, // Other tests have their own.
-		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Controller: ctrlconfig.Controller{SkipNameValidation: &skip},
-		Client:     client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}},
-	})
-	Expect(err).NotTo(HaveOccurred())
-	identities, err := awsidentity.New(w.options(manager.GetClient(), manager.GetEventRecorder("trail-operator")))
-	Expect(err).NotTo(HaveOccurred())
-	Expect(identities.SetupWithManager(manager)).To(Succeed())
-	trails, err := trail.New(trail.Options{
-		Client:    manager.GetClient(),
-		Live:      manager.GetAPIReader(),
-		Recorder:  manager.GetEventRecorder("trail-operator"),
-		Sessions:  w.sessions,
-		ClusterID: "test-cluster",
-		Interval:  time.Hour,
-	})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(trails.SetupWithManager(ctx, manager, 4)).To(Succeed())
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(running) }()
-	DeferCleanup(func() {
-		stop()
-		Eventually(ended).WithTimeout(soon).Should(Receive(BeNil()), "the manager stops when it is told to")
+	w.StartManager(ctx, w.ManagerOptions(), func(manager ctrl.Manager) {
+		identities, err := awsidentity.New(w.options(manager.GetClient(), manager.GetEventRecorder("trail-operator")))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(identities.SetupWithManager(manager)).To(Succeed())
+		trails, err := trail.New(trail.Options{
+			Client:    manager.GetClient(),
+			Live:      manager.GetAPIReader(),
+			Recorder:  manager.GetEventRecorder("trail-operator"),
+			Sessions:  w.sessions,
+			ClusterID: testbed.ClusterID,
+			Interval:  time.Hour,
+		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(trails.SetupWithManager(ctx, manager, 4)).To(Succeed())
 	})
 }
 
@@ -533,7 +476,7 @@ func (w *world) reason(ctx context.Context, name, reason string) *v1alpha1.Trail
 	GinkgoHelper()
 	object := &v1alpha1.Trail{}
 	Eventually(func(g Gomega) {
-		g.Expect(w.client.Get(ctx, client.ObjectKey{Namespace: w.name, Name: name}, object)).To(Succeed())
+		g.Expect(w.Client.Get(ctx, client.ObjectKey{Namespace: w.Namespace, Name: name}, object)).To(Succeed())
 		ready := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady)
 		g.Expect(ready).NotTo(BeNil())
 		g.Expect(ready.Reason).To(Equal(reason))
@@ -547,15 +490,15 @@ var _ = Describe("The running controllers", func() {
 			w := newWorld(ctx, cloudtrailtest.Options{RegisteredRolesOnly: true})
 			w.start(ctx)
 			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "wrong"})
-			w.aws.AddRole(cloudtrailtest.Role{ARN: role, ExternalID: "9f1c2d"})
-			w.trail(ctx, "audit", w.name)
+			w.AWS.AddRole(cloudtrailtest.Role{ARN: role, ExternalID: "9f1c2d"})
+			w.trail(ctx, "audit", w.Namespace)
 			w.reason(ctx, "audit", "AccessDenied")
 
 			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
 			object := w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
 			Expect(object.Status.AccountID).To(Equal("444455556666"))
 
-			w.aws.AddRole(cloudtrailtest.Role{ARN: "arn:aws:iam::777788889999:role/trail-operator"})
+			w.AWS.AddRole(cloudtrailtest.Role{ARN: "arn:aws:iam::777788889999:role/trail-operator"})
 			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: "arn:aws:iam::777788889999:role/trail-operator"})
 			w.reason(ctx, "audit", v1alpha1.ReasonAccountChanged)
 
@@ -568,33 +511,37 @@ var _ = Describe("The running controllers", func() {
 			w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role, ExternalID: "9f1c2d"})
 			object = w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
 
-			Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
+			Expect(w.Client.Delete(ctx, w.get(ctx))).To(Succeed())
 			w.ready(ctx, v1alpha1.ReasonInUse)
 
 			By("naming another identity in the Trail")
-			next := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.name + "-next"}}
+			next := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.Namespace + "-next"}}
 			next.Spec = v1alpha1.AWSIdentitySpec{
 				RoleARN:           role,
 				ExternalID:        "9f1c2d",
 				AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll},
 			}
-			Expect(w.client.Create(ctx, next)).To(Succeed())
+			Expect(w.Client.Create(ctx, next)).To(Succeed())
 			before := object.DeepCopy()
 			object.Spec.IdentityRef.Name = next.Name
-			Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+			Expect(w.Client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
 			gone := func(name string) func() bool {
 				return func() bool {
-					return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKey{Name: name}, &v1alpha1.AWSIdentity{}))
+					return apierrors.IsNotFound(w.Client.Get(ctx, client.ObjectKey{Name: name}, &v1alpha1.AWSIdentity{}))
 				}
 			}
-			Eventually(gone(w.name)).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "nobody uses the first one any more")
+			Eventually(
+				gone(w.Namespace),
+			).WithContext(ctx).
+				WithTimeout(soon).
+				Should(BeTrue(), "nobody uses the first one any more")
 			w.reason(ctx, "audit", v1alpha1.ReasonAvailable)
 
 			By("deleting both together: the Trail goes first")
-			Expect(w.client.Delete(ctx, next)).To(Succeed())
-			Expect(w.client.Delete(ctx, object)).To(Succeed())
+			Expect(w.Client.Delete(ctx, next)).To(Succeed())
+			Expect(w.Client.Delete(ctx, object)).To(Succeed())
 			Eventually(gone(next.Name)).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "it goes with its last Trail")
-			Expect(w.aws.Trails()).To(BeEmpty(), "the trail could be deleted by its identity")
+			Expect(w.AWS.Trails()).To(BeEmpty(), "the trail could be deleted by its identity")
 		})
 })
 
@@ -604,24 +551,24 @@ var _ = Describe("The running controller of identities", func() {
 		w.start(ctx)
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{RoleARN: role})
 		w.ready(ctx, v1alpha1.ReasonAvailable)
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		identity := w.get(ctx)
 		before := identity.DeepCopy()
 		identity.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
-		Expect(w.client.Patch(ctx, identity, client.MergeFrom(before))).To(Succeed())
+		Expect(w.Client.Patch(ctx, identity, client.MergeFrom(before))).To(Succeed())
 		Eventually(func() string { return w.get(ctx).Status.LastHandledReconcileAt }).WithContext(ctx).WithTimeout(soon).
 			Should(Equal("now"), "the annotation wakes the controller")
-		Expect(w.aws.CallCounts()).To(HaveKeyWithValue("AssumeRole", 1))
+		Expect(w.AWS.CallCounts()).To(HaveKeyWithValue("AssumeRole", 1))
 	})
 
 	It("checks other identities while STS does not answer for some", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{})
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "AssumeRole", Latency: time.Hour})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "AssumeRole", Latency: time.Hour})
 		var hanging []*v1alpha1.AWSIdentity
 		for i := range 100 { // More than there are workers.
-			identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%d", w.name, i)}}
+			identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%d", w.Namespace, i)}}
 			identity.Spec.RoleARN = role
-			Expect(w.client.Create(ctx, identity)).To(Succeed())
+			Expect(w.Client.Create(ctx, identity)).To(Succeed())
 			hanging = append(hanging, identity)
 		}
 		w.start(ctx)
@@ -631,13 +578,13 @@ var _ = Describe("The running controller of identities", func() {
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
 		w.ready(ctx, v1alpha1.ReasonAvailable)
 		for _, identity := range hanging {
-			Expect(w.client.Get(ctx, client.ObjectKeyFromObject(identity), identity)).To(Succeed())
+			Expect(w.Client.Get(ctx, client.ObjectKeyFromObject(identity), identity)).To(Succeed())
 			Expect(identity.Status.Conditions).To(BeEmpty(), "nothing is known of them yet")
-			Expect(w.client.Delete(ctx, identity)).To(Succeed())
+			Expect(w.Client.Delete(ctx, identity)).To(Succeed())
 		}
 		for _, identity := range hanging {
 			Eventually(func() bool {
-				return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKeyFromObject(identity), identity))
+				return apierrors.IsNotFound(w.Client.Get(ctx, client.ObjectKeyFromObject(identity), identity))
 			}).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "they can be deleted all the same")
 		}
 	})
@@ -648,17 +595,17 @@ var _ = Describe("The running controller of identities", func() {
 		w.apply(ctx, v1alpha1.AWSIdentitySpec{})
 		w.ready(ctx, v1alpha1.ReasonAvailable)
 		elsewhere := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "elsewhere-"}}
-		Expect(w.client.Create(ctx, elsewhere)).To(Succeed())
+		Expect(w.Client.Create(ctx, elsewhere)).To(Succeed())
 		object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: elsewhere.Name, Name: "audit"}}
 		object.Spec.S3BucketName = "trail-logs"
-		object.Spec.IdentityRef = &v1alpha1.IdentityReference{Name: w.name}
-		Expect(w.client.Create(ctx, object)).To(Succeed())
-		Expect(w.client.Delete(ctx, w.get(ctx))).To(Succeed())
+		object.Spec.IdentityRef = &v1alpha1.IdentityReference{Name: w.Namespace}
+		Expect(w.Client.Create(ctx, object)).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx))).To(Succeed())
 		w.ready(ctx, v1alpha1.ReasonInUse)
 
-		Expect(w.client.Delete(ctx, object)).To(Succeed())
+		Expect(w.Client.Delete(ctx, object)).To(Succeed())
 		Eventually(func() bool {
-			return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKey{Name: w.name}, &v1alpha1.AWSIdentity{}))
+			return apierrors.IsNotFound(w.Client.Get(ctx, client.ObjectKey{Name: w.Namespace}, &v1alpha1.AWSIdentity{}))
 		}).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "the Trails are listed again")
 	})
 })

@@ -10,11 +10,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	. "github.com/onsi/gomega"
+
+	"github.com/trail-operator/trail-operator/hack/testbed/clock"
 )
 
 // driver reconciles one object as a controller does: it runs a reconcile again when it is woken, or when the *Pending
@@ -846,31 +847,20 @@ func TestHeldUpWrites(t *testing.T) {
 	}
 }
 
-// ahead returns a time whose monotonic clock is ahead of its wall clock, as those of two machines may be, or of one
-// that was suspended.
-func ahead(t time.Time, by time.Duration) time.Time {
-	parts := (*struct {
-		wall uint64
-		ext  int64
-	})(unsafe.Pointer(&t)) // There is no other way to a time whose clocks disagree.
-	parts.ext += int64(by)
-	return t
-}
-
 // TestSendBy holds that a call is late when either clock says so.
 func TestSendBy(t *testing.T) {
 	t.Parallel()
 	now, hour := time.Now(), time.Hour
-	NewWithT(t).Expect(ahead(now, hour).Sub(now)).To(Equal(hour))
-	NewWithT(t).Expect(ahead(now, hour).Round(0)).To(Equal(now.Round(0)))
+	NewWithT(t).Expect(clock.Ahead(now, hour).Sub(now)).To(Equal(hour))
+	NewWithT(t).Expect(clock.Ahead(now, hour).Round(0)).To(Equal(now.Round(0)))
 	for name, c := range map[string]struct {
 		by   time.Time
 		late bool
 	}{
 		"in time by both clocks":      {now.Add(hour), false},
 		"late by both":                {now.Add(-hour), true},
-		"late by the wall clock":      {ahead(now.Add(-hour), 2*hour), true},
-		"late by the machine's clock": {ahead(now.Add(hour), -2*hour), true},
+		"late by the wall clock":      {clock.Ahead(now.Add(-hour), 2*hour), true},
+		"late by the machine's clock": {clock.Ahead(now.Add(hour), -2*hour), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -105,7 +105,7 @@ var _ = Describe("The answer of an EventLookup", func() {
 	var start time.Time
 	BeforeEach(func(ctx context.Context) {
 		w = newWorld(ctx, cloudtrailtest.Options{NoRateLimit: true, RecordReads: true})
-		start = w.now
+		start = w.Clock.Now()
 		mallory, alice := w.user("mallory"), w.user("alice")
 		w.do(alice, "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "trail-logs"})
 		w.do(alice, "StartLogging", map[string]any{"Name": "audit"})
@@ -117,13 +117,13 @@ var _ = Describe("The answer of an EventLookup", func() {
 		for range 60 {
 			w.do(alice, "StartLogging", map[string]any{"Name": "audit"})
 		}
-		w.now = w.now.Add(time.Minute)
+		w.Clock.Add(time.Minute)
 	})
 
 	DescribeTable("is what the SDK's paginator returns, for",
 		func(ctx context.Context, key, value string) {
-			end := w.now
-			w.now = w.now.Add(time.Minute) // The questions are in the history, too.
+			end := w.Clock.Now()
+			w.Clock.Add(time.Minute) // The questions are in the history, too.
 			in := &sdk.LookupEventsInput{StartTime: aws.Time(start), EndTime: aws.Time(end)}
 			spec := v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000), StartTime: timestamp(start), EndTime: timestamp(end)}
 			if key != "" {
@@ -195,12 +195,12 @@ var _ = Describe("The answer of an EventLookup", func() {
 				},
 			}))
 			Expect(want).To(HaveLen(61))
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			found := w.answer(ctx,
 				v1alpha1.EventLookupSpec{Attribute: attribute("EventName", "StartLogging"), MaxResults: &maxResults})
 			expectEvents(found.Events, want[:count])
 			Expect(*found.Truncated).To(Equal(truncated))
-			Expect(w.aws.CallCounts()["LookupEvents"]).To(Equal(calls))
+			Expect(w.AWS.CallCounts()["LookupEvents"]).To(Equal(calls))
 		},
 		Entry("one", int32(1), 1, true, 1),
 		Entry("a page", int32(50), 50, true, 2),
@@ -219,7 +219,7 @@ var _ = Describe("The answer of an EventLookup", func() {
 			"DeleteTrail by arn:aws:iam::111122223333:user/mallory from 198.51.100.7 at %s, "+
 				"refused with TrailNotFoundException, and 3 earlier",
 			start.Add(5*time.Second).UTC().Format(time.RFC3339))))
-		Expect(w.events.Events).To(Receive(HavePrefix("Normal LookedUp DeleteTrail by")))
+		Expect(w.Events.Events).To(Receive(HavePrefix("Normal LookedUp DeleteTrail by")))
 	})
 
 	It("may be that there is nothing", func(ctx context.Context) {
@@ -240,7 +240,7 @@ var _ = Describe("The answer of an EventLookup", func() {
 	})
 
 	It("stays well below what etcd takes, however long the texts are", func(ctx context.Context) {
-		verbose := w.aws.As(cloudtrailtest.Actor{
+		verbose := w.AWS.As(cloudtrailtest.Actor{
 			ARN:             "arn:aws:iam::" + account + ":user/" + strings.Repeat("v", 3000),
 			UserAgent:       strings.Repeat("é", 3000),
 			SourceIPAddress: "198.51.100.8",
@@ -264,32 +264,32 @@ var _ = Describe("The answer of an EventLookup", func() {
 	It("is not asked for again once it is there", func(ctx context.Context) {
 		lookup, _, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{}))
 		Expect(err).NotTo(HaveOccurred())
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		w.do(w.user("mallory"), "StopLogging", map[string]any{"Name": "audit"})
 		again, result, err := w.run(ctx, lookup)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.RequeueAfter).To(BeZero())
 		Expect(again.ResourceVersion).To(Equal(lookup.ResourceVersion))
-		Expect(w.aws.CallCounts()).To(BeEmpty())
+		Expect(w.AWS.CallCounts()).To(BeEmpty())
 	})
 
 	It("is the same when the lookup is interrupted and run again", func(ctx context.Context) {
-		w.now = w.now.Add(time.Second)
+		w.Clock.Add(time.Second)
 		want := writes(shown(w.paginate(ctx, &sdk.LookupEventsInput{})))
-		w.aws.OnCall(func(op string, _ int) {
-			if calls := w.aws.CallCounts()["LookupEvents"]; op == "LookupEvents" && calls == 1 {
-				w.aws.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", DropConnection: true, Times: 1})
+		w.AWS.OnCall(func(op string, _ int) {
+			if calls := w.AWS.CallCounts()["LookupEvents"]; op == "LookupEvents" && calls == 1 {
+				w.AWS.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", DropConnection: true, Times: 1})
 			}
 		}, nil)
-		w.aws.ResetCalls()
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Code: "InternalFailure", Times: 1})
+		w.AWS.ResetCalls()
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Code: "InternalFailure", Times: 1})
 		lookup, _, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000)}))
 		Expect(err).To(HaveOccurred(), "a passing fault is retried by the queue")
 		Expect(complete(lookup).Status).To(Equal(metav1.ConditionFalse))
 		testbed.ExpectKstatus(lookup, status.InProgressStatus)
-		asked := w.now
+		asked := w.Clock.Now()
 		w.do(w.user("mallory"), "StopLogging", map[string]any{"Name": "audit"})
-		w.now = w.now.Add(time.Hour)
+		w.Clock.Add(time.Hour)
 		w.restart(cloudtrail.RateLimitOff)
 
 		for range 3 {
@@ -326,26 +326,26 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 			}
 			Expect(lookup.Status.ObservedGeneration).To(Equal(lookup.Generation))
 			testbed.ExpectKstatus(lookup, status.FailedStatus)
-			Expect(w.events.Events).To(Receive(HavePrefix("Warning " + code)))
+			Expect(w.Events.Events).To(Receive(HavePrefix("Warning " + code)))
 
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			_, _, err = w.run(ctx, lookup)
 			Expect(err).NotTo(HaveOccurred())
-			Expect(w.aws.CallCounts()).To(BeEmpty(), "it is not tried again")
+			Expect(w.AWS.CallCounts()).To(BeEmpty(), "it is not tried again")
 		},
 		Entry("a value that is too long as AWS counts", func() v1alpha1.EventLookupSpec {
 			return v1alpha1.EventLookupSpec{Attribute: attribute("Username", strings.Repeat("_", 1500))}
 		}, "InvalidLookupAttributesException"),
 		Entry("a time that is over", func() v1alpha1.EventLookupSpec {
-			return v1alpha1.EventLookupSpec{EndTime: timestamp(w.now.AddDate(0, 0, -100))}
+			return v1alpha1.EventLookupSpec{EndTime: timestamp(w.Clock.Now().AddDate(0, 0, -100))}
 		}, "InvalidTimeRangeException"),
 		Entry("a time to come", func() v1alpha1.EventLookupSpec {
-			return v1alpha1.EventLookupSpec{StartTime: timestamp(w.now.Add(time.Hour))}
+			return v1alpha1.EventLookupSpec{StartTime: timestamp(w.Clock.Now().Add(time.Hour))}
 		}, "InvalidTimeRangeException"),
 	)
 
 	It("says which permission is missing, and goes on when it is there", func(ctx context.Context) {
-		fault := w.aws.Inject(cloudtrailtest.Fault{
+		fault := w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "LookupEvents", Code: "AccessDeniedException", Message: "not authorized",
 		})
 		lookup, result, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{}))
@@ -357,40 +357,40 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 			`AWSIdentity ".*" \(arn:aws:.*111122223333.*\) needs permission for cloudtrail:LookupEvents$`))
 		testbed.ExpectKstatus(lookup, status.InProgressStatus)
 
-		w.now = w.now.Add(10 * time.Minute)
+		w.Clock.Add(10 * time.Minute)
 		same, result, err := w.run(ctx, lookup)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.RequeueAfter).To(BeNumerically(">", 2*time.Minute), "the longer it lasts the slower it is retried")
 		Expect(same.ResourceVersion).To(Equal(lookup.ResourceVersion), "what has not changed is not written")
 
-		Expect(w.aws.ClearFault(fault)).To(BeTrue())
+		Expect(w.AWS.ClearFault(fault)).To(BeTrue())
 		lookup, _, err = w.run(ctx, lookup)
 		Expect(err).NotTo(HaveOccurred())
 		expectComplete(lookup)
 	})
 
 	It("shows a passing fault when it lasts, and goes on after it", func(ctx context.Context) {
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Code: "ServiceUnavailable", Status: 503})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Code: "ServiceUnavailable", Status: 503})
 		lookup, _, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{}))
 		Expect(err).To(HaveOccurred())
 		Expect(complete(lookup).Reason).To(Equal("Running"))
-		w.now = w.now.Add(2 * time.Minute)
+		w.Clock.Add(2 * time.Minute)
 		lookup, _, err = w.run(ctx, lookup)
 		Expect(err).To(HaveOccurred())
 		Expect(complete(lookup).Reason).To(Equal("ServiceUnavailable"))
 		testbed.ExpectKstatus(lookup, status.InProgressStatus)
-		w.aws.ClearFaults()
+		w.AWS.ClearFaults()
 		lookup, _, err = w.run(ctx, lookup)
 		Expect(err).NotTo(HaveOccurred())
 		expectComplete(lookup)
 	})
 
 	It("goes on after a passing fault of STS", func(ctx context.Context) {
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "GetCallerIdentity", Code: "ServiceUnavailable", Status: 503})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "GetCallerIdentity", Code: "ServiceUnavailable", Status: 503})
 		lookup, _, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{}))
 		Expect(err).To(HaveOccurred())
-		w.aws.ClearFaults()
-		w.now = w.now.Add(2 * time.Second) // The session is opened anew after a second.
+		w.AWS.ClearFaults()
+		w.Clock.Add(2 * time.Second) // The session is opened anew after a second.
 		lookup, _, err = w.run(ctx, lookup)
 		Expect(err).NotTo(HaveOccurred())
 		expectComplete(lookup)
@@ -401,14 +401,14 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 			for range 120 {
 				w.do(w.user("mallory"), "StartLogging", map[string]any{"Name": "audit"})
 			}
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			pages := 0
-			w.aws.OnCall(nil, func(op string, _ int) {
+			w.AWS.OnCall(nil, func(op string, _ int) {
 				if op != "LookupEvents" {
 					return
 				}
 				if pages++; pages == 1 {
-					w.aws.Inject(cloudtrailtest.Fault{Operation: op, Code: code, Times: 1})
+					w.AWS.Inject(cloudtrailtest.Fault{Operation: op, Code: code, Times: 1})
 				}
 			})
 			lookup, _, err := w.run(ctx, w.ask(ctx, v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000)}))
@@ -417,14 +417,14 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 			Expect(err).NotTo(HaveOccurred())
 			expectComplete(lookup)
 			Expect(lookup.Status.Events).To(HaveLen(121))
-			Expect(w.aws.CallCounts()["LookupEvents"]).To(Equal(calls))
+			Expect(w.AWS.CallCounts()["LookupEvents"]).To(Equal(calls))
 		},
 		Entry("a passing fault", "ServiceUnavailable", 4),
 		Entry("a place that AWS does not know any more, where it begins anew", "InvalidNextTokenException", 5),
 	)
 
 	It("shows what somebody else than AWS answers, whatever it is", func(ctx context.Context) {
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "LookupEvents", Status: 400,
 			Code: "Gateway/No.Route\x1b[2J", Message: strings.Repeat("so it is\n", 12_000),
 		})
@@ -440,7 +440,7 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 			w.restart(cloudtrail.RateLimitOff)
 			spec := v1alpha1.EventLookupSpec{}
 			prepare(&spec)
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			lookup, result, err := w.run(ctx, w.ask(ctx, spec))
 			Expect(err).NotTo(HaveOccurred())
 			Expect(result.RequeueAfter).To(Equal(5 * time.Second))
@@ -450,7 +450,7 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 				HaveField("Message", ContainSubstring(message)),
 			))
 			testbed.ExpectKstatus(lookup, status.InProgressStatus)
-			Expect(w.aws.CallCounts()).To(BeEmpty())
+			Expect(w.AWS.CallCounts()).To(BeEmpty())
 
 			repair()
 			lookup, _, err = w.run(ctx, lookup)
@@ -459,10 +459,10 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 		},
 		Entry("the identity does not exist",
 			func(s *v1alpha1.EventLookupSpec) {
-				s.IdentityRef = &v1alpha1.IdentityReference{Name: w.namespace + "-new"}
+				s.IdentityRef = &v1alpha1.IdentityReference{Name: w.Namespace + "-new"}
 			},
 			"IdentityNotFound", "does not exist",
-			func() { w.createIdentity(w.namespace+"-new", v1alpha1.NamespacesFromAll) }),
+			func() { w.CreateIdentity(context.Background(), w.Namespace+"-new", v1alpha1.AWSIdentitySpec{}) }),
 		Entry("the identity does not allow the namespace",
 			func(*v1alpha1.EventLookupSpec) { w.allow(nil) },
 			"NamespaceNotAllowed", "does not allow namespace",
@@ -474,21 +474,13 @@ var _ = Describe("An EventLookup that AWS does not answer", func() {
 	)
 })
 
-// createIdentity creates an identity for these namespaces.
-func (w *world) createIdentity(name string, from v1alpha1.NamespacesFrom) {
-	GinkgoHelper()
-	identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	identity.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: from}
-	Expect(w.client.Create(context.Background(), identity)).To(Succeed())
-}
-
 // allow changes whom the world's identity serves.
 func (w *world) allow(namespaces *v1alpha1.AllowedNamespaces) {
 	GinkgoHelper()
 	identity := &v1alpha1.AWSIdentity{}
-	Expect(w.client.Get(context.Background(), client.ObjectKey{Name: w.namespace}, identity)).To(Succeed())
+	Expect(w.Client.Get(context.Background(), client.ObjectKey{Name: w.Namespace}, identity)).To(Succeed())
 	identity.Spec.AllowedNamespaces = namespaces
-	Expect(w.client.Update(context.Background(), identity)).To(Succeed())
+	Expect(w.Client.Update(context.Background(), identity)).To(Succeed())
 }
 
 var _ = Describe("A finished EventLookup", func() {
@@ -500,22 +492,27 @@ var _ = Describe("A finished EventLookup", func() {
 		Expect(err).NotTo(HaveOccurred())
 		expectComplete(lookup)
 		Expect(result.RequeueAfter).To(Equal(time.Minute))
-		w.now = w.now.Add(59 * time.Second)
+		w.Clock.Add(59 * time.Second)
 		_, result, err = w.run(ctx, lookup)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.RequeueAfter).To(Equal(time.Second))
-		w.now = w.now.Add(time.Second)
+		w.Clock.Add(time.Second)
 		_, err = w.reconciler.Reconcile(ctx, w.get(ctx, lookup))
 		Expect(err).NotTo(HaveOccurred())
-		Expect(apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKeyFromObject(lookup), lookup))).To(BeTrue())
+		Expect(apierrors.IsNotFound(w.Client.Get(ctx, client.ObjectKeyFromObject(lookup), lookup))).To(BeTrue())
 	})
 
 	It("is deleted at once when it has no time to live, also when it has failed", func(ctx context.Context) {
-		lookup := w.ask(ctx,
-			v1alpha1.EventLookupSpec{TTLSecondsAfterFinished: aws.Int32(0), EndTime: timestamp(w.now.AddDate(0, 0, -100))})
+		lookup := w.ask(
+			ctx,
+			v1alpha1.EventLookupSpec{
+				TTLSecondsAfterFinished: aws.Int32(0),
+				EndTime:                 timestamp(w.Clock.Now().AddDate(0, 0, -100)),
+			},
+		)
 		_, err := w.reconciler.Reconcile(ctx, lookup)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKeyFromObject(lookup), lookup))).To(BeTrue())
+		Expect(apierrors.IsNotFound(w.Client.Get(ctx, client.ObjectKeyFromObject(lookup), lookup))).To(BeTrue())
 	})
 
 	It("is kept in a cache without its events", func(ctx context.Context) {

@@ -17,8 +17,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
@@ -35,35 +33,22 @@ func (w *world) start(ctx context.Context, namespaces ...string) {
 	GinkgoHelper()
 	w.maxWait = 0
 	w.restart(w.limits)
-	since := time.Now()
-	w.elapsed = func() time.Duration { return time.Since(since) }
-	watched := map[string]cache.Config{w.namespace: {}}
-	for _, namespace := range namespaces {
-		watched[namespace] = cache.Config{}
+	w.Clock.Run()
+	options := w.ManagerOptions(namespaces...)
+	options.Cache.ByObject = map[client.Object]cache.ByObject{
+		&v1alpha1.EventLookup{}: {Transform: eventlookup.WithoutEvents},
 	}
-	skip, consistent := true, len(watched) < 2
-	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
-		Scheme:     scheme,
-		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Controller: ctrlconfig.Controller{SkipNameValidation: &skip},
-		Cache: cache.Options{
-			DefaultNamespaces: watched,
-			ByObject:          map[client.Object]cache.ByObject{&v1alpha1.EventLookup{}: {Transform: eventlookup.WithoutEvents}},
-		},
-		Client: client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}},
-	})
-	Expect(err).NotTo(HaveOccurred())
-	reconciler, err := eventlookup.New(eventlookup.Options{
-		Client: manager.GetClient(), Recorder: manager.GetEventRecorder("trail-operator"), Sessions: w.sessions, Now: w.clock,
-	})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(reconciler.SetupWithManager(manager)).To(Succeed())
-	running, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(running) }()
-	DeferCleanup(func() {
-		stop()
-		Eventually(ended).WithTimeout(soon).Should(Receive(BeNil()), "the manager stops when it is told to")
+	consistent := len(namespaces) == 0
+	options.Client.Cache.EnableReadYourWritesConsistency = &consistent
+	w.StartManager(ctx, options, func(manager ctrl.Manager) {
+		reconciler, err := eventlookup.New(eventlookup.Options{
+			Client:   manager.GetClient(),
+			Recorder: manager.GetEventRecorder("trail-operator"),
+			Sessions: w.sessions,
+			Now:      w.Clock.Now,
+		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(reconciler.SetupWithManager(manager)).To(Succeed())
 	})
 }
 
@@ -72,11 +57,11 @@ func (w *world) table(ctx context.Context) (columns []string, rows [][]any) {
 	GinkgoHelper()
 	config := rest.CopyConfig(restConfig)
 	config.GroupVersion, config.APIPath = &v1alpha1.GroupVersion, "/apis"
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	config.NegotiatedSerializer = serializer.NewCodecFactory(w.Client.Scheme()).WithoutConversion()
 	rester, err := rest.RESTClientFor(config)
 	Expect(err).NotTo(HaveOccurred())
 	data, err := rester.Get().
-		Namespace(w.namespace).
+		Namespace(w.Namespace).
 		Resource("eventlookups").
 		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").
 		Do(ctx).
@@ -115,8 +100,8 @@ var _ = Describe("The running controller", func() {
 			expectComplete(found)
 			Expect(found.Status.Events).To(HaveLen(121))
 		}
-		Expect(w.aws.Throttled()).To(BeZero())
-		Expect(w.aws.CallCounts()["LookupEvents"]).To(Equal(len(lookups) * 3))
+		Expect(w.AWS.Throttled()).To(BeZero())
+		Expect(w.AWS.CallCounts()["LookupEvents"]).To(Equal(len(lookups) * 3))
 	})
 
 	It("answers one tenant however much another one asks", func(ctx context.Context) {
@@ -126,7 +111,7 @@ var _ = Describe("The running controller", func() {
 			w.do(w.user("alice"), "StartLogging", map[string]any{"Name": "audit"})
 		}
 		w.restart(cloudtrail.RateLimitOn)
-		modest := w.newNamespace(ctx)
+		modest := w.CreateNamespace(ctx)
 		w.start(context.WithoutCancel(ctx), modest)
 		var greedy []*v1alpha1.EventLookup
 		for range 50 {
@@ -141,7 +126,7 @@ var _ = Describe("The running controller", func() {
 			}
 			return n
 		}
-		Eventually(func() int { return w.aws.CallCounts()["LookupEvents"] }).WithContext(ctx).WithTimeout(soon).
+		Eventually(func() int { return w.AWS.CallCounts()["LookupEvents"] }).WithContext(ctx).WithTimeout(soon).
 			Should(BeNumerically(">=", 4), "the first ones are run")
 
 		lookup := w.askIn(ctx, modest, v1alpha1.EventLookupSpec{MaxResults: aws.Int32(1000)})
@@ -149,16 +134,16 @@ var _ = Describe("The running controller", func() {
 			Should(BeTrue(), "it has every other call of two a second, and needs three")
 		Expect(w.get(ctx, lookup).Status.Events).To(HaveLen(121))
 		Expect(finished()).To(BeNumerically("<", 20), "the others go on, a few at a time")
-		Expect(w.aws.Throttled()).To(BeZero())
+		Expect(w.AWS.Throttled()).To(BeZero())
 	})
 
 	It("answers in one region while another one is silent", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{})
 		w.do(w.user("alice"), "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "trail-logs"})
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Region: silentRegion, Latency: time.Hour})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "LookupEvents", Region: silentRegion, Latency: time.Hour})
 		var tenants []string
 		for range 12 {
-			tenants = append(tenants, w.newNamespace(ctx))
+			tenants = append(tenants, w.CreateNamespace(ctx))
 		}
 		w.restart(cloudtrail.RateLimitOn)
 		w.start(context.WithoutCancel(ctx), tenants...)
@@ -180,18 +165,18 @@ var _ = Describe("The running controller", func() {
 	It("goes on when the identity comes, and deletes what is over", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{NoRateLimit: true})
 		w.start(context.WithoutCancel(ctx))
-		name := w.namespace + "-late"
+		name := w.Namespace + "-late"
 		lookup := w.ask(ctx, v1alpha1.EventLookupSpec{
 			IdentityRef:             &v1alpha1.IdentityReference{Name: name},
 			TTLSecondsAfterFinished: aws.Int32(1),
 		})
 		Eventually(func() []metav1.Condition { return w.get(ctx, lookup).Status.Conditions }).WithContext(ctx).
 			WithTimeout(soon).Should(ContainElement(HaveField("Reason", "IdentityNotFound")))
-		w.createIdentity(name, v1alpha1.NamespacesFromAll)
+		w.CreateIdentity(ctx, name, v1alpha1.AWSIdentitySpec{})
 		Eventually(func() bool {
-			return apierrors.IsNotFound(w.client.Get(ctx, client.ObjectKeyFromObject(lookup), &v1alpha1.EventLookup{}))
+			return apierrors.IsNotFound(w.Client.Get(ctx, client.ObjectKeyFromObject(lookup), &v1alpha1.EventLookup{}))
 		}).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "it is answered, and deleted a second later")
-		Expect(w.aws.CallCounts()["LookupEvents"]).To(Equal(1))
+		Expect(w.AWS.CallCounts()["LookupEvents"]).To(Equal(1))
 	})
 
 	It("shows in kubectl get what came of a lookup", func(ctx context.Context) {

@@ -2,8 +2,6 @@ package eventlookup_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
@@ -13,26 +11,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 	"github.com/trail-operator/trail-operator/hack/testbed"
 )
-
-// installCRD gives the API server the generated schema of EventLookups with a change.
-func (w *world) installCRD(ctx context.Context, change func(*apiextensionsv1.JSONSchemaProps)) {
-	GinkgoHelper()
-	const file = "trail-operator.dev_eventlookups.yaml"
-	text, err := os.ReadFile(filepath.Join("..", "..", "config", "crd", "bases", file))
-	Expect(err).NotTo(HaveOccurred())
-	crd, installed := &apiextensionsv1.CustomResourceDefinition{}, &apiextensionsv1.CustomResourceDefinition{}
-	Expect(yaml.UnmarshalStrict(text, crd)).To(Succeed())
-	change(crd.Spec.Versions[0].Schema.OpenAPIV3Schema)
-	Expect(w.client.Get(ctx, client.ObjectKeyFromObject(crd), installed)).To(Succeed())
-	installed.Spec = crd.Spec
-	Expect(w.client.Update(ctx, installed)).To(Succeed())
-}
 
 // former is the schema of EventLookups as it was once: a time was what the API server takes for a date-time.
 func former(schema *apiextensionsv1.JSONSchemaProps) {
@@ -44,30 +27,27 @@ func former(schema *apiextensionsv1.JSONSchemaProps) {
 	schema.Properties["spec"] = spec
 }
 
-// generated is the schema as it is now.
-func generated(*apiextensionsv1.JSONSchemaProps) {}
-
 // store creates a lookup under the former schema, with a startTime that is refused now.
 func (w *world) store(ctx context.Context, name string, startTime any) *v1alpha1.EventLookup {
 	GinkgoHelper()
 	object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
 		"startTime":               startTime,
-		"identityRef":             map[string]any{"name": w.namespace},
+		"identityRef":             map[string]any{"name": w.Namespace},
 		"ttlSecondsAfterFinished": int64(3600),
 	}}}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("EventLookup"))
-	object.SetNamespace(w.namespace)
+	object.SetNamespace(w.Namespace)
 	object.SetName(name)
-	dryRun := func() error { return w.client.Create(ctx, object.DeepCopy(), client.DryRunAll) }
+	dryRun := func() error { return w.Client.Create(ctx, object.DeepCopy(), client.DryRunAll) }
 
-	w.installCRD(ctx, former)
-	DeferCleanup(func(ctx context.Context) { w.installCRD(ctx, generated) })
+	testbed.InstallCRD(ctx, w.Client, "eventlookups", former)
+	DeferCleanup(func(ctx context.Context) { testbed.InstallCRD(ctx, w.Client, "eventlookups", nil) })
 	Eventually(dryRun).WithContext(ctx).WithTimeout(soon).Should(Succeed(), "the former schema is installed")
-	Expect(w.client.Create(ctx, object)).To(Succeed())
-	w.installCRD(ctx, generated)
+	Expect(w.Client.Create(ctx, object)).To(Succeed())
+	testbed.InstallCRD(ctx, w.Client, "eventlookups", nil)
 	Eventually(dryRun).WithContext(ctx).WithTimeout(soon).
 		Should(MatchError(ContainSubstring("is invalid")), "the generated schema is installed")
-	return &v1alpha1.EventLookup{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
+	return &v1alpha1.EventLookup{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: name}}
 }
 
 // expectFinished waits until a lookup is finished, and returns it.
@@ -96,7 +76,7 @@ var _ = Describe("An EventLookup that was stored before the API server refused i
 		for _, odd := range []*v1alpha1.EventLookup{before, meanwhile} {
 			testbed.ExpectKstatus(w.expectFinished(ctx, odd), status.FailedStatus)
 		}
-		Expect(w.aws.CallCounts()["LookupEvents"]).To(Equal(2), "AWS is asked for the others only")
+		Expect(w.AWS.CallCounts()["LookupEvents"]).To(Equal(2), "AWS is asked for the others only")
 	})
 
 	It("says in its conditions what is wrong, and is left as it is", func(ctx context.Context) {
@@ -112,10 +92,10 @@ var _ = Describe("An EventLookup that was stored before the API server refused i
 			Expect(condition.Reason).To(Equal("InvalidTime"))
 			Expect(condition.Message).To(Equal(complaint))
 		}
-		Expect(w.events.Events).To(Receive(Equal("Warning InvalidTime " + complaint)))
+		Expect(w.Events.Events).To(Receive(Equal("Warning InvalidTime " + complaint)))
 		Expect(lookup.Spec).To(Equal(v1alpha1.EventLookupSpec{
 			StartTime:               oddTime,
-			IdentityRef:             &v1alpha1.IdentityReference{Name: w.namespace},
+			IdentityRef:             &v1alpha1.IdentityReference{Name: w.Namespace},
 			TTLSecondsAfterFinished: aws.Int32(3600),
 		}))
 		Expect(result.RequeueAfter.Hours()).To(BeNumerically("~", 1, 0.01), "it is deleted when its time is over")
@@ -128,8 +108,8 @@ var _ = Describe("An EventLookup that was stored before the API server refused i
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result.RequeueAfter).To(BeZero(), "nothing is going to change")
 		Expect(lookup.DecodeError).To(HavePrefix("spec.startTime: json: cannot unmarshal array"))
-		Expect(w.events.Events).
+		Expect(w.Events.Events).
 			To(Receive(Equal("Warning InvalidSpec " + lookup.DecodeError + " — create another EventLookup")))
-		Expect(w.client.Delete(ctx, stored)).To(Succeed(), "it can be deleted")
+		Expect(w.Client.Delete(ctx, stored)).To(Succeed(), "it can be deleted")
 	})
 })

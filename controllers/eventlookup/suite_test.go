@@ -4,23 +4,18 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -31,21 +26,17 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/eventlookup"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 	"github.com/trail-operator/trail-operator/hack/testbed"
+	"github.com/trail-operator/trail-operator/hack/testbed/clock"
 )
 
 const (
-	account = "111122223333"
-	region  = "us-east-1"
+	account = testbed.Account
+	region  = testbed.Region
 	// silentRegion is one that does not answer where a test says so.
 	silentRegion = "eu-west-1"
-	// patient is how long a reconcile waits for an answer of AWS where a test makes one at a time.
-	patient = time.Minute
 )
 
-var (
-	restConfig *rest.Config
-	scheme     *runtime.Scheme
-)
+var restConfig *rest.Config
 
 func TestEventLookup(t *testing.T) {
 	RegisterFailHandler(Fail)
@@ -54,21 +45,14 @@ func TestEventLookup(t *testing.T) {
 
 var _ = BeforeSuite(func() {
 	ctrl.SetLogger(zap.New(zap.WriteTo(GinkgoWriter)))
-	restConfig, scheme = testbed.Start(), testbed.Scheme()
+	restConfig = testbed.Start()
 })
 
-// world is an AWS with a history, a namespace, an identity of the same name, and a controller that works when the test
-// says so.
+// world is a world with a controller that works when the test says so, and an identity of the namespace's name. AWS
+// goes by the controller's clock.
 type world struct {
-	aws       *cloudtrailtest.Server
-	config    aws.Config
-	client    client.Client
-	namespace string
-	events    *events.FakeRecorder
-	// now is the clock of the controller and of AWS.
-	now time.Time
-	// elapsed is how long time has passed by itself; nil: it does not.
-	elapsed func() time.Duration
+	*testbed.World
+	config aws.Config
 	// silent counts the calls to the silent region.
 	silent atomic.Int32
 	limits cloudtrail.RateLimitMode
@@ -80,63 +64,37 @@ type world struct {
 
 func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	GinkgoHelper()
-	w := &world{now: time.Now().Truncate(time.Second), events: events.NewFakeRecorder(1000), maxWait: patient}
-	options.OpenResources, options.NoTrailLimit, options.Now = true, true, w.clock
-	w.aws = cloudtrailtest.New(options)
-	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.Header.Get("Authorization"), "/"+silentRegion+"/") {
-			w.silent.Add(1)
-		}
-		w.aws.ServeHTTP(rw, r)
-	}))
-	DeferCleanup(server.Close)
-	DeferCleanup(server.CloseClientConnections) // Some calls are never answered.
+	w := &world{maxWait: testbed.AnswerTimeout}
+	now := clock.New(time.Now().Truncate(time.Second))
+	options.OpenResources, options.NoTrailLimit, options.Now = true, true, now.Now
+	w.World = testbed.NewWorld(ctx, restConfig, testbed.WorldOptions{
+		AWS:   options,
+		Clock: now,
+		Received: func(r *http.Request) {
+			if strings.Contains(r.Header.Get("Authorization"), "/"+silentRegion+"/") {
+				w.silent.Add(1)
+			}
+		},
+	})
 	httpClient := cloudtrailtest.NewHTTPClient()
 	DeferCleanup(httpClient.CloseIdleConnections)
-	w.config = aws.Config{
-		Region:       region,
-		BaseEndpoint: aws.String(server.URL),
-		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		HTTPClient:   httpClient,
-		Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
-	}
-	var err error
-	w.client, err = client.New(restConfig, client.Options{Scheme: scheme})
-	Expect(err).NotTo(HaveOccurred())
-	w.namespace = w.newNamespace(ctx)
-	identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
-	identity.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}
-	Expect(w.client.Create(ctx, identity)).To(Succeed())
+	w.config = w.AWSConfig()
+	w.config.HTTPClient, w.config.Retryer = httpClient, func() aws.Retryer { return aws.NopRetryer{} }
+	w.CreateIdentity(ctx, w.Namespace, v1alpha1.AWSIdentitySpec{})
 	w.restart(cloudtrail.RateLimitOff)
 	return w
-}
-
-// newNamespace creates a namespace and returns its name.
-func (w *world) newNamespace(ctx context.Context) string {
-	GinkgoHelper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
-	Expect(w.client.Create(ctx, namespace)).To(Succeed())
-	return namespace.Name
-}
-
-// clock tells the controller and AWS the time.
-func (w *world) clock() time.Time {
-	if w.elapsed == nil {
-		return w.now
-	}
-	return w.now.Add(w.elapsed())
 }
 
 // restart starts the controller anew: what it had in memory is lost.
 func (w *world) restart(limits cloudtrail.RateLimitMode) {
 	GinkgoHelper()
 	w.limits = limits
-	w.sessions = cloudtrail.NewSessions(cloudtrail.Options{
-		Config: w.config, ClusterID: "test", Version: "test", RateLimits: limits, Now: w.clock, MaxWait: w.maxWait,
+	w.sessions = w.NewSessions(func(o *cloudtrail.Options) {
+		o.Config, o.RateLimits, o.MaxWait = w.config, limits, w.maxWait
 	})
 	var err error
 	w.reconciler, err = eventlookup.New(eventlookup.Options{
-		Client: w.client, Recorder: w.events, Sessions: w.sessions, Now: w.clock,
+		Client: w.Client, Recorder: w.Events, Sessions: w.sessions, Now: w.Clock.Now,
 	})
 	Expect(err).NotTo(HaveOccurred())
 }
@@ -144,20 +102,20 @@ func (w *world) restart(limits cloudtrail.RateLimitMode) {
 // ask creates a lookup in the world's namespace.
 func (w *world) ask(ctx context.Context, spec v1alpha1.EventLookupSpec) *v1alpha1.EventLookup {
 	GinkgoHelper()
-	return w.askIn(ctx, w.namespace, spec)
+	return w.askIn(ctx, w.Namespace, spec)
 }
 
 // askIn creates a lookup in a namespace.
 func (w *world) askIn(ctx context.Context, namespace string, spec v1alpha1.EventLookupSpec) *v1alpha1.EventLookup {
 	GinkgoHelper()
 	if spec.IdentityRef == nil {
-		spec.IdentityRef = &v1alpha1.IdentityReference{Name: w.namespace}
+		spec.IdentityRef = &v1alpha1.IdentityReference{Name: w.Namespace}
 	}
 	lookup := &v1alpha1.EventLookup{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "lookup-"},
 		Spec:       spec,
 	}
-	Expect(w.client.Create(ctx, lookup)).To(Succeed())
+	Expect(w.Client.Create(ctx, lookup)).To(Succeed())
 	testbed.ExpectKstatus(lookup, status.InProgressStatus)
 	return lookup
 }
@@ -169,7 +127,7 @@ func (w *world) run(
 ) (*v1alpha1.EventLookup, reconcile.Result, error) {
 	GinkgoHelper()
 	request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(lookup)}
-	result, err := reconcile.AsReconciler(w.client, w.reconciler).Reconcile(ctx, request)
+	result, err := reconcile.AsReconciler(w.Client, w.reconciler).Reconcile(ctx, request)
 	return w.get(ctx, lookup), result, err
 }
 
@@ -186,13 +144,13 @@ func (w *world) answer(ctx context.Context, spec v1alpha1.EventLookupSpec) v1alp
 func (w *world) get(ctx context.Context, lookup *v1alpha1.EventLookup) *v1alpha1.EventLookup {
 	GinkgoHelper()
 	found := &v1alpha1.EventLookup{}
-	Expect(w.client.Get(ctx, client.ObjectKeyFromObject(lookup), found)).To(Succeed())
+	Expect(w.Client.Get(ctx, client.ObjectKeyFromObject(lookup), found)).To(Succeed())
 	return found
 }
 
 // user is somebody who works on trails.
 func (w *world) user(name string) cloudtrailtest.ActingAs {
-	return w.aws.As(cloudtrailtest.Actor{
+	return w.AWS.As(cloudtrailtest.Actor{
 		ARN:             fmt.Sprintf("arn:aws:iam::%s:user/%s", account, name),
 		SourceIPAddress: "198.51.100.7",
 		UserAgent:       "aws-cli/2.15.0",
@@ -203,7 +161,7 @@ func (w *world) user(name string) cloudtrailtest.ActingAs {
 // do makes a call in the history, a second after the last one.
 func (w *world) do(actor cloudtrailtest.ActingAs, operation string, params map[string]any) {
 	GinkgoHelper()
-	w.now = w.now.Add(time.Second)
+	w.Clock.Add(time.Second)
 	_, err := actor.Do(region, operation, params)
 	Expect(err).NotTo(HaveOccurred())
 }

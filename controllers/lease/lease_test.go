@@ -10,7 +10,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -25,6 +24,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/hack/testbed/clock"
 )
 
 func pass(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // The clock of a synctest bubble.
@@ -210,16 +210,6 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
-// ahead returns a time whose monotonic clock is ahead of its wall clock.
-func ahead(t time.Time, by time.Duration) time.Time {
-	parts := (*struct {
-		wall uint64
-		ext  int64
-	})(unsafe.Pointer(&t)) // There is no other way to a time whose clocks disagree.
-	parts.ext += int64(by)
-	return t
-}
-
 // TestHeld holds when a process may write, by when the last renewal was begun.
 func TestHeld(t *testing.T) {
 	t.Parallel()
@@ -232,8 +222,8 @@ func TestHeld(t *testing.T) {
 		"just now":                       {&now, true},
 		"some time ago":                  {new(now.Add(-Duration / 2)), true},
 		"too long ago":                   {new(now.Add(-Duration)), false},
-		"too long ago by the wall clock": {new(ahead(now.Add(-Duration), Duration)), false},
-		"too long ago by the machine's":  {new(ahead(now, -Duration)), false},
+		"too long ago by the wall clock": {new(clock.Ahead(now.Add(-Duration), Duration)), false},
+		"too long ago by the machine's":  {new(clock.Ahead(now, -Duration)), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -149,10 +148,7 @@ var _ = Describe("Profiles", func() {
 	}
 
 	It("are served where the flag says, and nowhere by default", func(ctx context.Context) {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		Expect(err).NotTo(HaveOccurred())
-		address := listener.Addr().String()
-		Expect(listener.Close()).To(Succeed())
+		address := testbed.FreeAddress(ctx)
 		Expect(serves(ctx, address, "--pprof-bind-address="+address)).To(BeTrue())
 		Expect(serves(ctx, address)).To(BeFalse())
 	})

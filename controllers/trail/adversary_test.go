@@ -42,7 +42,7 @@ func ours(ctx context.Context, options cloudtrailtest.Options, spec v1alpha1.Tra
 	w.prepareResources()
 	w.apply(ctx, "audit", spec)
 	w.expectSettled(ctx, "audit", spec)
-	for _, event := range w.allTold() {
+	for _, event := range w.DrainEvents() {
 		Expect(event).NotTo(ContainSubstring("Drift"))
 	}
 	return w
@@ -56,7 +56,7 @@ func (w *world) stop() {
 
 // deny makes AWS deny the operator an operation.
 func (w *world) deny(operation, code string) {
-	w.aws.Inject(cloudtrailtest.Fault{
+	w.AWS.Inject(cloudtrailtest.Fault{
 		Operation: operation,
 		Code:      code,
 		Message:   "no",
@@ -149,7 +149,7 @@ var _ = Describe("A refusal", func() {
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "TagsLimitExceededException")
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("tags"))
 
-		w.allTold()
+		w.DrainEvents()
 		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
 		w.do(w.intruder(), "PutEventSelectors", map[string]any{
 			"TrailName":      "audit",
@@ -163,7 +163,7 @@ var _ = Describe("A refusal", func() {
 		Expect(held.AdvancedEventSelectors).To(HaveLen(2))
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("logging", "s3BucketName", "advancedEventSelectors"))
 		Expect(found.Status.LastDrift.RepairedTime).NotTo(BeNil())
-		Expect(w.allTold()).
+		Expect(w.DrainEvents()).
 			To(ContainElement("Warning DriftDetected AWS was changed in: advancedEventSelectors, logging, s3BucketName"))
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "TagsLimitExceededException")
 	})
@@ -171,7 +171,7 @@ var _ = Describe("A refusal", func() {
 	It("of one setting keeps no other from being repaired, nor is it tried at every look", func(ctx context.Context) {
 		spec := full
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, spec)
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "UpdateTrail", Code: "InvalidS3PrefixException", Message: "no", Times: 1,
 		})
 		spec.S3KeyPrefix = "refused"
@@ -179,13 +179,13 @@ var _ = Describe("A refusal", func() {
 		found := w.lookAnyway(ctx)
 		expectCondition(found, v1alpha1.ConditionStalled, metav1.ConditionTrue, "InvalidS3PrefixException")
 
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		found = w.lookAnyway(ctx)
 		Expect(w.held("audit").S3BucketName).To(Equal("trail-logs"))
 		Expect(w.held("audit").S3KeyPrefix).To(Equal("audit"), "what was refused was not tried again")
-		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"UpdateTrail": 1}))
+		Expect(writesOf(w.AWS.CallCounts())).To(Equal(map[string]int{"UpdateTrail": 1}))
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
 		expectCondition(found, v1alpha1.ConditionStalled, metav1.ConditionTrue, "InvalidS3PrefixException")
 	})
@@ -193,7 +193,7 @@ var _ = Describe("A refusal", func() {
 	It("of a new setting keeps no change of another one from being undone at the same look", func(ctx context.Context) {
 		spec := full
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, spec)
-		w.aws.PutBucket(cloudtrailtest.Bucket{Name: "denied-bucket", DenyCloudTrail: true})
+		w.AWS.PutBucket(cloudtrailtest.Bucket{Name: "denied-bucket", DenyCloudTrail: true})
 		spec.S3BucketName = "denied-bucket"
 		w.apply(ctx, "audit", spec)
 		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "elsewhere"})
@@ -207,12 +207,12 @@ var _ = Describe("A refusal", func() {
 	It("tells a delegated administrator what the management account's trail needs", func(ctx context.Context) {
 		const management = "999988887777"
 		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
-		w.aws.SetOrganization(cloudtrailtest.Organization{
+		w.AWS.SetOrganization(cloudtrailtest.Organization{
 			ManagementAccount:       management,
 			ID:                      "o-1234567890",
 			DelegatedAdministrators: []string{account},
 		})
-		w.aws.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs", DenyCloudTrail: true})
+		w.AWS.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs", DenyCloudTrail: true})
 		w.apply(ctx, "audit",
 			v1alpha1.TrailSpec{S3BucketName: "trail-logs", IsOrganizationTrail: truthy(), IsMultiRegionTrail: truthy()})
 		found := w.lookAnyway(ctx)
@@ -224,14 +224,14 @@ var _ = Describe("A refusal", func() {
 		))
 
 		By("another trail of the organization, which tells whose they are")
-		admin := w.aws.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + management + ":user/admin"})
+		admin := w.AWS.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + management + ":user/admin"})
 		w.do(admin, "CreateTrail", map[string]any{
 			"Name":                "other",
 			"S3BucketName":        "other-logs",
 			"IsOrganizationTrail": true,
 			"IsMultiRegionTrail":  true,
 		})
-		w.pass(10 * time.Minute)
+		w.Clock.Add(10 * time.Minute)
 		Expect(condition(w.lookAnyway(ctx), v1alpha1.ConditionReady).Message).To(And(
 			ContainSubstring(management+":trail/audit"),
 			ContainSubstring("AWSLogs/"+management+"/"),
@@ -279,9 +279,9 @@ var _ = Describe("A trail whose owner tag is removed", func() {
 				map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": "another-cluster/a/b"},
 			}})
 			w.stop()
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			found := w.lookAnyway(ctx)
-			Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+			Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonOwnedByAnother)
 			Expect(condition(found, v1alpha1.ConditionReady).Message).
 				To(And(ContainSubstring("was this object's"), ContainSubstring("another-cluster/a/b")))
@@ -300,9 +300,9 @@ var _ = Describe("A trail whose owner tag is removed", func() {
 			w.do(w.intruder(), "RemoveTags", map[string]any{
 				"ResourceId": w.held("audit").ARN, "TagsList": []any{map[string]any{"Key": v1alpha1.OwnerTagKey}},
 			})
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			expectCondition(w.lookAnyway(ctx), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotOwned)
-			Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+			Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 		})
 })
 
@@ -318,15 +318,15 @@ var _ = Describe("A change", func() {
 				w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 				w.deny(c.operation, c.code)
 				w.lookAnyway(ctx)
-				w.pass(2 * time.Minute)
+				w.Clock.Add(2 * time.Minute)
 				w.lookAnyway(ctx)
 				w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
-				w.aws.ClearFaults()
-				w.allTold()
+				w.AWS.ClearFaults()
+				w.DrainEvents()
 				found := w.expectSettled(ctx, "audit", full)
 				Expect(found.Status.LastDrift).NotTo(BeNil())
 				Expect(found.Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
-				Expect(w.allTold()).To(ContainElements(
+				Expect(w.DrainEvents()).To(ContainElements(
 					"Warning DriftDetected AWS was changed in: s3BucketName", "Normal DriftRepaired UpdateTrail{s3BucketName}"))
 				Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
 			})
@@ -339,7 +339,7 @@ var _ = Describe("A change", func() {
 		w.apply(ctx, "audit", spec)
 		w.lookAnyway(ctx)
 		detected := func() (events []string) {
-			for _, event := range w.allTold() {
+			for _, event := range w.DrainEvents() {
 				if strings.HasPrefix(event, "Warning DriftDetected") {
 					events = append(events, event)
 				}
@@ -378,7 +378,7 @@ var _ = Describe("A change", func() {
 		object := w.get(ctx, "audit")
 		before := object.DeepCopy()
 		object.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
-		Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+		Expect(w.Client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
 		_, err := w.lookAfter(ctx, "audit", 100*time.Millisecond)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(w.held("audit").S3BucketName).To(Equal("trail-logs"))
@@ -394,7 +394,7 @@ var _ = Describe("A change", func() {
 		w.restart()
 		found := w.expectSettled(ctx, "audit", spec)
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
-		Expect(w.allTold()).
+		Expect(w.DrainEvents()).
 			To(ContainElements("Normal DriftRepaired UpdateTrail{s3BucketName}", "Normal Updated PutInsightSelectors"))
 	})
 
@@ -415,7 +415,7 @@ var _ = Describe("A change", func() {
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("logging"))
 		Expect(found.Status.LastDrift.RepairedTime).NotTo(BeNil())
 		told := 0
-		for _, event := range w.allTold() {
+		for _, event := range w.DrainEvents() {
 			if strings.HasPrefix(event, "Warning DriftDetected") {
 				told++
 			}
@@ -436,7 +436,7 @@ var _ = Describe("A change", func() {
 			}
 		})
 		Expect(*w.lookAnyway(ctx).Status.IsLogging).To(BeTrue(), "what could not be read stays as it was")
-		w.aws.ClearFaults()
+		w.AWS.ClearFaults()
 		found := w.expectSettled(ctx, "audit", full)
 		w.onSending(nil)
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
@@ -470,9 +470,9 @@ var _ = Describe("A repair", func() {
 			w.apply(ctx, "audit", changed)
 			return write()
 		}
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		w.lookAnyway(ctx)
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+		Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 		w.expectSettled(ctx, "audit", changed)
 	})
 })
@@ -482,11 +482,11 @@ var _ = Describe("The name of who made a drift", func() {
 		func(ctx context.Context) {
 			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true, HistoryLag: time.Minute}, full)
 			w.do(w.user("clumsy", "203.0.113.1"), "StopLogging", map[string]any{"Name": "audit"})
-			w.pass(2 * time.Second)
+			w.Clock.Add(2 * time.Second)
 			w.do(w.user("clumsy", "203.0.113.1"), "StartLogging", map[string]any{"Name": "audit"})
-			w.pass(50 * time.Second)
+			w.Clock.Add(50 * time.Second)
 			w.stop()
-			w.pass(-45 * time.Second) // The next look is a minute later.
+			w.Clock.Add(-45 * time.Second) // The next look is a minute later.
 			w.lookAnyway(ctx)
 			w.attribute(ctx, "audit")
 			drift := w.get(ctx, "audit").Status.LastDrift
@@ -498,10 +498,10 @@ var _ = Describe("The name of who made a drift", func() {
 		func(ctx context.Context) {
 			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 			w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
-			w.pass(time.Second)
+			w.Clock.Add(time.Second)
 			w.do(w.user("innocent", "203.0.113.1"), "UpdateTrail",
 				map[string]any{"Name": "audit", "EnableLogFileValidation": true})
-			w.pass(time.Second)
+			w.Clock.Add(time.Second)
 			w.do(w.user("innocent", "203.0.113.1"), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "audit"})
 			w.lookAnyway(ctx)
 			Expect(w.get(ctx, "audit").Status.LastDrift.Fields).To(ConsistOf("s3BucketName"))
@@ -531,9 +531,9 @@ var _ = Describe("The name of who made a drift", func() {
 		roles := []string{"arn:aws:iam::" + account + ":role/blue", "arn:aws:iam::" + account + ":role/green"}
 		as := func(role string) {
 			identity := &v1alpha1.AWSIdentity{}
-			Expect(w.client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
+			Expect(w.Client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
 			identity.Spec.RoleARN = role
-			Expect(w.client.Update(ctx, identity)).To(Succeed())
+			Expect(w.Client.Update(ctx, identity)).To(Succeed())
 			w.restart()
 		}
 		as(roles[0])
@@ -545,7 +545,7 @@ var _ = Describe("The name of who made a drift", func() {
 			"TrailName":      "audit",
 			"EventSelectors": []any{map[string]any{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": true}},
 		})
-		w.pass(-50 * time.Second)
+		w.Clock.Add(-50 * time.Second)
 		w.lookAnyway(ctx) // Repaired by the first role.
 		as(roles[1])
 		drift := w.conclude(ctx, "audit")
@@ -556,10 +556,7 @@ var _ = Describe("The name of who made a drift", func() {
 	It("is found among the noise of failing calls on other trails", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "elsewhere"})
-		for range 1001 {
-			_, err := w.intruder().Do(region, "UpdateTrail", map[string]any{"Name": "noise", "S3KeyPrefix": "elsewhere"})
-			Expect(err).To(HaveOccurred())
-		}
+		w.failMany(w.intruder(), "UpdateTrail", map[string]any{"Name": "noise", "S3KeyPrefix": "elsewhere"})
 		w.lookAnyway(ctx)
 		Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
 	})
@@ -567,19 +564,16 @@ var _ = Describe("The name of who made a drift", func() {
 	// noise makes so many calls of an operation on another trail, all of which fail, that not all of them are read.
 	noise := func(w *world, operation string) {
 		GinkgoHelper()
-		for range 1001 {
-			_, err := w.intruder().Do(region, operation, map[string]any{"Name": "noise"})
-			Expect(err).To(HaveOccurred())
-		}
+		w.failMany(w.intruder(), operation, map[string]any{"Name": "noise"})
 	}
 
 	It("is that of who stopped the trail first, although noise hides all calls but another's later one",
 		func(ctx context.Context) {
 			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 			w.stop()
-			w.pass(time.Second)
+			w.Clock.Add(time.Second)
 			noise(w, "StopLogging")
-			w.pass(time.Second)
+			w.Clock.Add(time.Second)
 			w.do(w.user("innocent", "203.0.113.1"), "StopLogging", map[string]any{"Name": "audit"})
 			w.lookAnyway(ctx)
 			Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
@@ -590,11 +584,11 @@ var _ = Describe("The name of who made a drift", func() {
 		func(ctx context.Context) {
 			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 			w.do(w.user("clumsy", "203.0.113.1"), "StopLogging", map[string]any{"Name": "audit"})
-			w.pass(time.Second)
+			w.Clock.Add(time.Second)
 			w.do(w.user("clumsy", "203.0.113.1"), "StartLogging", map[string]any{"Name": "audit"})
-			w.pass(time.Second)
+			w.Clock.Add(time.Second)
 			noise(w, "StartLogging")
-			w.pass(time.Second)
+			w.Clock.Add(time.Second)
 			w.stop()
 			w.lookAnyway(ctx)
 			Expect(w.conclude(ctx, "audit").Actor).To(HaveSuffix("user/intruder"))
@@ -604,20 +598,10 @@ var _ = Describe("The name of who made a drift", func() {
 	It("is not certain when not all calls could be read that part one stop from another", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 		w.do(w.user("clumsy", "203.0.113.1"), "StopLogging", map[string]any{"Name": "audit"})
-		w.pass(time.Second)
+		w.Clock.Add(time.Second)
 		w.do(w.user("clumsy", "203.0.113.1"), "StartLogging", map[string]any{"Name": "audit"})
-		w.pass(time.Second)
-		accomplice := cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/accomplice", Bound: true}
-		w.aws.Inject(cloudtrailtest.Fault{
-			Operation:    "StartLogging",
-			PrincipalARN: accomplice.ARN,
-			Code:         "AccessDeniedException",
-			Message:      "no",
-		})
-		for range 1001 {
-			_, err := w.aws.As(accomplice).Do(region, "StartLogging", map[string]any{"Name": "audit"})
-			Expect(err).To(HaveOccurred())
-		}
+		w.Clock.Add(time.Second)
+		w.refuseMany("StartLogging", "audit")
 		w.stop()
 		w.lookAnyway(ctx)
 		drift := w.conclude(ctx, "audit")
@@ -629,10 +613,7 @@ var _ = Describe("The name of who made a drift", func() {
 	It("is not said to be absent when not all calls could be read", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "elsewhere"})
-		for range 1001 {
-			_, err := w.intruder().Do(region, "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "Not A Bucket"})
-			Expect(err).To(HaveOccurred())
-		}
+		w.failMany(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "Not A Bucket"})
 		w.lookAnyway(ctx)
 		drift := w.conclude(ctx, "audit")
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionNotFound))
@@ -645,7 +626,7 @@ var _ = Describe("The name of who made a drift", func() {
 		w.stop()
 		w.lookAnyway(ctx)
 		w.deny("LookupEvents", "InternalFailure")
-		w.pass(2 * time.Minute)
+		w.Clock.Add(2 * time.Minute)
 		w.attribute(ctx, "audit")
 		Expect(w.get(ctx, "audit").Status.LastDrift.AttributionMessage).To(ContainSubstring("LookupEvents: InternalFailure"))
 	})
@@ -657,7 +638,7 @@ var _ = Describe("A leader that wakes up late", func() {
 	stale := func(ctx context.Context, w *world) reconcile.Reconciler {
 		GinkgoHelper()
 		frozen := w.get(ctx, "audit")
-		cache := interceptor.NewClient(w.client, interceptor.Funcs{
+		cache := interceptor.NewClient(w.Client, interceptor.Funcs{
 			Get: func(
 				ctx context.Context, c client.WithWatch, key client.ObjectKey,
 				object client.Object, options ...client.GetOption,
@@ -672,42 +653,59 @@ var _ = Describe("A leader that wakes up late", func() {
 		sessions, _ := w.process(clusterID, http.DefaultClient)
 		late, err := trail.New(trail.Options{
 			Client:    cache,
-			Live:      w.client,
-			Recorder:  w.events,
+			Live:      w.Client,
+			Recorder:  w.Events,
 			Sessions:  sessions,
 			ClusterID: clusterID,
 			Interval:  interval,
-			Now:       w.clock,
+			Now:       w.Clock.Now,
 		})
 		Expect(err).NotTo(HaveOccurred())
 		return reconcile.AsReconciler(cache, late)
 	}
 	lookLate := func(ctx context.Context, w *world, late reconcile.Reconciler) {
-		request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}}
+		request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: "audit"}}
 		for range 3 {
-			w.pass(time.Minute)
+			w.Clock.Add(time.Minute)
 			late.Reconcile(ctx, request) //nolint:errcheck // It may fail.
 		}
+	}
+
+	// expectSettledStays has the full spec settle, which the late leader then leaves as it is.
+	expectSettledStays := func(ctx context.Context, w *world, late reconcile.Reconciler) {
+		GinkgoHelper()
+		w.expectSettled(ctx, "audit", full)
+		before := w.held("audit")
+		lookLate(ctx, w, late)
+		Expect(w.held("audit")).To(Equal(before))
+	}
+	// expectNoWrite has the late leader leave a trail alone that AWS holds by the full spec.
+	expectNoWrite := func(ctx context.Context, w *world, late reconcile.Reconciler) {
+		GinkgoHelper()
+		w.AWS.ResetCalls()
+		lookLate(ctx, w, late)
+		Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
+		w.expectHeld("audit", full)
 	}
 
 	It("does not create the trail of an object that is gone", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 		late := stale(ctx, w)
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		w.work(ctx)
 		w.expectGone(ctx, "audit")
-		Expect(w.aws.Trails()).To(BeEmpty())
+		Expect(w.AWS.Trails()).To(BeEmpty())
 		lookLate(ctx, w, late)
-		Expect(w.aws.Trails()).To(BeEmpty())
+		Expect(w.AWS.Trails()).To(BeEmpty())
 	})
 
 	It("does not create the trail of an object that it has never worked on", func(ctx context.Context) {
 		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
 		w.apply(ctx, "audit", full)
 		late := stale(ctx, w)
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		lookLate(ctx, w, late)
-		Expect(w.aws.Trails()).To(BeEmpty())
+		Expect(w.AWS.Trails()).To(BeEmpty())
 	})
 
 	It("does not stop a trail because of an obsolete spec, nor change it", func(ctx context.Context) {
@@ -716,10 +714,7 @@ var _ = Describe("A leader that wakes up late", func() {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, spec)
 		late := stale(ctx, w)
 		w.apply(ctx, "audit", full)
-		w.expectSettled(ctx, "audit", full)
-		before := w.held("audit")
-		lookLate(ctx, w, late)
-		Expect(w.held("audit")).To(Equal(before))
+		expectSettledStays(ctx, w, late)
 	})
 
 	It("does not change a trail because of a spec that was taken back before anybody saw it", func(ctx context.Context) {
@@ -729,10 +724,7 @@ var _ = Describe("A leader that wakes up late", func() {
 		w.apply(ctx, "audit", spec)
 		late := stale(ctx, w)
 		w.apply(ctx, "audit", full)
-		w.aws.ResetCalls()
-		lookLate(ctx, w, late)
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
-		w.expectHeld("audit", full)
+		expectNoWrite(ctx, w, late)
 	})
 
 	It("does not change a trail for an object that is being deleted", func(ctx context.Context) {
@@ -741,11 +733,8 @@ var _ = Describe("A leader that wakes up late", func() {
 		spec.S3KeyPrefix = "changed"
 		w.apply(ctx, "audit", spec)
 		late := stale(ctx, w)
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
-		w.aws.ResetCalls()
-		lookLate(ctx, w, late)
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
-		w.expectHeld("audit", full)
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		expectNoWrite(ctx, w, late)
 	})
 
 	obsolete := full
@@ -756,10 +745,7 @@ var _ = Describe("A leader that wakes up late", func() {
 		w.apply(ctx, "audit", obsolete)
 		late := stale(ctx, w)
 		w.apply(ctx, "audit", full)
-		w.expectSettled(ctx, "audit", full)
-		before := w.held("audit")
-		lookLate(ctx, w, late)
-		Expect(w.held("audit")).To(Equal(before))
+		expectSettledStays(ctx, w, late)
 	})
 
 	It("does not follow the first spec of an object that it has never worked on and that was changed since",
@@ -769,38 +755,32 @@ var _ = Describe("A leader that wakes up late", func() {
 			w.apply(ctx, "audit", obsolete)
 			late := stale(ctx, w)
 			w.apply(ctx, "audit", full)
-			w.expectSettled(ctx, "audit", full)
-			before := w.held("audit")
-			lookLate(ctx, w, late)
-			Expect(w.held("audit")).To(Equal(before))
+			expectSettledStays(ctx, w, late)
 		})
 
 	It("does not follow the spec of an object that was made anew", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 		w.apply(ctx, "audit", obsolete)
 		late := stale(ctx, w)
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		w.work(ctx)
 		w.expectGone(ctx, "audit")
 		w.apply(ctx, "audit", poor)
 		w.apply(ctx, "audit", full) // Of the same generation as the one before.
-		w.expectSettled(ctx, "audit", full)
-		before := w.held("audit")
-		lookLate(ctx, w, late)
-		Expect(w.held("audit")).To(Equal(before))
+		expectSettledStays(ctx, w, late)
 	})
 
 	It("does not delete the trail of a namesake", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 		object := w.get(ctx, "audit")
 		object.Finalizers = append(object.Finalizers, "test/hold")
-		Expect(w.client.Update(ctx, object)).To(Succeed())
-		Expect(w.client.Delete(ctx, object)).To(Succeed())
+		Expect(w.Client.Update(ctx, object)).To(Succeed())
+		Expect(w.Client.Delete(ctx, object)).To(Succeed())
 		late := stale(ctx, w)
 		w.work(ctx)
 		object = w.get(ctx, "audit")
 		object.Finalizers = nil
-		Expect(w.client.Update(ctx, object)).To(Succeed())
+		Expect(w.Client.Update(ctx, object)).To(Succeed())
 		w.expectGone(ctx, "audit")
 		w.apply(ctx, "audit", full)
 		w.expectSettled(ctx, "audit", full)
@@ -830,7 +810,7 @@ var _ = Describe("A tag that is taken out of the spec again", func() {
 	changed := v1alpha1.TrailSpec{S3BucketName: "trail-logs", Tags: []v1alpha1.Tag{{Key: "new", Value: "2"}}}
 	tagged := func(w *world, key string) func() bool {
 		return func() bool {
-			held, ok := w.aws.Trail(account, region, "audit")
+			held, ok := w.AWS.Trail(account, region, "audit")
 			return ok && held.Tags[key] != ""
 		}
 	}
@@ -861,7 +841,7 @@ var _ = Describe("A tag that is taken out of the spec again", func() {
 		w.lookAnyway(ctx)
 		Expect(w.held("audit").Tags).To(And(HaveKey("old"), HaveKey("new")))
 		w.restart()
-		w.aws.ClearFaults()
+		w.AWS.ClearFaults()
 		w.expectSettled(ctx, "audit", changed)
 		Expect(w.held("audit").Tags).To(Equal(map[string]string{v1alpha1.OwnerTagKey: w.owner("audit"), "new": "2"}))
 	})
@@ -878,7 +858,7 @@ var _ = Describe("Another controller's finalizer", func() {
 			w.writing = nil
 			object := w.get(ctx, "audit")
 			object.Finalizers = append(object.Finalizers, other)
-			Expect(w.client.Update(ctx, object)).To(Succeed())
+			Expect(w.Client.Update(ctx, object)).To(Succeed())
 			return write()
 		}
 		w.writing = hold
@@ -888,10 +868,10 @@ var _ = Describe("Another controller's finalizer", func() {
 		Expect(w.get(ctx, "audit").Finalizers).To(ConsistOf(other, v1alpha1.Finalizer))
 
 		By("deleting the object")
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		w.work(ctx)
 		Expect(w.get(ctx, "audit").Finalizers).To(ConsistOf(other))
-		Expect(w.aws.Trails()).To(BeEmpty())
+		Expect(w.AWS.Trails()).To(BeEmpty())
 	})
 })
 
@@ -906,9 +886,9 @@ var _ = Describe("The account of a trail", func() {
 	leadElsewhere := func(ctx context.Context, w *world) {
 		GinkgoHelper()
 		identity := &v1alpha1.AWSIdentity{}
-		Expect(w.client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
+		Expect(w.Client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
 		identity.Spec.RoleARN = "arn:aws:iam::" + elsewhere + ":role/trail-operator"
-		Expect(w.client.Update(ctx, identity)).To(Succeed())
+		Expect(w.Client.Update(ctx, identity)).To(Succeed())
 	}
 
 	for _, after := range []bool{false, true} {
@@ -924,12 +904,12 @@ var _ = Describe("The account of a trail", func() {
 			leadElsewhere(ctx, w)
 			found := w.lookAnyway(ctx)
 			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountChanged)
-			for _, held := range w.aws.Trails() {
+			for _, held := range w.AWS.Trails() {
 				Expect(held.AccountID).To(Equal(account))
 			}
 
 			By("deleting the object: it does not go before its trail")
-			Expect(w.client.Delete(ctx, found)).To(Succeed())
+			Expect(w.Client.Delete(ctx, found)).To(Succeed())
 			w.work(ctx)
 			expectCondition(w.get(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountChanged)
 		})
@@ -945,56 +925,56 @@ var _ = Describe("The account of a trail", func() {
 		It("is asked for "+name, func(ctx context.Context) {
 			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 			w.do(w.intruder(), "DeleteTrail", map[string]any{"Name": "audit"})
-			w.aws.AddCredentials(cloudtrailtest.Credentials{
+			w.AWS.AddCredentials(cloudtrailtest.Credentials{
 				AccessKeyID:     "test",
 				SecretAccessKey: "test",
 				ARN:             "arn:aws:iam::" + elsewhere + ":user/operator",
 			})
 			if c.deleted {
-				Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+				Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 			}
 			for range 3 {
 				w.work(ctx)
 			}
-			Expect(w.aws.Trails()).To(BeEmpty(), c.why)
+			Expect(w.AWS.Trails()).To(BeEmpty(), c.why)
 			Expect(w.get(ctx, "audit").Finalizers).NotTo(BeEmpty(), c.why)
 		})
 	}
 
 	It("is not that of credentials that begin to lead elsewhere", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
-		w.aws.AddCredentials(cloudtrailtest.Credentials{
+		w.AWS.AddCredentials(cloudtrailtest.Credentials{
 			AccessKeyID:     "mixed-up",
 			SecretAccessKey: "test",
 			ARN:             "arn:aws:iam::" + elsewhere + ":user/operator",
 		})
 		w.accessKey.Store(new("mixed-up"))
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		for range 3 {
 			w.lookAnyway(ctx)
 		}
-		for _, call := range w.aws.Calls() {
+		for _, call := range w.AWS.Calls() {
 			Expect(call.AccountID == elsewhere && call.Operation != "GetCallerIdentity").
 				To(BeFalse(), "%s is not even asked there", call.Operation)
 		}
-		Expect(w.aws.Trails()).To(HaveLen(1))
+		Expect(w.AWS.Trails()).To(HaveLen(1))
 		Expect(w.held("audit").IsLogging).To(BeTrue())
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		for range 3 {
 			w.work(ctx)
 		}
 		Expect(w.get(ctx, "audit").Finalizers).NotTo(BeEmpty(), "the object does not go before its trail")
-		Expect(w.aws.Trails()).To(HaveLen(1))
+		Expect(w.AWS.Trails()).To(HaveLen(1))
 
 		By("giving it back its own")
 		w.accessKey.Store(nil)
 		identity := &v1alpha1.AWSIdentity{}
-		Expect(w.client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
+		Expect(w.Client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
 		_, err := w.sessions.Check(ctx, identity, true) // As the identity's controller does.
 		Expect(err).NotTo(HaveOccurred())
 		w.work(ctx)
 		w.expectGone(ctx, "audit")
-		Expect(w.aws.Trails()).To(BeEmpty())
+		Expect(w.AWS.Trails()).To(BeEmpty())
 	})
 })
 
@@ -1002,33 +982,33 @@ var _ = Describe("The account of a trail", func() {
 var _ = Describe("deletionPolicy Retain, set when a deletion is stuck", func() {
 	for name, stuck := range map[string]func(*world){
 		"as connections are reset": func(w *world) {
-			w.aws.Inject(cloudtrailtest.Fault{DropConnection: true})
+			w.AWS.Inject(cloudtrailtest.Fault{DropConnection: true})
 		},
 		"as AWS fails":     func(w *world) { w.deny("", "InternalFailure") },
 		"as AWS says no":   func(w *world) { w.deny("ListTags", "AccessDeniedException") },
-		"as AWS is silent": func(w *world) { w.aws.Inject(cloudtrailtest.Fault{Latency: time.Hour}) },
+		"as AWS is silent": func(w *world) { w.AWS.Inject(cloudtrailtest.Fault{Latency: time.Hour}) },
 	} {
 		It("lets go within a minute, and says that the tag may remain: "+name, func(ctx context.Context) {
 			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 			w.maxWait = 50 * time.Millisecond
 			w.restart()
 			stuck(w)
-			Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+			Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 			w.work(ctx)
 			object := w.get(ctx, "audit")
 			before := object.DeepCopy()
 			object.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain
-			Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
-			w.allTold()
+			Expect(w.Client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+			w.DrainEvents()
 			w.work(ctx)
 			if name != "as AWS says no" {
 				Expect(w.get(ctx, "audit").Finalizers).NotTo(BeEmpty(), "what may pass is given half a minute")
 			}
 			w.work(ctx)
 			w.expectGone(ctx, "audit")
-			Expect(w.allTold()).
+			Expect(w.DrainEvents()).
 				To(ContainElement(And(HavePrefix("Warning Released"), ContainSubstring("the owner tag may still be on the trail"))))
-			w.aws.ClearFaults()
+			w.AWS.ClearFaults()
 			Expect(w.held("audit").IsLogging).To(BeTrue())
 		})
 	}
@@ -1036,7 +1016,7 @@ var _ = Describe("deletionPolicy Retain, set when a deletion is stuck", func() {
 
 // lookAfter makes the controller look at a Trail some time after its last look.
 func (w *world) lookAfter(ctx context.Context, name string, wait time.Duration) (reconcile.Result, error) {
-	w.pass(wait - time.Minute) // A look is a minute later.
+	w.Clock.Add(wait - time.Minute) // A look is a minute later.
 	return w.look(ctx, name)
 }
 
@@ -1046,25 +1026,25 @@ var _ = Describe("A deletion", func() {
 		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
 		w.apply(ctx, "audit", full)
 		w.look(ctx, "audit") //nolint:errcheck // The process has worked for a while.
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		w.work(ctx)
 		w.expectGone(ctx, "audit")
 
 		By("a refusal, then a creation whose answer is lost and that the retry finds there")
-		w.aws.SetLags(cloudtrailtest.Lags{Read: 8 * time.Second})
+		w.AWS.SetLags(cloudtrailtest.Lags{Read: 8 * time.Second})
 		w.apply(ctx, "audit", full)
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "CreateTrail", Code: "S3BucketDoesNotExistException", Message: "no", Times: 1,
 		})
 		w.work(ctx)
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", DropAfter: true, Times: 1})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", DropAfter: true, Times: 1})
 		w.work(ctx)
-		Expect(w.aws.Trails()).To(HaveLen(1))
+		Expect(w.AWS.Trails()).To(HaveLen(1))
 
 		By("deleting the object while reads do not show the trail")
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		left := func() bool {
-			err := w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: "audit"}, &v1alpha1.Trail{})
+			err := w.Client.Get(ctx, client.ObjectKey{Namespace: w.Namespace, Name: "audit"}, &v1alpha1.Trail{})
 			return client.IgnoreNotFound(err) == nil && err != nil
 		}
 		w.lookAfter(ctx, "audit", 600*time.Millisecond) //nolint:errcheck // The queue would look again.
@@ -1075,7 +1055,7 @@ var _ = Describe("A deletion", func() {
 			w.lookAfter(ctx, "audit", 2*time.Second) //nolint:errcheck // As said.
 		}
 		Expect(left()).To(BeTrue(), "it goes in the end")
-		Expect(w.aws.Trails()).To(BeEmpty(), "nothing is orphaned")
+		Expect(w.AWS.Trails()).To(BeEmpty(), "nothing is orphaned")
 	})
 })
 
@@ -1083,11 +1063,11 @@ var _ = Describe("A deletion", func() {
 var _ = Describe("The session of a role", func() {
 	const role = "arn:aws:iam::" + account + ":role/trail-operator"
 	for how, end := range map[string]func(*world){
-		"that was revoked":       func(w *world) { w.aws.RevokeSessions(role) },
-		"that has expired early": func(w *world) { w.aws.ExpireSessions(role) },
+		"that was revoked":       func(w *world) { w.AWS.RevokeSessions(role) },
+		"that has expired early": func(w *world) { w.AWS.ExpireSessions(role) },
 		"that was made anew": func(w *world) {
-			w.aws.DeleteRole(role)
-			w.aws.AddRole(cloudtrailtest.Role{ARN: role})
+			w.AWS.DeleteRole(role)
+			w.AWS.AddRole(cloudtrailtest.Role{ARN: role})
 		},
 	} {
 		It("is renewed for a stopped trail: a role "+how, func(ctx context.Context) {
@@ -1098,11 +1078,11 @@ var _ = Describe("The session of a role", func() {
 			w.expectSettled(ctx, "audit", full)
 			w.stop()
 			end(w)
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			w.lookAnyway(ctx)
 			w.lookAnyway(ctx)
 			Expect(w.held("audit").IsLogging).To(BeTrue())
-			Expect(w.aws.CallCounts()["AssumeRole"]).To(Equal(1))
+			Expect(w.AWS.CallCounts()["AssumeRole"]).To(Equal(1))
 		})
 	}
 
@@ -1112,8 +1092,8 @@ var _ = Describe("The session of a role", func() {
 		w.setIdentity(ctx, func(spec *v1alpha1.AWSIdentitySpec) { spec.RoleARN = role })
 		w.apply(ctx, "audit", full)
 		w.expectSettled(ctx, "audit", full)
-		w.aws.ResetCalls()
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.ResetCalls()
+		w.AWS.Inject(cloudtrailtest.Fault{
 			PrincipalARN: "arn:aws:sts::" + account + ":assumed-role/trail-operator/*",
 			Code:         "AccessDeniedException",
 			Message:      "no",
@@ -1121,7 +1101,7 @@ var _ = Describe("The session of a role", func() {
 		for range 60 { // An hour.
 			w.lookAnyway(ctx)
 		}
-		Expect(w.aws.CallCounts()["AssumeRole"]).To(BeNumerically("~", 9, 3), "once in ten minutes in the end")
+		Expect(w.AWS.CallCounts()["AssumeRole"]).To(BeNumerically("~", 9, 3), "once in ten minutes in the end")
 	})
 })
 
@@ -1132,7 +1112,7 @@ var _ = Describe("A value that AWS does not keep", func() {
 			func(ctx context.Context) {
 				w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
 				w.prepareResources()
-				w.aws.OnStore(func(operation string, t *cloudtrailtest.Trail) {
+				w.AWS.OnStore(func(operation string, t *cloudtrailtest.Trail) {
 					if operation == "PutInsightSelectors" {
 						t.InsightSelectors = append(t.InsightSelectors,
 							cloudtrailtest.InsightSelector{InsightType: "ApiErrorRateInsight"})
@@ -1145,19 +1125,19 @@ var _ = Describe("A value that AWS does not keep", func() {
 				found := w.get(ctx, "audit")
 				expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotKept)
 				Expect(condition(found, v1alpha1.ConditionReady).Message).To(ContainSubstring("insightSelectors"))
-				Expect(strings.Count(strings.Join(w.allTold(), "\n"), "DriftDetected")).
+				Expect(strings.Count(strings.Join(w.DrainEvents(), "\n"), "DriftDetected")).
 					To(BeNumerically("<=", 1), "as somebody may have changed it")
 
-				w.aws.ResetCalls()
+				w.AWS.ResetCalls()
 				for range 60 {
 					w.lookAnyway(ctx)
 				}
-				Expect(w.aws.CallCounts()["PutInsightSelectors"]).
+				Expect(w.AWS.CallCounts()["PutInsightSelectors"]).
 					To(And(BeNumerically(">=", 4), BeNumerically("<=", 12)), "in an hour")
-				Expect(w.allTold()).To(BeEmpty(), "it was told")
+				Expect(w.DrainEvents()).To(BeEmpty(), "it was told")
 
 				By("an AWS that keeps it")
-				w.aws.OnStore(nil, false)
+				w.AWS.OnStore(nil, false)
 				for range 11 {
 					w.lookAnyway(ctx)
 				}
@@ -1167,18 +1147,18 @@ var _ = Describe("A value that AWS does not keep", func() {
 
 	It("is told when it never shows", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "UpdateTrail", NotApplied: true})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "UpdateTrail", NotApplied: true})
 		spec := full
 		spec.S3KeyPrefix = "changed"
 		w.apply(ctx, "audit", spec)
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		for range 60 {
 			w.lookAnyway(ctx)
 		}
 		found := w.get(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNotKept)
-		Expect(w.aws.CallCounts()["UpdateTrail"]).To(BeNumerically("<=", 12), "in an hour")
-		Expect(strings.Count(strings.Join(w.allTold(), "\n"), "DriftDetected")).
+		Expect(w.AWS.CallCounts()["UpdateTrail"]).To(BeNumerically("<=", 12), "in an hour")
+		Expect(strings.Count(strings.Join(w.DrainEvents(), "\n"), "DriftDetected")).
 			To(BeNumerically("<=", 1), "as somebody may have changed it")
 
 		By("stopping it: that is repaired all the same")
@@ -1186,7 +1166,7 @@ var _ = Describe("A value that AWS does not keep", func() {
 		w.lookAnyway(ctx)
 		Expect(w.held("audit").IsLogging).To(BeTrue())
 
-		w.aws.ClearFaults()
+		w.AWS.ClearFaults()
 		for range 11 {
 			w.lookAnyway(ctx)
 		}
@@ -1210,7 +1190,7 @@ var _ = Describe("An intruder who undoes each repair at once", func() {
 			undo()
 			if round%3 == 0 {
 				// Between the operator's repair and its next look at it.
-				w.pass(-59 * time.Second)
+				w.Clock.Add(-59 * time.Second)
 				w.lookAnyway(ctx)
 				undo()
 			}
@@ -1218,7 +1198,7 @@ var _ = Describe("An intruder who undoes each repair at once", func() {
 			Expect(w.held("audit").IsLogging).To(BeTrue(), "round %d", round)
 			Expect(w.held("audit").S3BucketName).To(Equal("trail-logs"), "round %d", round)
 			Expect(w.held("audit").AdvancedEventSelectors).To(HaveLen(2), "round %d", round)
-			Expect(w.allTold()).To(ContainElement(HavePrefix("Warning DriftDetected")), "round %d", round)
+			Expect(w.DrainEvents()).To(ContainElement(HavePrefix("Warning DriftDetected")), "round %d", round)
 		}
 		w.expectSettled(ctx, "audit", full)
 	})

@@ -3,23 +3,20 @@ package trail_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/trail"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/testbed/clock"
 )
 
 // lag is how long the history of these tests hides an event.
@@ -31,30 +28,22 @@ const historySettles = 15 * time.Minute
 // newHistory returns a world whose AWS shares the controller's clock, with a history that lags.
 func newHistory(ctx context.Context, options cloudtrailtest.Options) *world {
 	GinkgoHelper()
-	var w *world
-	start := time.Now()
-	options.OpenResources = true
-	options.Now = func() time.Time {
-		if w == nil {
-			return start
-		}
-		return w.clock()
-	}
-	w = newWorld(ctx, options)
-	return w
+	now := clock.New(time.Now())
+	options.OpenResources, options.Now = true, now.Now
+	return worldAt(ctx, now, options)
 }
 
 // attribute asks the history once who made the last drift. Each time it is another process that asks.
 func (w *world) attribute(ctx context.Context, name string) time.Duration {
 	GinkgoHelper()
 	reconciler, err := trail.New(trail.Options{
-		Client:    w.client,
-		Live:      w.client,
-		Recorder:  w.events,
+		Client:    w.Client,
+		Live:      w.Client,
+		Recorder:  w.Events,
 		Sessions:  w.sessions,
 		ClusterID: clusterID,
 		Interval:  interval,
-		Now:       w.clock,
+		Now:       w.Clock.Now,
 	})
 	Expect(err).NotTo(HaveOccurred())
 	result, err := reconciler.Attribute(ctx, w.get(ctx, name))
@@ -70,13 +59,13 @@ func (w *world) conclude(ctx context.Context, name string) *v1alpha1.Drift {
 		switch drift := w.get(ctx, name).Status.LastDrift; drift.Attribution {
 		case v1alpha1.DriftAttributionPending:
 		case v1alpha1.DriftAttributionProvisional:
-			w.named = append(w.named, named{w.clock(), drift.Actor})
+			w.named = append(w.named, named{w.Clock.Now(), drift.Actor})
 		default:
 			Expect(wait).To(BeZero(), "what is concluded is not looked into again")
 			return drift
 		}
 		Expect(wait).To(BeNumerically(">", 0), "what is not concluded is looked into again")
-		w.pass(wait)
+		w.Clock.Add(wait)
 	}
 	Fail("the attribution does not end")
 	return nil
@@ -91,16 +80,12 @@ type named struct {
 // told returns the events of a reason that were told since it was last called.
 func (w *world) told(reason string) []string {
 	var told []string
-	for {
-		select {
-		case event := <-w.events.Events:
-			if prefix := "Warning " + reason + " "; len(event) > len(prefix) && event[:len(prefix)] == prefix {
-				told = append(told, event[len(prefix):])
-			}
-		default:
-			return told
+	for _, event := range w.DrainEvents() {
+		if text, found := strings.CutPrefix(event, "Warning "+reason+" "); found {
+			told = append(told, text)
 		}
 	}
+	return told
 }
 
 func (w *world) do(actor cloudtrailtest.ActingAs, operation string, params map[string]any) {
@@ -109,8 +94,30 @@ func (w *world) do(actor cloudtrailtest.ActingAs, operation string, params map[s
 	Expect(err).NotTo(HaveOccurred())
 }
 
+// refuseMany has AWS refuse an accomplice more calls of an operation on a trail than the controller reads.
+func (w *world) refuseMany(operation, trail string) {
+	GinkgoHelper()
+	accomplice := cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/accomplice", Bound: true}
+	w.AWS.Inject(cloudtrailtest.Fault{
+		Operation:    operation,
+		PrincipalARN: accomplice.ARN,
+		Code:         "AccessDeniedException",
+		Message:      "no",
+	})
+	w.failMany(w.AWS.As(accomplice), operation, map[string]any{"Name": trail})
+}
+
+// failMany has somebody make more calls than the controller reads, which all fail.
+func (w *world) failMany(actor cloudtrailtest.ActingAs, operation string, params map[string]any) {
+	GinkgoHelper()
+	for range 1001 {
+		_, err := actor.Do(region, operation, params)
+		Expect(err).To(HaveOccurred())
+	}
+}
+
 func (w *world) user(name, address string) cloudtrailtest.ActingAs {
-	return w.aws.As(cloudtrailtest.Actor{
+	return w.AWS.As(cloudtrailtest.Actor{
 		ARN:             fmt.Sprintf("arn:aws:iam::%s:user/%s", account, name),
 		SourceIPAddress: address,
 		UserAgent:       "aws-cli/2.15.0",
@@ -138,10 +145,10 @@ var _ = Describe("Who made a drift", func() {
 		func(ctx context.Context, spec v1alpha1.TrailSpec, operation string, params map[string]any) {
 			w.apply(ctx, auditName, spec)
 			w.settle(ctx, auditName)
-			made := w.clock().Add(56 * time.Second)
-			w.set(made)
+			made := w.Clock.Now().Add(56 * time.Second)
+			w.Clock.Set(made)
 			w.do(w.intruder(), operation, params)
-			w.pass(-56 * time.Second) // The next look is a minute after the last one, and so 4 seconds later.
+			w.Clock.Add(-56 * time.Second) // The next look is a minute after the last one, and so 4 seconds later.
 
 			found := w.settle(ctx, auditName)
 			Expect(found.Status.LastDrift).NotTo(BeNil())
@@ -155,7 +162,7 @@ var _ = Describe("Who made a drift", func() {
 			drift := w.conclude(ctx, auditName)
 			Expect(w.named[0].at).
 				To(BeTemporally("~", made.Add(lag), 3*time.Minute), "somebody is named soon after the history tells")
-			Expect(w.clock()).
+			Expect(w.Clock.Now()).
 				To(BeTemporally("~", made.Add(historySettles), 10*time.Second), "and for certain when no later call can appear")
 			Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
 			Expect(drift.AttributionMessage).To(BeEmpty())
@@ -228,15 +235,15 @@ var _ = Describe("Who made a drift", func() {
 			spec.S3KeyPrefix = "ours" // The operator's own UpdateTrail.
 			w.apply(ctx, auditName, spec)
 			w.settle(ctx, auditName)
-			w.pass(10 * time.Second)
+			w.Clock.Add(10 * time.Second)
 			w.do(w.intruder(), "UpdateTrail", update)
-			w.pass(10 * time.Second)
+			w.Clock.Add(10 * time.Second)
 			w.do(w.user("stranger", "203.0.113.2"), "UpdateTrail", map[string]any{"Name": "other", "S3KeyPrefix": "elsewhere"})
 			refused := map[string]any{"Name": auditName, "S3BucketName": "Not A Bucket"}
 			_, err := w.user("clumsy", "203.0.113.3").Do(region, "UpdateTrail", refused)
 			Expect(err).To(HaveOccurred())
 			Expect(w.settle(ctx, auditName).Status.LastDrift.Fields).To(ConsistOf("s3KeyPrefix"))
-			w.pass(10 * time.Second)
+			w.Clock.Add(10 * time.Second)
 			w.do(w.user("later", "203.0.113.4"), "UpdateTrail", update)
 
 			drift := w.conclude(ctx, auditName)
@@ -248,7 +255,7 @@ var _ = Describe("Who made a drift", func() {
 		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, auditName)
 		w.do(w.user("earlier", "203.0.113.1"), "UpdateTrail", map[string]any{"Name": auditName, "S3BucketName": "trail-logs"})
-		w.pass(time.Hour)
+		w.Clock.Add(time.Hour)
 		Expect(w.settle(ctx, auditName).Status.LastDrift).To(BeNil(), "nothing was changed")
 		w.restart()
 		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": auditName, "S3BucketName": "elsewhere"})
@@ -260,9 +267,9 @@ var _ = Describe("Who made a drift", func() {
 		w = newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true, HistoryLag: lag, DeliveryInterval: 5 * time.Minute})
 		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, auditName)
-		w.pass(time.Hour)
+		w.Clock.Add(time.Hour)
 		w.settle(ctx, auditName)
-		looked := w.clock()
+		looked := w.Clock.Now()
 		w.restart()
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
 		since := w.settle(ctx, auditName).Status.LastDrift.LastInSyncTime.Time
@@ -277,11 +284,11 @@ var _ = Describe("Who made a drift", func() {
 		w.settle(ctx, auditName)
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
 		detected := w.settle(ctx, auditName).Status.LastDrift.DetectedTime
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 
 		drift := w.conclude(ctx, auditName)
-		Expect(w.clock()).To(BeTemporally("~", detected.Add(30*time.Minute), 2*time.Second))
-		Expect(w.aws.CallCounts()["LookupEvents"]).To(BeNumerically("<", 25), "it is looked for ever less often")
+		Expect(w.Clock.Now()).To(BeTemporally("~", detected.Add(30*time.Minute), 2*time.Second))
+		Expect(w.AWS.CallCounts()["LookupEvents"]).To(BeNumerically("<", 25), "it is looked for ever less often")
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionNotFound))
 		Expect(drift.Actor).To(BeEmpty())
 		Expect(
@@ -297,10 +304,10 @@ var _ = Describe("Who made a drift", func() {
 		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, auditName)
 		w.do(w.user("first", "203.0.113.1"), "UpdateTrail", map[string]any{"Name": auditName, "S3KeyPrefix": "elsewhere"})
-		w.pass(5 * time.Minute)
+		w.Clock.Add(5 * time.Minute)
 		w.do(w.user("second", "203.0.113.2"), "StopLogging", map[string]any{"Name": auditName})
 		w.settle(ctx, auditName)
-		w.pass(5 * time.Minute)
+		w.Clock.Add(5 * time.Minute)
 		w.told("")
 
 		w.attribute(ctx, auditName)
@@ -321,7 +328,7 @@ var _ = Describe("Who made a drift", func() {
 		var want []any
 		for i := range 4 {
 			who := fmt.Sprintf("intruder-%d", i)
-			w.pass(time.Minute)
+			w.Clock.Add(time.Minute)
 			w.do(w.user(who, "203.0.113.1"), "StopLogging", map[string]any{"Name": auditName})
 			Expect(w.settle(ctx, auditName).Status.LastDrift.Actor).To(BeEmpty())
 			w.attribute(ctx, auditName)
@@ -334,7 +341,7 @@ var _ = Describe("Who made a drift", func() {
 		w.told("")
 		var told []string
 		for range 20 {
-			w.pass(w.attribute(ctx, auditName))
+			w.Clock.Add(w.attribute(ctx, auditName))
 			told = append(told, w.told("DriftAttributed")...)
 		}
 		Expect(told).To(ConsistOf(want...))
@@ -348,8 +355,8 @@ var _ = Describe("Who made a drift", func() {
 		w.settle(ctx, auditName)
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
 		w.settle(ctx, auditName)
-		w.pass(lag)
-		fault := w.aws.Inject(cloudtrailtest.Fault{
+		w.Clock.Add(lag)
+		fault := w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "LookupEvents", Code: "AccessDeniedException", Message: "not authorized",
 		})
 
@@ -358,7 +365,7 @@ var _ = Describe("Who made a drift", func() {
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionPending))
 		Expect(drift.AttributionMessage).
 			To(And(ContainSubstring("not authorized"), ContainSubstring("needs permission for cloudtrail:LookupEvents")))
-		Expect(w.aws.ClearFault(fault)).To(BeTrue())
+		Expect(w.AWS.ClearFault(fault)).To(BeTrue())
 		drift = w.conclude(ctx, auditName)
 		Expect(drift.Attribution).To(Equal(v1alpha1.DriftAttributionFound))
 		Expect(drift.AttributionMessage).To(BeEmpty())
@@ -373,9 +380,9 @@ var _ = Describe("Who made a drift", func() {
 		yes := true
 		spec.Suspend = &yes
 		w.apply(ctx, auditName, spec)
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		Expect(w.attribute(ctx, auditName)).To(BeZero())
-		Expect(w.aws.CallCounts()).To(BeEmpty())
+		Expect(w.AWS.CallCounts()).To(BeEmpty())
 	})
 
 	It("is found for twenty trails that drift at once without a lookup too many", func(ctx context.Context) {
@@ -387,17 +394,17 @@ var _ = Describe("Who made a drift", func() {
 			case w == nil:
 				return time.Now()
 			case running.IsZero():
-				return w.clock()
+				return w.Clock.Now()
 			default: // Time passes by itself, as the rate limit needs it to.
-				return w.clock().Add(time.Since(running))
+				return w.Clock.Now().Add(time.Since(running))
 			}
 		}
 		w = newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoTrailLimit: true, Now: now})
 		look := func(name string) {
 			GinkgoHelper()
-			w.pass(time.Second)
+			w.Clock.Add(time.Second)
 			_, err := w.reconc.Reconcile(ctx,
-				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}})
+				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: name}})
 			Expect(err).NotTo(HaveOccurred())
 		}
 		var names []string
@@ -416,14 +423,14 @@ var _ = Describe("Who made a drift", func() {
 		}
 
 		running = time.Now()
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		w.startLimited(context.WithoutCancel(ctx), now)
 		for _, name := range names {
 			Eventually(func() string { return w.get(ctx, name).Status.LastDrift.Actor }).WithContext(ctx).
 				WithTimeout(30*time.Second).Should(HaveSuffix("user/intruder"), name)
 		}
-		Expect(w.aws.Throttled()).To(BeZero())
-		Expect(w.aws.CallCounts()["LookupEvents"]).
+		Expect(w.AWS.Throttled()).To(BeZero())
+		Expect(w.AWS.CallCounts()["LookupEvents"]).
 			To(BeNumerically("<", 2*trails), "one each, but where two writes of a status met")
 	})
 })
@@ -444,13 +451,13 @@ var _ = Describe("Who stopped a trail", func() {
 			w = newHistory(ctx, options)
 			w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 			w.settle(ctx, auditName)
-			w.pass(10 * time.Minute)
+			w.Clock.Add(10 * time.Minute)
 			w.settle(ctx, auditName)
-			w.set(w.clock().Add(time.Minute).Truncate(time.Second))
+			w.Clock.Set(w.Clock.Now().Add(time.Minute).Truncate(time.Second))
 			call := func(operation string) func(string, time.Duration) {
 				return func(who string, shown time.Duration) {
 					GinkgoHelper()
-					w.aws.SetLags(cloudtrailtest.Lags{History: shown})
+					w.AWS.SetLags(cloudtrailtest.Lags{History: shown})
 					w.do(w.user(who, "203.0.113.1"), operation, map[string]any{"Name": auditName})
 				}
 			}
@@ -465,7 +472,7 @@ var _ = Describe("Who stopped a trail", func() {
 		It("is not who stops it once more, whose call the history shows first: "+how, func(ctx context.Context) {
 			w, stop, _ := begin(ctx)
 			stop("intruder", 10*time.Minute)
-			w.pass(20 * time.Second)
+			w.Clock.Add(20 * time.Second)
 			stop("clumsy", time.Minute)
 			look(ctx, w)
 			drift := w.conclude(ctx, auditName)
@@ -482,9 +489,9 @@ var _ = Describe("Who stopped a trail", func() {
 			It(before+", whose calls the history shows first: "+how, func(ctx context.Context) {
 				w, stop, start := begin(ctx)
 				stop("clumsy", time.Minute)
-				w.pass(between / 2)
+				w.Clock.Add(between / 2)
 				start("clumsy", 12*time.Minute)
-				w.pass(between / 2)
+				w.Clock.Add(between / 2)
 				stop("intruder", 10*time.Minute)
 				look(ctx, w)
 				drift := w.conclude(ctx, auditName)
@@ -499,7 +506,7 @@ var _ = Describe("Who stopped a trail", func() {
 			stop("first", 5*time.Minute)
 			_, err := w.lookAfter(ctx, auditName, 2*time.Second)
 			Expect(err).NotTo(HaveOccurred())
-			w.pass(2 * time.Second)
+			w.Clock.Add(2 * time.Second)
 			stop("second", 5*time.Minute)
 			look(ctx, w)
 			Expect(w.get(ctx, auditName).Status.EarlierDrifts).To(HaveLen(1))
@@ -515,18 +522,8 @@ var _ = Describe("Who stopped a trail", func() {
 		w.apply(ctx, auditName, v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, auditName)
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": auditName})
-		w.pass(8 * time.Second)
-		accomplice := cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/accomplice", Bound: true}
-		w.aws.Inject(cloudtrailtest.Fault{
-			Operation:    "StopLogging",
-			PrincipalARN: accomplice.ARN,
-			Code:         "AccessDeniedException",
-			Message:      "no",
-		})
-		for range 1001 {
-			_, err := w.aws.As(accomplice).Do(region, "StopLogging", map[string]any{"Name": trailARN(auditName)})
-			Expect(err).To(HaveOccurred())
-		}
+		w.Clock.Add(8 * time.Second)
+		w.refuseMany("StopLogging", trailARN(auditName))
 		w.settle(ctx, auditName)
 		Expect(w.conclude(ctx, auditName).Actor).To(HaveSuffix("user/intruder"))
 	})
@@ -535,42 +532,22 @@ var _ = Describe("Who stopped a trail", func() {
 // startLimited runs the controller as the operator does, for this world's namespace, within CloudTrail's rate limits.
 func (w *world) startLimited(ctx context.Context, now func() time.Time) {
 	GinkgoHelper()
-	sessions := cloudtrail.NewSessions(cloudtrail.Options{
-		Config: aws.Config{
-			Region:       region,
-			BaseEndpoint: aws.String(w.endpoint),
-			HTTPClient:   w.life,
-			Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
-		},
-		ClusterID:  clusterID,
-		Version:    "test",
-		RateLimits: cloudtrail.RateLimitOn,
+	sessions := w.NewSessions(func(o *cloudtrail.Options) {
+		o.Config.HTTPClient, o.RateLimits, o.MaxWait, o.Now = w.life, cloudtrail.RateLimitOn, 0, nil
 	})
-	skip := true
-	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
-		Scheme:     scheme,
-		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Controller: ctrlconfig.Controller{SkipNameValidation: &skip},
-		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.namespace: {}}},
-		Client:     client.Options{Cache: &client.CacheOptions{}},
-	})
-	Expect(err).NotTo(HaveOccurred())
-	reconciler, err := trail.New(trail.Options{
-		Client:    manager.GetClient(),
-		Live:      manager.GetAPIReader(),
-		Recorder:  manager.GetEventRecorder("trail-operator"),
-		Sessions:  sessions,
-		ClusterID: clusterID,
-		Interval:  interval,
-		Now:       now,
-	})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(reconciler.SetupWithManager(ctx, manager, 4)).To(Succeed())
-	running, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(running) }()
-	DeferCleanup(func() {
-		stop()
-		Eventually(ended).WithTimeout(soon).Should(Receive(BeNil()), "the manager stops when it is told to")
+	options := w.ManagerOptions()
+	options.Client = client.Options{Cache: &client.CacheOptions{}}
+	w.StartManager(ctx, options, func(manager ctrl.Manager) {
+		reconciler, err := trail.New(trail.Options{
+			Client:    manager.GetClient(),
+			Live:      manager.GetAPIReader(),
+			Recorder:  manager.GetEventRecorder("trail-operator"),
+			Sessions:  sessions,
+			ClusterID: clusterID,
+			Interval:  interval,
+			Now:       now,
+		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(reconciler.SetupWithManager(ctx, manager, 4)).To(Succeed())
 	})
 }

@@ -36,7 +36,7 @@ func expectCondition(trail *v1alpha1.Trail, conditionType string, want metav1.Co
 var _ = Describe("What AWS refuses", func() {
 	It("is Stalled and not tried again when the spec is wrong", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "CreateTrail",
 			Code:      "InvalidTrailNameException",
 			Message:   "Trail name is not valid.",
@@ -50,13 +50,13 @@ var _ = Describe("What AWS refuses", func() {
 		Expect(condition(found, v1alpha1.ConditionReady).Message).To(ContainSubstring("Trail name is not valid."))
 
 		By("looking again: nothing is tried")
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		again := w.settle(ctx, "audit")
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+		Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 		Expect(again.ResourceVersion).To(Equal(found.ResourceVersion))
 
 		By("restarting: it is tried once")
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "CreateTrail",
 			Code:      "InvalidTrailNameException",
 			Message:   "Trail name is not valid.",
@@ -65,7 +65,7 @@ var _ = Describe("What AWS refuses", func() {
 		w.restart()
 		w.settle(ctx, "audit")
 		Expect(w.settle(ctx, "audit").ResourceVersion).To(Equal(found.ResourceVersion))
-		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"CreateTrail": 1}))
+		Expect(writesOf(w.AWS.CallCounts())).To(Equal(map[string]int{"CreateTrail": 1}))
 
 		By("changing the object: it is tried")
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs", S3KeyPrefix: "audit"})
@@ -74,7 +74,7 @@ var _ = Describe("What AWS refuses", func() {
 
 	It("is tried again on request even when the spec is wrong", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "CreateTrail", Code: "InvalidParameterException", Message: "No.", Times: 1,
 		})
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
@@ -83,7 +83,7 @@ var _ = Describe("What AWS refuses", func() {
 			object := w.get(ctx, "audit")
 			before := object.DeepCopy()
 			object.Annotations = map[string]string{annotation: "2026-01-01T00:00:00Z " + annotation}
-			Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+			Expect(w.Client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
 			Expect(w.settle(ctx, "audit").Status.LastHandledReconcileAt).To(Equal("2026-01-01T00:00:00Z " + annotation))
 		}
 		testbed.ExpectKstatus(w.get(ctx, "audit"), status.CurrentStatus)
@@ -99,13 +99,13 @@ var _ = Describe("What AWS refuses", func() {
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "S3BucketDoesNotExistException")
 		Expect(condition(found, v1alpha1.ConditionReady).Message).To(ContainSubstring("create the bucket trail-logs"))
 		testbed.ExpectKstatus(found, status.InProgressStatus)
-		Expect(w.aws.Trails()).To(BeEmpty())
+		Expect(w.AWS.Trails()).To(BeEmpty())
 
 		By("failing the same way: nothing is written anew")
 		Expect(w.settle(ctx, "audit").ResourceVersion).To(Equal(found.ResourceVersion))
 
 		By("creating the bucket without a policy")
-		w.aws.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs", DenyCloudTrail: true})
+		w.AWS.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs", DenyCloudTrail: true})
 		found = w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "InsufficientS3BucketPolicyException")
 		Expect(condition(found, v1alpha1.ConditionReady).Message).To(And(
@@ -113,13 +113,13 @@ var _ = Describe("What AWS refuses", func() {
 			ContainSubstring(`"aws:SourceArn":"arn:aws:cloudtrail:us-east-1:111122223333:trail/audit"`)))
 
 		By("adding the policy")
-		w.aws.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs"})
+		w.AWS.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs"})
 		w.expectSettled(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs", S3KeyPrefix: "p"})
 	})
 
 	It("names the identity and the action when a permission is missing", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "StartLogging",
 			Code:      "AccessDeniedException",
 			Message:   "User: arn:aws:iam::111122223333:user/operator is not authorized to perform: cloudtrail:StartLogging",
@@ -140,7 +140,7 @@ var _ = Describe("What AWS refuses", func() {
 		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs"}
 		w.apply(ctx, "audit", spec)
 		w.expectSettled(ctx, "audit", spec)
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "UpdateTrail", Code: "InvalidS3PrefixException", Message: "No.", Times: 1,
 		})
 		spec.S3KeyPrefix = "refused"
@@ -148,29 +148,29 @@ var _ = Describe("What AWS refuses", func() {
 		testbed.ExpectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
 		_, err := w.intruder().Do(region, "StopLogging", map[string]any{"Name": "audit"})
 		Expect(err).NotTo(HaveOccurred())
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		found := w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionStalled, metav1.ConditionTrue, "InvalidS3PrefixException")
 		expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionTrue, v1alpha1.ReasonLogging)
-		Expect(writesOf(w.aws.CallCounts())).
+		Expect(writesOf(w.AWS.CallCounts())).
 			To(Equal(map[string]int{"StartLogging": 1}), "what was refused is not tried again")
 	})
 
 	It("starts no trail that could not be made ours", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		handMade(ctx, w)
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "AddTags", Code: "InvalidTagParameterException", Message: "No."})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "AddTags", Code: "InvalidTagParameterException", Message: "No."})
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "hand-made", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned})
 		testbed.ExpectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		testbed.ExpectKstatus(w.settle(ctx, "audit"), status.FailedStatus)
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+		Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 		Expect(w.held("audit").IsLogging).To(BeFalse())
 	})
 
 	It("is no obstacle when it is a read of what the spec has nothing of", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "GetEventConfiguration", Code: "AccessDeniedException", Message: "No."})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "GetEventConfiguration", Code: "AccessDeniedException", Message: "No."})
 		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdvancedEventSelectors: dataEvents}
 		w.apply(ctx, "audit", spec)
 		w.expectSettled(ctx, "audit", spec)
@@ -189,13 +189,13 @@ var _ = Describe("What AWS refuses", func() {
 		Expect(err).NotTo(HaveOccurred())
 		_, err = w.intruder().Do(region, "UpdateTrail", map[string]any{"Name": "audit", "S3BucketName": "intruders-bucket"})
 		Expect(err).NotTo(HaveOccurred())
-		w.aws.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs", DenyCloudTrail: true})
+		w.AWS.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs", DenyCloudTrail: true})
 		found := w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "InsufficientS3BucketPolicyException")
 		expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionTrue, v1alpha1.ReasonLogging)
 		Expect(found.Status.LastDrift.Fields).To(ConsistOf("logging", "s3BucketName"))
 		Expect(found.Status.LastDrift.RepairedTime).To(BeNil())
-		w.aws.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs"})
+		w.AWS.PutBucket(cloudtrailtest.Bucket{Name: "trail-logs"})
 		w.expectSettled(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		Expect(w.get(ctx, "audit").Status.LastDrift.RepairedTime).NotTo(BeNil())
 	})
@@ -205,7 +205,7 @@ var _ = Describe("What AWS refuses", func() {
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.expectSettled(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		before := w.get(ctx, "audit")
-		w.aws.Inject(cloudtrailtest.Fault{
+		w.AWS.Inject(cloudtrailtest.Fault{
 			Operation: "GetTrailStatus", Code: "InternalFailure", Message: "Try again.", Status: 500,
 		})
 		_, err := w.look(ctx, "audit")
@@ -217,7 +217,7 @@ var _ = Describe("What AWS refuses", func() {
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "InternalFailure")
 		expectCondition(found, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRetrying)
 		testbed.ExpectKstatus(found, status.InProgressStatus)
-		w.aws.ClearFaults()
+		w.AWS.ClearFaults()
 		w.expectSettled(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 	})
 })
@@ -253,7 +253,7 @@ var _ = Describe("Delivery", func() {
 				LatestCloudWatchLogsDeliveryTime:  &delivered,
 			},
 		} {
-			w.aws.SetDelivery(found.Status.TrailARN, delivery)
+			w.AWS.SetDelivery(found.Status.TrailARN, delivery)
 			found = w.settle(ctx, "audit")
 			expectCondition(found, v1alpha1.ConditionDelivering, metav1.ConditionFalse, reason)
 			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, reason)
@@ -262,12 +262,12 @@ var _ = Describe("Delivery", func() {
 			Expect(condition(found, v1alpha1.ConditionReady).Message).
 				To(Or(ContainSubstring("policy"), ContainSubstring("role")))
 			Expect(w.settle(ctx, "audit").ResourceVersion).To(Equal(found.ResourceVersion))
-			w.aws.SetDelivery(found.Status.TrailARN, cloudtrailtest.Delivery{
+			w.AWS.SetDelivery(found.Status.TrailARN, cloudtrailtest.Delivery{
 				LatestDeliveryError: aws.String(""), LatestDigestDeliveryError: aws.String(""),
 				LatestNotificationError: aws.String(""), LatestCloudWatchLogsDeliveryError: aws.String(""),
 			})
 		}
-		w.aws.SetDelivery(found.Status.TrailARN, cloudtrailtest.Delivery{LatestDeliveryTime: &delivered})
+		w.AWS.SetDelivery(found.Status.TrailARN, cloudtrailtest.Delivery{LatestDeliveryTime: &delivered})
 		found = w.settle(ctx, "audit")
 		Expect(found.Status.LatestDeliveryTime.Time).To(BeTemporally("==", delivered))
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
@@ -282,7 +282,7 @@ var _ = Describe("Suspend", func() {
 		found := w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
 		testbed.ExpectKstatus(found, status.InProgressStatus)
-		Expect(w.aws.CallCounts()).To(BeEmpty())
+		Expect(w.AWS.CallCounts()).To(BeEmpty())
 		spec.Suspend = nil
 		w.apply(ctx, "audit", spec)
 		w.expectSettled(ctx, "audit", spec)
@@ -296,11 +296,11 @@ var _ = Describe("Suspend", func() {
 		spec.Suspend = aws.Bool(true)
 		w.apply(ctx, "audit", spec)
 		w.settle(ctx, "audit")
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		_, err := w.look(ctx, "audit")
 		Expect(err).NotTo(HaveOccurred())
 		w.expectGone(ctx, "audit")
-		Expect(w.aws.Trails()).To(BeEmpty())
+		Expect(w.AWS.Trails()).To(BeEmpty())
 	})
 })
 
@@ -331,7 +331,7 @@ var _ = Describe("A drift", func() {
 			object := w.get(ctx, "audit")
 			before := object.DeepCopy()
 			object.Labels = map[string]string{"written": "in-between"}
-			Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+			Expect(w.Client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
 			return write()
 		}
 		found := w.settle(ctx, "audit")
@@ -367,21 +367,21 @@ var _ = Describe("An identity that must not be used", func() {
 		It("makes no call to AWS: "+name, func(ctx context.Context) {
 			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 			identity := &v1alpha1.AWSIdentity{}
-			Expect(w.client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
+			Expect(w.Client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
 			c.change(identity)
-			Expect(w.client.Update(ctx, identity)).To(Succeed())
+			Expect(w.Client.Update(ctx, identity)).To(Succeed())
 			w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 			found := w.settle(ctx, "audit")
 			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, c.reason)
 			testbed.ExpectKstatus(found, status.InProgressStatus)
-			Expect(w.aws.CallCounts()).To(BeEmpty(), "not even a read")
+			Expect(w.AWS.CallCounts()).To(BeEmpty(), "not even a read")
 		})
 	}
 
 	It("makes no call to CloudTrail: the operator's own credentials are of a partition without the region",
 		func(ctx context.Context) {
 			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-			w.aws.AddCredentials(cloudtrailtest.Credentials{
+			w.AWS.AddCredentials(cloudtrailtest.Credentials{
 				AccessKeyID:     "china",
 				SecretAccessKey: "test",
 				ARN:             "arn:aws-cn:iam::" + account + ":user/operator",
@@ -399,7 +399,7 @@ var _ = Describe("An identity that must not be used", func() {
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		found := w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonIdentityNotFound)
-		Expect(w.aws.CallCounts()).To(BeEmpty())
+		Expect(w.AWS.CallCounts()).To(BeEmpty())
 	})
 
 	It("is refused when it leads to another account than before", func(ctx context.Context) {
@@ -407,14 +407,14 @@ var _ = Describe("An identity that must not be used", func() {
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, "audit")
 		identity := &v1alpha1.AWSIdentity{}
-		Expect(w.client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
+		Expect(w.Client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
 		identity.Spec.RoleARN = "arn:aws:iam::444455556666:role/trail-operator"
-		Expect(w.client.Update(ctx, identity)).To(Succeed())
-		w.aws.ResetCalls()
+		Expect(w.Client.Update(ctx, identity)).To(Succeed())
+		w.AWS.ResetCalls()
 		found := w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountChanged)
 		Expect(found.Status.AccountID).To(Equal(account))
-		for _, call := range w.aws.Calls() {
+		for _, call := range w.AWS.Calls() {
 			Expect(call.Operation).
 				To(BeElementOf("AssumeRole", "GetCallerIdentity"), "CloudTrail is not called in the other account")
 		}

@@ -120,19 +120,19 @@ func holds(spec v1alpha1.TrailSpec) func(context.Context, *world) {
 	return func(ctx context.Context, w *world) {
 		GinkgoHelper()
 		w.expectSettled(ctx, "audit", spec)
-		Expect(w.aws.Trails()).To(HaveLen(1), "exactly one trail")
+		Expect(w.AWS.Trails()).To(HaveLen(1), "exactly one trail")
 	}
 }
 
 func deleted(ctx context.Context, w *world) {
 	GinkgoHelper()
-	Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+	Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 }
 
 // handMade creates a trail by hand that is nobody's.
 func handMade(_ context.Context, w *world) {
 	GinkgoHelper()
-	admin := w.aws.As(cloudtrailtest.Actor{
+	admin := w.AWS.As(cloudtrailtest.Actor{
 		ARN: "arn:aws:iam::" + account + ":user/admin", AccountID: account, AccessKeyID: "AKIAADMIN",
 	})
 	_, err := admin.Do(region, "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "hand-made"})
@@ -154,7 +154,7 @@ var flows = map[string]flow{
 	},
 	"delete": {before: settled(rich), after: deleted, right: func(ctx context.Context, w *world) {
 		GinkgoHelper()
-		Expect(w.aws.Trails()).To(BeEmpty(), "nothing is orphaned")
+		Expect(w.AWS.Trails()).To(BeEmpty(), "nothing is orphaned")
 		w.expectGone(ctx, "audit")
 	}},
 	"retain": {

@@ -292,10 +292,10 @@ var _ = Describe("Every field of the spec", func() {
 			w.expectSettled(ctx, "audit", spec)
 
 			By("deleting the object")
-			Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+			Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 			_, err = w.look(ctx, "audit")
 			Expect(err).NotTo(HaveOccurred())
-			Expect(w.aws.Trails()).To(BeEmpty(), "nothing is left in AWS")
+			Expect(w.AWS.Trails()).To(BeEmpty(), "nothing is left in AWS")
 			w.expectGone(ctx, "audit")
 		})
 	}
@@ -303,9 +303,9 @@ var _ = Describe("Every field of the spec", func() {
 
 // prepareResources registers what the cases need beyond names that just exist.
 func (w *world) prepareResources() {
-	w.aws.SetOrganization(cloudtrailtest.Organization{ManagementAccount: account, ID: "o-1234567890"})
-	w.aws.PutKey(cloudtrailtest.Key{ARN: keyARN, Aliases: []string{"alias/trail"}})
-	w.aws.PutKey(cloudtrailtest.Key{ARN: otherKey, Aliases: []string{"alias/other"}})
+	w.AWS.SetOrganization(cloudtrailtest.Organization{ManagementAccount: account, ID: "o-1234567890"})
+	w.AWS.PutKey(cloudtrailtest.Key{ARN: keyARN, Aliases: []string{"alias/trail"}})
+	w.AWS.PutKey(cloudtrailtest.Key{ARN: otherKey, Aliases: []string{"alias/other"}})
 }
 
 // nameParameter is how an operation names its trail.
@@ -331,12 +331,12 @@ func (w *world) expectSettled(ctx context.Context, name string, spec v1alpha1.Tr
 	Expect(found.Status.ObservedGeneration).To(Equal(found.Generation))
 	w.expectHeld(name, spec)
 
-	w.aws.ResetCalls()
+	w.AWS.ResetCalls()
 	w.writes = 0
 	again := w.settle(ctx, name)
 	Expect(again.ResourceVersion).To(Equal(found.ResourceVersion), "a look that found nothing wrote to the API server")
 	Expect(w.writes).To(BeZero(), "a look that found nothing wrote to the API server")
-	Expect(writesOf(w.aws.CallCounts())).To(BeEmpty(), "a look that found nothing wrote to AWS")
+	Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty(), "a look that found nothing wrote to AWS")
 	return found
 }
 
@@ -379,7 +379,7 @@ func (w *world) expectHeld(name string, spec v1alpha1.TrailSpec) {
 	Expect(held.IsOrganizationTrail).To(Equal(aws.ToBool(spec.IsOrganizationTrail)))
 	Expect(held.IsLogging).To(Equal(spec.Logging == nil || *spec.Logging))
 
-	tags := map[string]string{"trail-operator.dev/owner": clusterID + "/" + w.namespace + "/" + name}
+	tags := map[string]string{"trail-operator.dev/owner": clusterID + "/" + w.Namespace + "/" + name}
 	for _, tag := range spec.Tags {
 		tags[tag.Key] = tag.Value
 	}

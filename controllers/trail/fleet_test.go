@@ -20,11 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
-	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
@@ -59,19 +55,16 @@ func newFleet(ctx context.Context, accounts, perAccount int, options cloudtrailt
 		world: newWorld(ctx, options), accounts: accounts, perAccount: perAccount,
 		spec: v1alpha1.TrailSpec{S3BucketName: "trail-logs"}, interval: time.Hour,
 	}
-	f.set(time.Time{}) // The wall clock.
+	f.Clock.Set(time.Time{}) // The wall clock.
 	for number := range accounts {
-		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: f.identityOf(number)}}
-		identity.Spec = v1alpha1.AWSIdentitySpec{
-			RoleARN:           fmt.Sprintf("arn:aws:iam::%s:role/trail-operator", f.accountOf(number)),
-			AllowedNamespaces: &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll},
-		}
-		Expect(f.client.Create(ctx, identity)).To(Succeed())
+		f.CreateIdentity(ctx, f.identityOf(number), v1alpha1.AWSIdentitySpec{
+			RoleARN: fmt.Sprintf("arn:aws:iam::%s:role/trail-operator", f.accountOf(number)),
+		})
 	}
 	return f
 }
 
-func (f *fleetOf) identityOf(number int) string { return fmt.Sprintf("%s-%03d", f.namespace, number) }
+func (f *fleetOf) identityOf(number int) string { return fmt.Sprintf("%s-%03d", f.Namespace, number) }
 func (f *fleetOf) accountOf(number int) string  { return fmt.Sprintf("%012d", 200000000000+number) }
 func (f *fleetOf) count() int                   { return f.accounts * f.perAccount }
 
@@ -82,7 +75,7 @@ func (f *fleetOf) eachTrail(ctx context.Context, do func(context.Context, client
 	group.SetLimit(atOnce)
 	for number := range f.count() {
 		object := &v1alpha1.Trail{
-			ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, Name: fmt.Sprintf("trail-%04d", number)},
+			ObjectMeta: metav1.ObjectMeta{Namespace: f.Namespace, Name: fmt.Sprintf("trail-%04d", number)},
 			Spec:       f.spec,
 		}
 		object.Spec.IdentityRef = &v1alpha1.IdentityReference{Name: f.identityOf(number / f.perAccount)}
@@ -94,7 +87,7 @@ func (f *fleetOf) eachTrail(ctx context.Context, do func(context.Context, client
 func (f *fleetOf) list(ctx context.Context) []v1alpha1.Trail {
 	GinkgoHelper()
 	var list v1alpha1.TrailList
-	Expect(f.client.List(ctx, &list, client.InNamespace(f.namespace))).To(Succeed())
+	Expect(f.Client.List(ctx, &list, client.InNamespace(f.Namespace))).To(Succeed())
 	return list.Items
 }
 
@@ -117,7 +110,7 @@ func (f *fleetOf) allReady(ctx context.Context) {
 func (f *fleetOf) expectOneEach(ctx context.Context) {
 	GinkgoHelper()
 	owned := map[string]int{}
-	for _, held := range f.aws.Trails() {
+	for _, held := range f.AWS.Trails() {
 		Expect(held.IsLogging).To(BeTrue(), held.ARN)
 		owned[held.Tags[v1alpha1.OwnerTagKey]]++
 	}
@@ -138,80 +131,55 @@ func (f *fleetOf) expectOneEach(ctx context.Context) {
 func (f *fleetOf) run(ctx context.Context, sessions *cloudtrail.Sessions) *atomic.Int64 {
 	GinkgoHelper()
 	var writes atomic.Int64
-	skip, consistent := true, true
-	namespaces := map[string]cache.Config{f.namespace: {}} // Other tests have their own.
-	for _, namespace := range f.others {
-		namespaces[namespace] = cache.Config{}
+	options := f.ManagerOptions(f.others...)
+	options.NewClient = func(config *rest.Config, options client.Options) (client.Client, error) {
+		plain, err := client.NewWithWatch(config, options)
+		if err != nil {
+			return nil, err
+		}
+		return aroundWrites(plain, func(write func() error) error {
+			writes.Add(1)
+			return write()
+		}), nil
 	}
-	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
-		Scheme:     scheme,
-		Cache:      cache.Options{DefaultNamespaces: namespaces},
-		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Controller: ctrlconfig.Controller{SkipNameValidation: &skip},
-		Client:     client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}},
-		NewClient: func(config *rest.Config, options client.Options) (client.Client, error) {
-			plain, err := client.NewWithWatch(config, options)
-			if err != nil {
-				return nil, err
-			}
-			return interceptor.NewClient(plain, interceptor.Funcs{
-				Patch: func(
-					ctx context.Context, c client.WithWatch, object client.Object,
-					patch client.Patch, options ...client.PatchOption,
-				) error {
-					writes.Add(1)
-					return c.Patch(ctx, object, patch, options...)
-				},
-				SubResourceUpdate: func(
-					ctx context.Context, c client.Client, subresource string,
-					object client.Object, options ...client.SubResourceUpdateOption,
-				) error {
-					writes.Add(1)
-					return c.SubResource(subresource).Update(ctx, object, options...)
-				},
-			}), nil
-		},
-	})
-	Expect(err).NotTo(HaveOccurred())
-	reconciler, err := trail.New(trail.Options{
-		Client:    manager.GetClient(),
-		Live:      manager.GetAPIReader(),
-		Recorder:  f.events,
-		Sessions:  sessions,
-		ClusterID: clusterID,
-		Interval:  f.interval,
-	})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(reconciler.SetupWithManager(ctx, manager, 64)).To(Succeed())
-	lookups, err := eventlookup.New(eventlookup.Options{
-		Client: manager.GetClient(), Recorder: f.events, Sessions: sessions,
-	})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(lookups.SetupWithManager(manager)).To(Succeed())
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(running) }()
-	DeferCleanup(func() {
-		stop()
-		Eventually(ended).WithTimeout(soon).Should(Receive(BeNil()), "the manager stops when it is told to")
-	})
+
 	// Nobody reads the events here.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	DeferCleanup(stop)
 	go func() {
 		for {
 			select {
-			case <-f.events.Events:
+			case <-f.Events.Events:
 			case <-running.Done():
 				return
 			}
 		}
 	}()
+
+	f.StartManager(ctx, options, func(manager ctrl.Manager) {
+		reconciler, err := trail.New(trail.Options{
+			Client:    manager.GetClient(),
+			Live:      manager.GetAPIReader(),
+			Recorder:  f.Events,
+			Sessions:  sessions,
+			ClusterID: clusterID,
+			Interval:  f.interval,
+		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(reconciler.SetupWithManager(ctx, manager, 64)).To(Succeed())
+		lookups, err := eventlookup.New(eventlookup.Options{
+			Client: manager.GetClient(), Recorder: f.Events, Sessions: sessions,
+		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(lookups.SetupWithManager(manager)).To(Succeed())
+	})
 	return &writes
 }
 
 // cloudTrailCalls returns how many calls were made to CloudTrail, STS's left out.
 func (w *world) cloudTrailCalls() int {
 	n := 0
-	for operation, count := range w.aws.CallCounts() {
+	for operation, count := range w.AWS.CallCounts() {
 		if operation != "AssumeRole" && operation != "GetCallerIdentity" {
 			n += count
 		}
@@ -233,12 +201,12 @@ var _ = Describe("A storm of faults", func() {
 			{Probability: 0.03, Latency: 50 * time.Millisecond},
 			{Probability: 0.005, Latency: time.Minute}, // Longer than the client waits.
 		} {
-			f.aws.Inject(fault)
+			f.AWS.Inject(fault)
 		}
 		sessions := cloudtrail.NewSessions(cloudtrail.Options{
 			Config: aws.Config{
 				Region:       region,
-				BaseEndpoint: aws.String(f.endpoint),
+				BaseEndpoint: aws.String(f.Endpoint),
 				Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 				HTTPClient:   awshttp.NewBuildableClient().WithTimeout(3 * time.Second),
 				Retryer: func() aws.Retryer {
@@ -249,11 +217,11 @@ var _ = Describe("A storm of faults", func() {
 			ClusterID: clusterID, Version: "test", RateLimits: cloudtrail.RateLimitOff,
 		})
 		f.run(ctx, sessions)
-		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Create(ctx, object) })
+		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.Client.Create(ctx, object) })
 		f.allReady(ctx)
 		f.expectOneEach(ctx)
 		created := 0
-		for _, call := range f.aws.Calls() {
+		for _, call := range f.AWS.Calls() {
 			if call.Operation == "CreateTrail" && call.Error == "" {
 				created++
 			}
@@ -261,10 +229,10 @@ var _ = Describe("A storm of faults", func() {
 		Expect(created).To(Equal(f.count()), "no trail was created twice")
 
 		By("deleting all, while it storms on")
-		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Delete(ctx, object) })
+		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.Client.Delete(ctx, object) })
 		Eventually(func() int { return len(f.list(ctx)) }).WithContext(ctx).WithTimeout(manyTrails).
 			WithPolling(250*time.Millisecond).Should(BeZero(), "all objects go")
-		Expect(f.aws.Trails()).To(BeEmpty(), "nothing is orphaned")
+		Expect(f.AWS.Trails()).To(BeEmpty(), "nothing is orphaned")
 	})
 })
 
@@ -278,21 +246,21 @@ var _ = Describe("CloudTrail's true limits", func() {
 		sessions := cloudtrail.NewSessions(cloudtrail.Options{
 			Config: aws.Config{
 				Region:       region,
-				BaseEndpoint: aws.String(f.endpoint),
+				BaseEndpoint: aws.String(f.Endpoint),
 				Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 				HTTPClient: awshttp.NewBuildableClient().
 					WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = 128 }),
 			},
 			ClusterID: clusterID, Version: "test", RateLimits: cloudtrail.RateLimitOn,
 		})
-		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Create(ctx, object) })
+		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.Client.Create(ctx, object) })
 		writes := f.run(ctx, sessions)
 		f.allReady(ctx)
 		f.expectOneEach(ctx)
-		Expect(f.aws.Throttled()).To(BeZero(), "nothing was asked for too fast")
+		Expect(f.AWS.Throttled()).To(BeZero(), "nothing was asked for too fast")
 		perTrail := float64(f.cloudTrailCalls()) / float64(f.count())
-		Expect(perTrail).To(BeNumerically("<=", 3.4), "calls: %v", f.aws.CallCounts())
-		Expect(f.aws.CallCounts()["AssumeRole"]).To(Equal(f.accounts), "trails share their identity's session")
+		Expect(perTrail).To(BeNumerically("<=", 3.4), "calls: %v", f.AWS.CallCounts())
+		Expect(f.AWS.CallCounts()["AssumeRole"]).To(Equal(f.accounts), "trails share their identity's session")
 		Expect(float64(writes.Load())/float64(f.count())).To(BeNumerically("<=", 2), "the finalizer and the status")
 	})
 })
@@ -301,18 +269,18 @@ var _ = Describe("Looks with nothing to do", func() {
 	It("come together, share their reads, and write nothing, over many intervals", func(ctx context.Context) {
 		const intervals = 6
 		f := newFleet(ctx, 20, 5, cloudtrailtest.Options{NoRateLimit: true})
-		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Create(ctx, object) })
-		f.set(time.Now())
+		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.Client.Create(ctx, object) })
+		f.Clock.Set(time.Now())
 		due := map[string]time.Time{}
 		for _, one := range f.list(ctx) {
-			due[one.Name] = f.clock()
+			due[one.Name] = f.Clock.Now()
 		}
 		looks := 0
 		// round looks at all that is due, at once, as the queue would, and notes when it is due again.
 		round := func() {
 			GinkgoHelper()
 			at := slices.MinFunc(slices.Collect(maps.Values(due)), time.Time.Compare)
-			f.set(at)
+			f.Clock.Set(at)
 			var mu sync.Mutex
 			group, ctx := errgroup.WithContext(ctx)
 			next := map[string]time.Time{}
@@ -322,7 +290,7 @@ var _ = Describe("Looks with nothing to do", func() {
 				}
 				group.Go(func() error {
 					result, err := f.reconc.Reconcile(ctx,
-						reconcile.Request{NamespacedName: client.ObjectKey{Namespace: f.namespace, Name: name}})
+						reconcile.Request{NamespacedName: client.ObjectKey{Namespace: f.Namespace, Name: name}})
 					mu.Lock()
 					defer mu.Unlock()
 					next[name] = at.Add(result.RequeueAfter)
@@ -345,18 +313,18 @@ var _ = Describe("Looks with nothing to do", func() {
 
 		By("restarting: the first look has nothing to do either")
 		f.restart()
-		f.pass(time.Minute)
+		f.Clock.Add(time.Minute)
 		for name := range due {
-			due[name] = f.clock()
+			due[name] = f.Clock.Now()
 		}
 		f.writes = 0
-		f.aws.ResetCalls()
+		f.AWS.ResetCalls()
 		for looks < (intervals+1)*f.count() {
 			round()
 		}
 		Expect(float64(f.cloudTrailCalls())/float64(looks)).
-			To(BeNumerically("<=", 1.5), "calls of %d looks: %v", looks, f.aws.CallCounts())
-		Expect(writesOf(f.aws.CallCounts())).To(BeEmpty())
+			To(BeNumerically("<=", 1.5), "calls of %d looks: %v", looks, f.AWS.CallCounts())
+		Expect(writesOf(f.AWS.CallCounts())).To(BeEmpty())
 		Expect(f.writes).To(BeZero(), "not one write to the API server")
 		for _, one := range f.list(ctx) {
 			Expect(one.ResourceVersion).To(Equal(versions[one.Name]))
@@ -373,12 +341,12 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 	// lookNow looks as soon as a person who has just applied the object asks for it.
 	lookNow := func(ctx context.Context, w *world) error {
 		_, err := w.reconc.Reconcile(ctx,
-			reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}})
+			reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: "audit"}})
 		return err
 	}
 	created := func(w *world) int {
 		n := 0
-		for _, call := range w.aws.Calls() {
+		for _, call := range w.AWS.Calls() {
 			if call.Operation == "CreateTrail" && call.Error == "" {
 				n++
 			}
@@ -394,13 +362,13 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 			Expect(lookNow(ctx, w)).To(Succeed())
 			Expect(ready(w.get(ctx, "audit"))).To(BeTrue())
 			for second := range 20 {
-				w.pass(time.Second)
+				w.Clock.Add(time.Second)
 				if restarts {
 					w.restart()
 				}
 				object := w.get(ctx, "audit")
 				object.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: fmt.Sprintf("%03d", second)}
-				Expect(w.client.Update(ctx, object)).To(Succeed())
+				Expect(w.Client.Update(ctx, object)).To(Succeed())
 				err := lookNow(ctx, w) // It may fail: the queue looks again.
 				found := w.get(ctx, "audit")
 				Expect(ready(found)).To(BeTrue(), "%v after %d seconds: %v", err, second+1, found.Status.Conditions)
@@ -409,7 +377,7 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 			Expect(w.get(ctx, "audit").Status.LastHandledReconcileAt).To(Equal("019"))
 			Expect(created(w)).To(Equal(1))
 			w.expectSettled(ctx, "audit", spec)
-			for _, event := range w.allTold() {
+			for _, event := range w.DrainEvents() {
 				Expect(event).NotTo(ContainSubstring("Drift"))
 			}
 		}
@@ -426,7 +394,7 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 		Expect(end.recorded()).To(HaveExactElements("STS", "DescribeTrails", "CreateTrail"))
 		w.restart()
 		for range 20 {
-			w.pass(time.Second)
+			w.Clock.Add(time.Second)
 			lookNow(ctx, w) //nolint:errcheck // It may fail: the queue looks again.
 		}
 		Expect(created(w)).To(Equal(1))
@@ -440,16 +408,16 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 			w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true, ConsistencyLag: consistency})
 			w.apply(ctx, "audit", spec)
 			Expect(lookNow(ctx, w)).To(Succeed())
-			Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+			Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 			for range 30 {
 				if restarts {
 					w.restart()
 				}
-				w.pass(time.Second)
+				w.Clock.Add(time.Second)
 				lookNow(ctx, w) //nolint:errcheck // It may fail: the queue looks again.
 			}
 			w.expectGone(ctx, "audit")
-			Expect(w.aws.Trails()).To(BeEmpty())
+			Expect(w.AWS.Trails()).To(BeEmpty())
 		}
 	})
 })
@@ -458,12 +426,12 @@ var _ = Describe("A trail that AWS does not show yet", func() {
 var apiFaults = map[string]func(ctx context.Context, w *world, write func() error) error{
 	"somebody changes the object first": func(ctx context.Context, w *world, write func() error) error {
 		object := &v1alpha1.Trail{}
-		if err := w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: "audit"}, object); err != nil {
+		if err := w.Client.Get(ctx, client.ObjectKey{Namespace: w.Namespace, Name: "audit"}, object); err != nil {
 			return err
 		}
 		before := object.DeepCopy()
 		object.Labels = map[string]string{"changed": "meanwhile"}
-		if err := w.client.Patch(ctx, object, client.MergeFrom(before)); err != nil {
+		if err := w.Client.Patch(ctx, object, client.MergeFrom(before)); err != nil {
 			return err
 		}
 		return write()
@@ -523,7 +491,7 @@ var _ = Describe("A change of the leader at any call to AWS", func() {
 				By(fmt.Sprintf("at call %d", at))
 				w := startFlow(ctx, f)
 				_, next := w.process(clusterID, http.DefaultClient)
-				request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}}
+				request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: "audit"}}
 				number := 0
 				w.onSending(func(*http.Request) {
 					if number == at {

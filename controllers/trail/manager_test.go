@@ -10,10 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/trail"
@@ -26,31 +23,17 @@ const soon = 20 * time.Second
 // start runs the controller as the operator does, with watches and a queue, looking at this interval.
 func (w *world) start(ctx context.Context, every time.Duration) {
 	GinkgoHelper()
-	skip, consistent := true, true
-	manager, err := ctrl.NewManager(restConfig, ctrl.Options{
-		Scheme:     scheme,
-		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.namespace: {}}}, // Other tests have their own.
-		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Controller: ctrlconfig.Controller{SkipNameValidation: &skip},
-		Client:     client.Options{Cache: &client.CacheOptions{EnableReadYourWritesConsistency: &consistent}},
-	})
-	Expect(err).NotTo(HaveOccurred())
-	reconciler, err := trail.New(trail.Options{
-		Client:    manager.GetClient(),
-		Live:      manager.GetAPIReader(),
-		Recorder:  manager.GetEventRecorder("trail-operator"),
-		Sessions:  w.sessions,
-		ClusterID: clusterID,
-		Interval:  every,
-	})
-	Expect(err).NotTo(HaveOccurred())
-	Expect(reconciler.SetupWithManager(ctx, manager, 4)).To(Succeed())
-	running, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(running) }()
-	DeferCleanup(func() {
-		stop()
-		Eventually(ended).WithTimeout(soon).Should(Receive(BeNil()), "the manager stops when it is told to")
+	w.StartManager(ctx, w.ManagerOptions(), func(manager ctrl.Manager) {
+		reconciler, err := trail.New(trail.Options{
+			Client:    manager.GetClient(),
+			Live:      manager.GetAPIReader(),
+			Recorder:  manager.GetEventRecorder("trail-operator"),
+			Sessions:  w.sessions,
+			ClusterID: clusterID,
+			Interval:  every,
+		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(reconciler.SetupWithManager(ctx, manager, 4)).To(Succeed())
 	})
 }
 
@@ -69,7 +52,7 @@ var _ = Describe("The running controller", func() {
 	var w *world
 	BeforeEach(func(ctx context.Context) {
 		w = newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		w.set(time.Time{}) // The wall clock.
+		w.Clock.Set(time.Time{}) // The wall clock.
 		w.restart()
 	})
 
@@ -96,7 +79,7 @@ var _ = Describe("The running controller", func() {
 			before := object.DeepCopy()
 			meta := metav1.Now().Format(time.RFC3339Nano)
 			object.Annotations = map[string]string{annotation: meta}
-			Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+			Expect(w.Client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
 			w.eventually(ctx, "audit", annotation+" is echoed",
 				func(t *v1alpha1.Trail) bool { return t.Status.LastHandledReconcileAt == meta })
 		}
@@ -120,14 +103,14 @@ var _ = Describe("The running controller", func() {
 			From:     v1alpha1.NamespacesFromSelector,
 			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "security"}},
 		}
-		Expect(w.client.Create(ctx, identity)).To(Succeed())
+		Expect(w.Client.Create(ctx, identity)).To(Succeed())
 		w.eventually(ctx, "audit", "the identity does not select the namespace", reason(v1alpha1.ReasonNamespaceNotAllowed))
-		Expect(w.aws.CallCounts()).To(BeEmpty())
+		Expect(w.AWS.CallCounts()).To(BeEmpty())
 
 		namespace := &corev1.Namespace{}
-		Expect(w.client.Get(ctx, client.ObjectKey{Name: w.namespace}, namespace)).To(Succeed())
+		Expect(w.Client.Get(ctx, client.ObjectKey{Name: w.Namespace}, namespace)).To(Succeed())
 		namespace.Labels["team"] = "security"
-		Expect(w.client.Update(ctx, namespace)).To(Succeed())
+		Expect(w.Client.Update(ctx, namespace)).To(Succeed())
 		w.eventually(ctx, "audit", "the namespace has the label now", ready)
 	})
 
@@ -135,10 +118,10 @@ var _ = Describe("The running controller", func() {
 		w.start(context.WithoutCancel(ctx), time.Hour)
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.eventually(ctx, "audit", "a new trail becomes ready", ready)
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		Eventually(func() error {
-			return w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: "audit"}, &v1alpha1.Trail{})
+			return w.Client.Get(ctx, client.ObjectKey{Namespace: w.Namespace, Name: "audit"}, &v1alpha1.Trail{})
 		}).WithContext(ctx).WithTimeout(soon).ShouldNot(Succeed(), "the object goes when its trail is gone")
-		Expect(w.aws.Trails()).To(BeEmpty())
+		Expect(w.AWS.Trails()).To(BeEmpty())
 	})
 })

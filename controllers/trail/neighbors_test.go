@@ -26,7 +26,7 @@ func (f *fleetOf) limited(ctx context.Context, around func(aws.HTTPClient) aws.H
 	GinkgoHelper()
 	config, err := cloudtrail.LoadConfig(ctx, region)
 	Expect(err).NotTo(HaveOccurred())
-	config.BaseEndpoint, config.Credentials = aws.String(f.endpoint), f
+	config.BaseEndpoint, config.Credentials = aws.String(f.Endpoint), f
 	config.HTTPClient = around(config.HTTPClient)
 	return cloudtrail.NewSessions(cloudtrail.Options{
 		Config: config, ClusterID: clusterID, Version: "test", RateLimits: cloudtrail.RateLimitOn,
@@ -36,8 +36,8 @@ func (f *fleetOf) limited(ctx context.Context, around func(aws.HTTPClient) aws.H
 // stopAll stops all trails of the fleet, as somebody in their accounts.
 func (f *fleetOf) stopAll() {
 	GinkgoHelper()
-	for _, held := range f.aws.Trails() {
-		intruder := f.aws.As(cloudtrailtest.Actor{ARN: fmt.Sprintf("arn:aws:iam::%s:user/intruder", held.AccountID)})
+	for _, held := range f.AWS.Trails() {
+		intruder := f.AWS.As(cloudtrailtest.Actor{ARN: fmt.Sprintf("arn:aws:iam::%s:user/intruder", held.AccountID)})
 		f.do(intruder, "StopLogging", map[string]any{"Name": held.ARN})
 	}
 }
@@ -46,7 +46,7 @@ func (f *fleetOf) stopAll() {
 func (f *fleetOf) allLog(ctx context.Context, within time.Duration, why string) {
 	GinkgoHelper()
 	Eventually(func() (stopped int) {
-		for _, held := range f.aws.Trails() {
+		for _, held := range f.AWS.Trails() {
 			if !held.IsLogging {
 				stopped++
 			}
@@ -60,7 +60,7 @@ var _ = Describe("Five full trails in each of ten accounts, looked at every ten 
 	It("become ready, log again when somebody has stopped all of them, and cost few calls", func(ctx context.Context) {
 		f := newFleet(ctx, 10, 5, cloudtrailtest.Options{Latency: 60 * time.Millisecond})
 		f.spec, f.interval = full, 10*time.Second
-		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Create(ctx, object) })
+		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.Client.Create(ctx, object) })
 		f.run(ctx, f.limited(ctx, func(sent aws.HTTPClient) aws.HTTPClient { return sent }))
 		f.allReady(ctx)
 		f.expectOneEach(ctx)
@@ -80,15 +80,15 @@ var _ = Describe("Five full trails in each of ten accounts, looked at every ten 
 		}).WithContext(ctx).WithTimeout(time.Minute).Should(Equal(f.count()), "each is told")
 
 		By("leaving them alone")
-		f.aws.ResetCalls()
-		Eventually(func() int { return f.aws.CallCounts()["GetTrailStatus"] }).WithContext(ctx).WithTimeout(time.Minute).
+		f.AWS.ResetCalls()
+		Eventually(func() int { return f.AWS.CallCounts()["GetTrailStatus"] }).WithContext(ctx).WithTimeout(time.Minute).
 			Should(BeNumerically(">=", 3*f.count()), "they are looked at")
-		counts := f.aws.CallCounts()
+		counts := f.AWS.CallCounts()
 		reads := f.cloudTrailCalls() - counts["LookupEvents"] // Who stopped them is still being looked for.
 		Expect(float64(reads)/float64(counts["GetTrailStatus"])).To(BeNumerically("<=", 5), "calls a look: %v", counts)
 		delete(counts, "LookupEvents")
 		Expect(writesOf(counts)).To(BeEmpty())
-		Expect(f.aws.Throttled()).To(BeZero())
+		Expect(f.AWS.Throttled()).To(BeZero())
 	})
 })
 
@@ -120,24 +120,24 @@ var _ = Describe("Neighbors of a silent region, of a slow account and of a role 
 		f := newFleet(ctx, 4, 3, cloudtrailtest.Options{Latency: 20 * time.Millisecond})
 		f.spec, f.interval = full, 10*time.Second
 		tenant := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "tenant-"}}
-		Expect(f.client.Create(ctx, tenant)).To(Succeed())
+		Expect(f.Client.Create(ctx, tenant)).To(Succeed())
 		f.others = []string{tenant.Name}
 		for name, role := range map[string]string{"slow": "arn:aws:iam::" + slow + ":role/trail-operator", "hangs": hangs} {
 			identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: tenant.Name + "-" + name}}
 			identity.Spec.RoleARN, identity.Spec.AllowedNamespaces = role, &v1alpha1.AllowedNamespaces{
 				From: v1alpha1.NamespacesFromAll,
 			}
-			Expect(f.client.Create(ctx, identity)).To(Succeed())
+			Expect(f.Client.Create(ctx, identity)).To(Succeed())
 		}
 		var asked atomic.Int32
-		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Create(ctx, object) })
+		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.Client.Create(ctx, object) })
 		f.run(ctx, f.limited(ctx, func(sent aws.HTTPClient) aws.HTTPClient { return counting{sent, silent, &asked} }))
 		f.allReady(ctx)
 
 		By("a tenant with trails and lookups in a region that never answers, and with identities that are slow or hang")
-		f.aws.Inject(cloudtrailtest.Fault{Region: silent, Hang: true})
-		f.aws.Inject(cloudtrailtest.Fault{AccountID: slow, Latency: 30 * time.Second})
-		f.aws.Inject(cloudtrailtest.Fault{Operation: "AssumeRole", RoleARN: hangs, Hang: true})
+		f.AWS.Inject(cloudtrailtest.Fault{Region: silent, Hang: true})
+		f.AWS.Inject(cloudtrailtest.Fault{AccountID: slow, Latency: 30 * time.Second})
+		f.AWS.Inject(cloudtrailtest.Fault{Operation: "AssumeRole", RoleARN: hangs, Hang: true})
 		shared := &v1alpha1.IdentityReference{Name: f.identityOf(0)}
 		for number := range 300 {
 			object := &v1alpha1.Trail{
@@ -152,25 +152,25 @@ var _ = Describe("Neighbors of a silent region, of a slow account and of a role 
 			default:
 				object.Spec.IdentityRef = &v1alpha1.IdentityReference{Name: tenant.Name + "-hangs"}
 			}
-			Expect(f.client.Create(ctx, object)).To(Succeed())
+			Expect(f.Client.Create(ctx, object)).To(Succeed())
 		}
 		for number := range 100 {
 			lookup := &v1alpha1.EventLookup{
 				ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Name, Name: fmt.Sprintf("lookup-%03d", number)},
 			}
 			lookup.Spec.IdentityRef, lookup.Spec.Region = shared, silent
-			Expect(f.client.Create(ctx, lookup)).To(Succeed())
+			Expect(f.Client.Create(ctx, lookup)).To(Succeed())
 		}
 		Eventually(asked.Load).WithTimeout(soon).Should(BeNumerically(">", 0), "the silent region is being asked")
 
 		for range 3 {
 			By("stopping the neighbors' trails")
 			f.stopAll()
-			lookup := &v1alpha1.EventLookup{ObjectMeta: metav1.ObjectMeta{Namespace: f.namespace, GenerateName: "neighbor-"}}
+			lookup := &v1alpha1.EventLookup{ObjectMeta: metav1.ObjectMeta{Namespace: f.Namespace, GenerateName: "neighbor-"}}
 			lookup.Spec.IdentityRef = &v1alpha1.IdentityReference{Name: f.identityOf(1)}
-			Expect(f.client.Create(ctx, lookup)).To(Succeed())
+			Expect(f.Client.Create(ctx, lookup)).To(Succeed())
 			Eventually(func() bool {
-				Expect(f.client.Get(ctx, client.ObjectKeyFromObject(lookup), lookup)).To(Succeed())
+				Expect(f.Client.Get(ctx, client.ObjectKeyFromObject(lookup), lookup)).To(Succeed())
 				return lookup.Finished()
 			}).WithContext(ctx).WithTimeout(soon).Should(BeTrue(), "the neighbor's lookup is answered") // It takes a second.
 			f.allLog(ctx, 40*time.Second, "the neighbors' trails log again") // Two intervals, and the time of a busy machine.
@@ -183,8 +183,8 @@ var _ = Describe("Neighbors of a silent region, of a slow account and of a role 
 var _ = Describe("A role that must not be assumed", func() {
 	It("is not asked for by each of its 300 Trails", func(ctx context.Context) {
 		f := newFleet(ctx, 1, 300, cloudtrailtest.Options{})
-		f.aws.Inject(cloudtrailtest.Fault{Operation: "AssumeRole", Code: "AccessDenied", Message: "no"})
-		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.client.Create(ctx, object) })
+		f.AWS.Inject(cloudtrailtest.Fault{Operation: "AssumeRole", Code: "AccessDenied", Message: "no"})
+		f.eachTrail(ctx, func(ctx context.Context, object client.Object) error { return f.Client.Create(ctx, object) })
 		f.run(ctx, f.limited(ctx, func(sent aws.HTTPClient) aws.HTTPClient { return sent }))
 		Eventually(func() (told int) {
 			for _, one := range f.list(ctx) {
@@ -195,6 +195,6 @@ var _ = Describe("A role that must not be assumed", func() {
 			}
 			return told
 		}).WithContext(ctx).WithTimeout(manyTrails).Should(Equal(f.count()), "each says why")
-		Expect(f.aws.CallCounts()["AssumeRole"]).To(BeNumerically("<=", 10), "in a few seconds")
+		Expect(f.AWS.CallCounts()["AssumeRole"]).To(BeNumerically("<=", 10), "in a few seconds")
 	})
 })

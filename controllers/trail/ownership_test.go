@@ -31,7 +31,7 @@ import (
 const someoneElse = "other-cluster/security/audit"
 
 // owner is the owner tag of the trail of an object of this world.
-func (w *world) owner(name string) string { return clusterID + "/" + w.namespace + "/" + name }
+func (w *world) owner(name string) string { return clusterID + "/" + w.Namespace + "/" + name }
 
 // make creates a trail by hand, with this owner tag if it is not "".
 func (w *world) make(name, owner string) {
@@ -54,19 +54,6 @@ func (w *world) takeOver(name, owner string) {
 		"ResourceId": trailARN(name),
 		"TagsList":   []any{map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": owner}},
 	})
-}
-
-// allTold returns the events that were told since it was last called.
-func (w *world) allTold() []string {
-	var told []string
-	for {
-		select {
-		case event := <-w.events.Events:
-			told = append(told, event)
-		default:
-			return told
-		}
-	}
 }
 
 var _ = Describe("A trail that is there before its object", func() {
@@ -121,15 +108,15 @@ var _ = Describe("A trail that is there before its object", func() {
 					Expect(w.get(ctx, "audit").Status.LastDrift).To(BeNil(), "what is adopted has not drifted")
 					taken := ContainElement(And(HavePrefix("Warning TakenOver "), ContainSubstring(someoneElse)))
 					if owner == someoneElse {
-						Expect(w.allTold()).To(taken, "a Warning tells that the trail was taken from somebody")
+						Expect(w.DrainEvents()).To(taken, "a Warning tells that the trail was taken from somebody")
 					} else {
-						Expect(w.allTold()).NotTo(taken)
+						Expect(w.DrainEvents()).NotTo(taken)
 					}
-					Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+					Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 					_, err := w.look(ctx, "audit")
 					Expect(err).NotTo(HaveOccurred())
 					w.expectGone(ctx, "audit")
-					Expect(w.aws.Trails()).To(BeEmpty())
+					Expect(w.AWS.Trails()).To(BeEmpty())
 					return
 				}
 				w.expectRefused(ctx, "audit", reason)
@@ -140,7 +127,7 @@ var _ = Describe("A trail that is there before its object", func() {
 
 				By("deleting the object: the trail stays as it was")
 				before := w.held("audit")
-				Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+				Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 				_, err := w.look(ctx, "audit")
 				Expect(err).NotTo(HaveOccurred())
 				w.expectGone(ctx, "audit")
@@ -164,9 +151,9 @@ var _ = Describe("A trail that is there before its object", func() {
 			w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 			w.make("audit", w.owner("audit"))
 			w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "hand-made", Logging: falsy()})
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			Expect(w.settle(ctx, "audit").Finalizers).To(ConsistOf(v1alpha1.Finalizer))
-			Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+			Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 		})
 
 	It("keeps no object that names it from being deleted when it has its home elsewhere, whatever tag it carries",
@@ -180,13 +167,13 @@ var _ = Describe("A trail that is there before its object", func() {
 			w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 			object := w.get(ctx, "audit")
 			object.Finalizers = []string{v1alpha1.Finalizer}
-			Expect(w.client.Update(ctx, object)).To(Succeed())
+			Expect(w.Client.Update(ctx, object)).To(Succeed())
 			w.expectRefused(ctx, "audit", v1alpha1.ReasonWrongHomeRegion)
-			Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+			Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 			_, err = w.look(ctx, "audit")
 			Expect(err).NotTo(HaveOccurred())
 			w.expectGone(ctx, "audit")
-			Expect(w.aws.Trails()).To(HaveLen(1))
+			Expect(w.AWS.Trails()).To(HaveLen(1))
 		})
 
 	It("is not taken from somebody who has claimed it since it was read whose it is", func(ctx context.Context) {
@@ -199,10 +186,10 @@ var _ = Describe("A trail that is there before its object", func() {
 			w.takeOver("audit", someoneElse) // While the object is written, which comes before the claim.
 			return write()
 		}
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		_, err := w.look(ctx, "audit")
 		Expect(err).NotTo(HaveOccurred())
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+		Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 		w.expectRefused(ctx, "audit", v1alpha1.ReasonOwnedByAnother)
 		Expect(w.held("audit").Tags).To(HaveKeyWithValue(v1alpha1.OwnerTagKey, someoneElse))
 	})
@@ -211,14 +198,14 @@ var _ = Describe("A trail that is there before its object", func() {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		w.make("audit", "")
 		before := w.held("audit")
-		w.aws.Inject(cloudtrailtest.Fault{Operation: "AddTags", Code: "AccessDeniedException", Message: "No."})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "AddTags", Code: "AccessDeniedException", Message: "No."})
 		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyIfUnowned}
 		w.apply(ctx, "audit", spec)
 		for range 3 {
 			expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, "AccessDeniedException")
 			Expect(w.held("audit")).To(Equal(before))
 		}
-		w.aws.ClearFaults()
+		w.AWS.ClearFaults()
 		w.expectSettled(ctx, "audit", spec)
 	})
 })
@@ -227,16 +214,16 @@ var _ = Describe("A trail that is there before its object", func() {
 // nothing at all.
 func (w *world) expectRefused(ctx context.Context, name, reason string) {
 	GinkgoHelper()
-	before := w.aws.Trails()
-	w.aws.ResetCalls()
+	before := w.AWS.Trails()
+	w.AWS.ResetCalls()
 	found := w.settle(ctx, name)
 	expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, reason)
 	expectCondition(found, v1alpha1.ConditionStalled, metav1.ConditionTrue, reason)
 	testbed.ExpectKstatus(found, status.FailedStatus)
 	Expect(found.Status.TrailARN).To(BeEmpty(), "a trail that is not ours is not shown as ours")
 	Expect(w.settle(ctx, name).ResourceVersion).To(Equal(found.ResourceVersion))
-	Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
-	Expect(w.aws.Trails()).To(Equal(before))
+	Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
+	Expect(w.AWS.Trails()).To(Equal(before))
 }
 
 var _ = Describe("deletionPolicy Retain", func() {
@@ -251,12 +238,12 @@ var _ = Describe("deletionPolicy Retain", func() {
 		w.expectSettled(ctx, "audit", spec)
 		want := w.held("audit")
 		want.Tags = map[string]string{"team": "security"}
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
-		w.aws.ResetCalls()
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		w.AWS.ResetCalls()
 		_, err := w.look(ctx, "audit")
 		Expect(err).NotTo(HaveOccurred())
 		w.expectGone(ctx, "audit")
-		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"RemoveTags": 1}))
+		Expect(writesOf(w.AWS.CallCounts())).To(Equal(map[string]int{"RemoveTags": 1}))
 		Expect(w.held("audit")).To(Equal(want), "it goes on logging as it did")
 
 		adopting := v1alpha1.TrailSpec{
@@ -276,7 +263,7 @@ var _ = Describe("deletionPolicy Retain", func() {
 			for _, name := range []string{"audit", "other"} {
 				w.apply(ctx, name, spec)
 				w.expectSettled(ctx, name, spec)
-				Expect(w.client.Delete(ctx, w.get(ctx, name))).To(Succeed())
+				Expect(w.Client.Delete(ctx, w.get(ctx, name))).To(Succeed())
 			}
 			retain := func(name string) {
 				GinkgoHelper()
@@ -285,11 +272,11 @@ var _ = Describe("deletionPolicy Retain", func() {
 				_, err := w.look(ctx, name)
 				Expect(err).NotTo(HaveOccurred())
 				w.expectGone(ctx, name)
-				_, there := w.aws.Trail(account, region, name)
+				_, there := w.AWS.Trail(account, region, name)
 				Expect(there).To(BeTrue(), "the trail stays")
 			}
-			w.aws.Inject(cloudtrailtest.Fault{Operation: "DeleteTrail", Code: "AccessDeniedException", Message: "No."})
-			w.aws.Inject(cloudtrailtest.Fault{Operation: "RemoveTags", Code: "AccessDeniedException", Message: "No."})
+			w.AWS.Inject(cloudtrailtest.Fault{Operation: "DeleteTrail", Code: "AccessDeniedException", Message: "No."})
+			w.AWS.Inject(cloudtrailtest.Fault{Operation: "RemoveTags", Code: "AccessDeniedException", Message: "No."})
 			found := w.settle(ctx, "audit")
 			testbed.ExpectKstatus(found, status.TerminatingStatus)
 			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, "AccessDeniedException")
@@ -299,7 +286,7 @@ var _ = Describe("deletionPolicy Retain", func() {
 			retain("audit")
 
 			identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.identity}}
-			Expect(w.client.Delete(ctx, identity)).To(Succeed())
+			Expect(w.Client.Delete(ctx, identity)).To(Succeed())
 			found = w.settle(ctx, "other")
 			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonIdentityNotFound)
 			retain("other")
@@ -329,7 +316,7 @@ var _ = Describe("Two Trails that name one trail", func() {
 			Expect(w.held("the-trail")).To(Equal(kept))
 
 			By("deleting the second one: the first one's trail stays")
-			Expect(w.client.Delete(ctx, w.get(ctx, "second"))).To(Succeed())
+			Expect(w.Client.Delete(ctx, w.get(ctx, "second"))).To(Succeed())
 			_, err := w.look(ctx, "second")
 			Expect(err).NotTo(HaveOccurred())
 			w.expectGone(ctx, "second")
@@ -338,7 +325,7 @@ var _ = Describe("Two Trails that name one trail", func() {
 			By("applying it again, and deleting the first one")
 			w.apply(ctx, "second", second)
 			w.expectRefused(ctx, "second", v1alpha1.ReasonOwnedByAnother)
-			Expect(w.client.Delete(ctx, w.get(ctx, "first"))).To(Succeed())
+			Expect(w.Client.Delete(ctx, w.get(ctx, "first"))).To(Succeed())
 			_, err = w.look(ctx, "first")
 			Expect(err).NotTo(HaveOccurred())
 			Expect(ready(w.settle(ctx, "second"))).To(BeTrue())
@@ -357,7 +344,7 @@ var _ = Describe("Two Trails that name one trail", func() {
 			raced = true
 			_, other := w.process(clusterID, http.DefaultClient)
 			_, err := other.Reconcile(ctx,
-				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "second"}})
+				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: "second"}})
 			Expect(err).NotTo(HaveOccurred())
 		})
 		_, err := w.look(ctx, "first")
@@ -365,7 +352,7 @@ var _ = Describe("Two Trails that name one trail", func() {
 		w.expectRefused(ctx, "first", v1alpha1.ReasonOwnedByAnother)
 		Expect(ready(w.settle(ctx, "second"))).To(BeTrue())
 		Expect(w.held("the-trail").S3BucketName).To(Equal("other-bucket"))
-		Expect(w.aws.Trails()).To(HaveLen(1))
+		Expect(w.AWS.Trails()).To(HaveLen(1))
 	})
 })
 
@@ -387,7 +374,7 @@ var _ = Describe("Two that claim one trail", func() {
 		w.apply(ctx, "second", spec)
 		_, other := w.process("other-cluster", http.DefaultClient)
 		look := func(r reconcile.Reconciler, name string) {
-			request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}}
+			request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: name}}
 			r.Reconcile(ctx, request) //nolint:errcheck // The loser looks again.
 		}
 		var ended sync.WaitGroup
@@ -397,14 +384,14 @@ var _ = Describe("Two that claim one trail", func() {
 			}
 			w.onSending(nil)
 			ended.Go(func() { look(other, "second") })
-			Eventually(func() int { return w.aws.CallCounts()["AddTags"] }).Should(Equal(1), "the other claims it first")
+			Eventually(func() int { return w.AWS.CallCounts()["AddTags"] }).Should(Equal(1), "the other claims it first")
 		})
 		look(w.reconc, "first")
 		ended.Wait()
-		Expect(w.aws.CallCounts()["AddTags"]).To(Equal(2), "both have claimed it")
-		Expect(w.aws.CallCounts()["UpdateTrail"]).To(Equal(1), "one of them goes on")
+		Expect(w.AWS.CallCounts()["AddTags"]).To(Equal(2), "both have claimed it")
+		Expect(w.AWS.CallCounts()["UpdateTrail"]).To(Equal(1), "one of them goes on")
 		for range 2 {
-			w.pass(time.Minute)
+			w.Clock.Add(time.Minute)
 			look(w.reconc, "first")
 			look(other, "second")
 		}
@@ -425,7 +412,7 @@ var _ = Describe("Two that claim one trail", func() {
 			}
 		})
 		w.look(ctx, "audit") //nolint:errcheck // It looks again.
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+		Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 		w.expectRefused(ctx, "audit", v1alpha1.ReasonOwnedByAnother)
 		Expect(w.held("audit").Tags).To(HaveKeyWithValue(v1alpha1.OwnerTagKey, someoneElse))
 	})
@@ -440,37 +427,50 @@ var _ = Describe("Two that claim one trail", func() {
 			}
 			w.onSending(nil)
 			result, err := w.reconc.Reconcile(ctx,
-				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "second"}})
+				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: "second"}})
 			Expect(err).NotTo(HaveOccurred())
 			Expect(result.RequeueAfter).To(BeNumerically("<=", 2*time.Second), "it waits for the first")
 		})
 		Expect(ready(w.settle(ctx, "first"))).To(BeTrue())
-		Expect(w.aws.CallCounts()["CreateTrail"]).To(Equal(1))
+		Expect(w.AWS.CallCounts()["CreateTrail"]).To(Equal(1))
 		w.expectRefused(ctx, "second", v1alpha1.ReasonOwnedByAnother)
 		Expect(w.held("the-trail").S3BucketName).To(Equal("one-bucket"))
 	})
 })
 
+// outOfSync returns a world in which two calls are to be made for a trail that is ours: StartLogging and UpdateTrail.
+func outOfSync(ctx context.Context) *world {
+	GinkgoHelper()
+	w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
+	w.prepareResources()
+	w.apply(ctx, "audit", rich)
+	w.expectSettled(ctx, "audit", rich)
+	w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "elsewhere"})
+	w.do(w.intruder(), "StopLogging", map[string]any{"Name": "audit"})
+	return w
+}
+
+// expectStops gives the trail this owner tag while the second of the two calls waits, which then is not made.
+func (w *world) expectStops(ctx context.Context, owner string) {
+	GinkgoHelper()
+	w.onSending(func(request *http.Request) {
+		if operationOf(request) == "StartLogging" {
+			w.takeOver("audit", owner)
+			w.Clock.Add(11 * time.Second) // So long does the next write wait.
+		}
+	})
+	w.AWS.ResetCalls()
+	w.look(ctx, "audit") //nolint:errcheck // The trail is not ours any more.
+	Expect(writesOf(w.AWS.CallCounts())).To(Equal(map[string]int{"StartLogging": 1}))
+	w.onSending(nil)
+}
+
 // A call may wait long for its turn.
 var _ = Describe("A trail that another owner takes while a call waits", func() {
 	It("is not written to any more", func(ctx context.Context) {
-		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
-		w.prepareResources()
-		w.apply(ctx, "audit", rich)
-		w.expectSettled(ctx, "audit", rich)
-		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "elsewhere"})
-		w.do(w.intruder(), "StopLogging", map[string]any{"Name": "audit"})
-		w.onSending(func(request *http.Request) {
-			if operationOf(request) == "StartLogging" {
-				w.takeOver("audit", someoneElse)
-				w.pass(11 * time.Second) // So long does the next write wait.
-			}
-		})
-		w.aws.ResetCalls()
+		w := outOfSync(ctx)
+		w.expectStops(ctx, someoneElse)
 		w.look(ctx, "audit") //nolint:errcheck // The trail is not ours any more.
-		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"StartLogging": 1}))
-		w.onSending(nil)
-		w.look(ctx, "audit") //nolint:errcheck // As said.
 		expectCondition(w.get(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonOwnedByAnother)
 		Expect(w.held("audit").S3KeyPrefix).To(Equal("elsewhere"))
 	})
@@ -478,26 +478,12 @@ var _ = Describe("A trail that another owner takes while a call waits", func() {
 
 var _ = Describe("A trail whose owner tag goes while a call waits", func() {
 	It("is not written to any more for an object that has no memory of it", func(ctx context.Context) {
-		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
-		w.prepareResources()
-		w.apply(ctx, "audit", rich)
-		w.expectSettled(ctx, "audit", rich)
-		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "elsewhere"})
-		w.do(w.intruder(), "StopLogging", map[string]any{"Name": "audit"})
+		w := outOfSync(ctx)
 		restored := w.get(ctx, "audit")
 		restored.Status = v1alpha1.TrailStatus{}
-		Expect(w.client.Status().Update(ctx, restored)).To(Succeed())
+		Expect(w.Client.Status().Update(ctx, restored)).To(Succeed())
 		w.restart()
-		w.onSending(func(request *http.Request) {
-			if operationOf(request) == "StartLogging" {
-				w.takeOver("audit", "")
-				w.pass(11 * time.Second) // So long does the next write wait.
-			}
-		})
-		w.aws.ResetCalls()
-		w.look(ctx, "audit") //nolint:errcheck // The trail is not ours any more.
-		Expect(writesOf(w.aws.CallCounts())).To(Equal(map[string]int{"StartLogging": 1}))
-		w.onSending(nil)
+		w.expectStops(ctx, "")
 		w.expectRefused(ctx, "audit", v1alpha1.ReasonNotOwned)
 		Expect(w.held("audit").S3KeyPrefix).To(Equal("elsewhere"))
 	})
@@ -544,12 +530,12 @@ var _ = Describe("managementPolicy Observe", func() {
 
 			By("deleting the object")
 			before := w.held("audit")
-			Expect(w.client.Delete(ctx, found)).To(Succeed())
+			Expect(w.Client.Delete(ctx, found)).To(Succeed())
 			_, err := w.look(ctx, "audit")
 			Expect(err).NotTo(HaveOccurred())
 			w.expectGone(ctx, "audit")
 			Expect(w.held("audit")).To(Equal(before))
-			Expect(writesOf(w.aws.CallCounts())).To(BeEmpty(), "not one write in all that time")
+			Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty(), "not one write in all that time")
 		}
 	})
 
@@ -561,10 +547,10 @@ var _ = Describe("managementPolicy Observe", func() {
 		spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve
 		w.apply(ctx, "audit", spec)
 		w.settle(ctx, "audit")
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		w.do(w.intruder(), "StopLogging", map[string]any{"Name": "audit"})
 		expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDifferent)
-		Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+		Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 		spec.ManagementPolicy = ""
 		w.apply(ctx, "audit", spec)
 		w.expectSettled(ctx, "audit", spec)
@@ -580,11 +566,11 @@ var _ = Describe("managementPolicy Observe", func() {
 				spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve
 				w.apply(ctx, "audit", spec)
 				before := w.held("audit")
-				Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
-				w.aws.ResetCalls()
+				Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+				w.AWS.ResetCalls()
 				w.look(ctx, "audit") //nolint:errcheck // It is gone after it.
 				w.expectGone(ctx, "audit")
-				Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+				Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 				Expect(w.held("audit")).To(Equal(before), "it goes on logging, and carries its owner tag")
 			}
 		})
@@ -600,8 +586,8 @@ var _ = Describe("A backup restored into a new cluster", func() {
 		By("losing the cluster: objects are restored without their status and finalizers")
 		lost := w.get(ctx, "audit")
 		lost.Finalizers = nil
-		Expect(w.client.Update(ctx, lost)).To(Succeed())
-		Expect(w.client.Delete(ctx, lost)).To(Succeed())
+		Expect(w.Client.Update(ctx, lost)).To(Succeed())
+		Expect(w.Client.Delete(ctx, lost)).To(Succeed())
 		w.expectGone(ctx, "audit")
 		w.apply(ctx, "audit", rich)
 
@@ -613,9 +599,9 @@ var _ = Describe("A backup restored into a new cluster", func() {
 
 		By("starting it with the old one's")
 		w.restart()
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		w.settle(ctx, "audit")
-		Expect(writesOf(w.aws.CallCounts())).
+		Expect(writesOf(w.AWS.CallCounts())).
 			NotTo(Or(HaveKey("CreateTrail"), HaveKey("DeleteTrail"), HaveKey("AddTags"), HaveKey("StopLogging")))
 		w.expectSettled(ctx, "audit", rich)
 		Expect(w.get(ctx, "audit").Status.LastDrift).To(BeNil())
@@ -630,9 +616,9 @@ var _ = Describe("A trail that is taken over while its object is deleted", func(
 				spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", DeletionPolicy: policy}
 				w.apply(ctx, "audit", spec)
 				w.expectSettled(ctx, "audit", spec)
-				Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+				Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 				w.restart()
-				w.aws.ResetCalls()
+				w.AWS.ResetCalls()
 				var sent []string
 				w.onSending(func(request *http.Request) {
 					if len(sent) == at {
@@ -648,7 +634,7 @@ var _ = Describe("A trail that is taken over while its object is deleted", func(
 					break // It was taken between the read of the owner and the write, which AWS gives no means against.
 				}
 				Expect(at).To(BeNumerically("<", len(sent)), "there is a write to get between")
-				Expect(writesOf(w.aws.CallCounts())).To(BeEmpty())
+				Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 				Expect(w.held("audit").Tags).To(HaveKeyWithValue(v1alpha1.OwnerTagKey, someoneElse))
 			}
 		}
@@ -661,21 +647,21 @@ var _ = Describe("A trail that is taken over while its object is deleted", func(
 			w.apply(ctx, "audit", spec)
 			w.expectSettled(ctx, "audit", spec)
 			w.apply(ctx, "other", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
-			Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+			Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 
 			By("reading all trails for another object, a moment before this one is looked at")
 			w.settle(ctx, "other")
 			w.takeOver("audit", someoneElse)
 			before := w.held("audit")
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			_, err := w.reconc.Reconcile(ctx,
-				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}})
+				reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: "audit"}})
 			Expect(err).NotTo(HaveOccurred())
-			Expect(w.aws.CallCounts()).
+			Expect(w.AWS.CallCounts()).
 				To(Equal(map[string]int{"ListTags": 1}), "whose it is, is read right then, and nothing else is called")
 			w.expectGone(ctx, "audit")
 			Expect(w.held("audit")).To(Equal(before))
-			Expect(w.allTold()).To(ContainElement(HavePrefix("Warning Released")), "that the trail is left is told")
+			Expect(w.DrainEvents()).To(ContainElement(HavePrefix("Warning Released")), "that the trail is left is told")
 		}
 	})
 })
@@ -705,8 +691,8 @@ var _ = Describe("Random sequences of events around ownership", func() {
 				event.do(ctx)
 				if s.random.IntN(5) > 0 {
 					s.look(ctx)
-					s.hidden = s.hidden && s.aws.CallCounts()["ListTags"] < 2
-					s.aws.ResetCalls()
+					s.hidden = s.hidden && s.AWS.CallCounts()["ListTags"] < 2
+					s.AWS.ResetCalls()
 				}
 				Expect(s.violations).To(BeEmpty(), "after %v", s.log)
 			}
@@ -738,7 +724,7 @@ var storyObjects = []string{"first", "second"}
 
 func (s *ownershipStory) events() []storyEvent {
 	name := pick(s.random, storyObjects...)
-	_, there := s.aws.Trail(account, region, storyTrail)
+	_, there := s.AWS.Trail(account, region, storyTrail)
 	ifThere := func(do func()) func(context.Context) {
 		return func(context.Context) {
 			if there {
@@ -750,8 +736,8 @@ func (s *ownershipStory) events() []storyEvent {
 		{"apply " + name, func(ctx context.Context) { s.applyRandom(ctx, name) }},
 		{"apply " + name, func(ctx context.Context) { s.applyRandom(ctx, name) }},
 		{"delete " + name, func(ctx context.Context) {
-			object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
-			Expect(client.IgnoreNotFound(s.client.Delete(ctx, object))).To(Succeed())
+			object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name}}
+			Expect(client.IgnoreNotFound(s.Client.Delete(ctx, object))).To(Succeed())
 		}},
 		{"somebody takes the trail", ifThere(func() { s.takeOver(storyTrail, someoneElse) })},
 		{"somebody removes the owner tag", ifThere(func() { s.takeOver(storyTrail, "") })},
@@ -771,7 +757,7 @@ func (s *ownershipStory) events() []storyEvent {
 		}},
 		{"the tags cannot be read", func(context.Context) {
 			s.hidden = true
-			s.aws.Inject(cloudtrailtest.Fault{
+			s.AWS.Inject(cloudtrailtest.Fault{
 				Operation: "ListTags",
 				Times:     2,
 				Code:      pick(s.random, "AccessDeniedException", "ConflictException"),
@@ -809,7 +795,7 @@ func (s *ownershipStory) applyRandom(ctx context.Context, name string) {
 func (s *ownershipStory) object(ctx context.Context, name string) (*v1alpha1.Trail, bool) {
 	GinkgoHelper()
 	object := &v1alpha1.Trail{}
-	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, object)
+	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, object)
 	if apierrors.IsNotFound(err) {
 		return nil, false
 	}
@@ -820,8 +806,8 @@ func (s *ownershipStory) object(ctx context.Context, name string) (*v1alpha1.Tra
 // look makes the controller look at both objects. That a look fails is the queue's matter, which would look again.
 func (s *ownershipStory) look(ctx context.Context) {
 	for _, name := range storyObjects {
-		s.world.look(ctx, name) //nolint:errcheck // As said.
-		held, _ := s.aws.Trail(account, region, storyTrail)
+		s.world.look(ctx, name) //nolint:errcheck // The trail is not ours any more.
+		held, _ := s.AWS.Trail(account, region, storyTrail)
 		if object, there := s.object(ctx, name); there && held.Tags[v1alpha1.OwnerTagKey] == s.owner(name) {
 			s.owned[object.UID] = true
 		}
@@ -836,13 +822,13 @@ func (s *ownershipStory) witness(ctx context.Context, request *http.Request) {
 		return // AWS refuses to create a trail that is there.
 	}
 	agent := request.Header.Get("User-Agent")
-	_, actor, _ := strings.Cut(agent, "("+s.namespace+"/")
+	_, actor, _ := strings.Cut(agent, "("+s.Namespace+"/")
 	object, there := s.object(ctx, strings.TrimSuffix(actor, ")"))
 	if !there {
 		s.violations = append(s.violations, fmt.Sprintf("%s for an object that is gone (%s)", operation, agent))
 		return
 	}
-	held, _ := s.aws.Trail(account, region, storyTrail)
+	held, _ := s.AWS.Trail(account, region, storyTrail)
 	has, owner := held.Tags[v1alpha1.OwnerTagKey], s.owner(object.Name)
 	policy := object.Spec.Adoption()
 	adopts := has == "" && policy != v1alpha1.AdoptionPolicyNever || policy == v1alpha1.AdoptionPolicyAlways
@@ -875,9 +861,9 @@ func setsOwner(request *http.Request, owner string) bool {
 // end deletes both objects, which must go, and leave no trail that is theirs.
 func (s *ownershipStory) end(ctx context.Context) {
 	GinkgoHelper()
-	s.aws.ClearFaults()
-	s.pass(time.Hour)
-	before, _ := s.aws.Trail(account, region, storyTrail)
+	s.AWS.ClearFaults()
+	s.Clock.Add(time.Hour)
+	before, _ := s.AWS.Trail(account, region, storyTrail)
 	for _, name := range storyObjects {
 		if object, there := s.object(ctx, name); there {
 			if object.DeletionTimestamp.IsZero() {
@@ -885,7 +871,7 @@ func (s *ownershipStory) end(ctx context.Context) {
 				spec.ManagementPolicy, spec.DeletionPolicy = v1alpha1.ManagementPolicyManage, v1alpha1.DeletionPolicyDelete
 				s.apply(ctx, name, spec)
 			}
-			Expect(s.client.Delete(ctx, object)).To(Succeed())
+			Expect(s.Client.Delete(ctx, object)).To(Succeed())
 		}
 	}
 	for range 4 {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,12 +12,9 @@ import (
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -29,22 +24,18 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/trail"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 	"github.com/trail-operator/trail-operator/hack/testbed"
+	"github.com/trail-operator/trail-operator/hack/testbed/clock"
 )
 
 const (
-	account   = "111122223333"
-	region    = "us-east-1"
-	clusterID = "test-cluster"
+	account   = testbed.Account
+	region    = testbed.Region
+	clusterID = testbed.ClusterID
 	// interval is long: tests look by themselves.
 	interval = time.Hour
-	// patient is how long a look waits for an answer of AWS where a test makes one at a time.
-	patient = time.Minute
 )
 
-var (
-	restConfig *rest.Config
-	scheme     *runtime.Scheme
-)
+var restConfig *rest.Config
 
 func TestTrail(t *testing.T) {
 	RegisterFailHandler(Fail)
@@ -52,20 +43,14 @@ func TestTrail(t *testing.T) {
 }
 
 var _ = BeforeSuite(func() {
-	restConfig, scheme = testbed.Start(), testbed.Scheme()
+	restConfig = testbed.Start()
 })
 
-// world is an AWS, a namespace and a controller of one test. Its controller works when the test says so.
+// world is a world with a controller, which works when the test says so.
 type world struct {
-	aws       *cloudtrailtest.Server
-	endpoint  string
-	client    client.WithWatch
-	namespace string
-	identity  string
-	events    *events.FakeRecorder
-	// now is the controller's clock; zero: the wall clock.
-	time     sync.Mutex
-	now      time.Time
+	*testbed.World
+	// identity is the one that Trails get; it has the namespace's name.
+	identity string
 	sessions *cloudtrail.Sessions
 	reconc   reconcile.Reconciler
 	life     *life
@@ -88,23 +73,22 @@ type world struct {
 	writing func(number int, write func() error) error
 }
 
-// newWorld returns a world in which AWS has everything that a trail needs.
+// newWorld returns a world in which AWS has everything that a trail needs, and whose AWS goes by the wall clock. The
+// controller's clock stands still.
 func newWorld(ctx context.Context, options cloudtrailtest.Options) *world {
 	GinkgoHelper()
-	w := &world{aws: cloudtrailtest.New(options), now: time.Now(), events: events.NewFakeRecorder(1000), maxWait: patient}
-	server := httptest.NewServer(w.aws)
-	DeferCleanup(server.Close)
-	w.endpoint = server.URL
-	plain, err := client.NewWithWatch(restConfig, client.Options{Scheme: scheme})
-	Expect(err).NotTo(HaveOccurred())
-	w.client = plain
+	return worldAt(ctx, clock.New(time.Now()), options)
+}
 
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
-	Expect(plain.Create(ctx, namespace)).To(Succeed())
-	w.namespace, w.identity = namespace.Name, namespace.Name
-	identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.identity}}
-	identity.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}
-	Expect(plain.Create(ctx, identity)).To(Succeed())
+// worldAt returns a world with this clock of the controller.
+func worldAt(ctx context.Context, now *clock.Clock, options cloudtrailtest.Options) *world {
+	GinkgoHelper()
+	w := &world{
+		World:   testbed.NewWorld(ctx, restConfig, testbed.WorldOptions{AWS: options, Clock: now}),
+		maxWait: testbed.AnswerTimeout,
+	}
+	w.identity = w.Namespace
+	w.CreateIdentity(ctx, w.identity, v1alpha1.AWSIdentitySpec{})
 	w.restart()
 	return w
 }
@@ -159,40 +143,35 @@ func (w *world) onSending(told func(*http.Request)) {
 // AWS by the sender.
 func (w *world) process(clusterID string, sender aws.HTTPClient) (*cloudtrail.Sessions, reconcile.Reconciler) {
 	GinkgoHelper()
-	sessions := cloudtrail.NewSessions(cloudtrail.Options{
-		Config: aws.Config{
-			Region:       region,
-			BaseEndpoint: aws.String(w.endpoint),
-			Credentials:  w,
-			HTTPClient:   sender,
-		},
-		ClusterID:  clusterID,
-		Version:    "test",
-		RateLimits: cloudtrail.RateLimitOff,
-		Settle:     &w.settleTime,
-		MaxWait:    w.maxWait,
-		Now:        w.clock,
+	sessions := w.NewSessions(func(o *cloudtrail.Options) {
+		o.Config.Credentials, o.Config.HTTPClient = w, sender
+		o.ClusterID, o.Settle, o.MaxWait = clusterID, &w.settleTime, w.maxWait
 	})
-	counting := interceptor.NewClient(w.client, interceptor.Funcs{
+	counting := aroundWrites(w.Client, w.write)
+	reconciler, err := trail.New(trail.Options{
+		Client: counting, Live: w.Client, Recorder: w.Events, Sessions: sessions, ClusterID: clusterID, Interval: interval,
+		Now: w.Clock.Now,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	return sessions, reconcile.AsReconciler(counting, reconciler)
+}
+
+// aroundWrites returns a client each of whose writes, such as a controller makes them, is made by around.
+func aroundWrites(c client.WithWatch, around func(write func() error) error) client.WithWatch {
+	return interceptor.NewClient(c, interceptor.Funcs{
 		Patch: func(
 			ctx context.Context, c client.WithWatch, object client.Object,
 			patch client.Patch, options ...client.PatchOption,
 		) error {
-			return w.write(func() error { return c.Patch(ctx, object, patch, options...) })
+			return around(func() error { return c.Patch(ctx, object, patch, options...) })
 		},
 		SubResourceUpdate: func(
 			ctx context.Context, c client.Client, subresource string,
 			object client.Object, options ...client.SubResourceUpdateOption,
 		) error {
-			return w.write(func() error { return c.SubResource(subresource).Update(ctx, object, options...) })
+			return around(func() error { return c.SubResource(subresource).Update(ctx, object, options...) })
 		},
 	})
-	reconciler, err := trail.New(trail.Options{
-		Client: counting, Live: w.client, Recorder: w.events, Sessions: sessions, ClusterID: clusterID, Interval: interval,
-		Now: w.clock,
-	})
-	Expect(err).NotTo(HaveOccurred())
-	return sessions, reconcile.AsReconciler(counting, reconciler)
 }
 
 // write makes one of the controller's writes to the API server.
@@ -205,39 +184,15 @@ func (w *world) write(write func() error) error {
 	return write()
 }
 
-// clock tells the controller and AWS the time. Calls that nobody waits for any more read it while a test goes on.
-func (w *world) clock() time.Time {
-	w.time.Lock()
-	defer w.time.Unlock()
-	if w.now.IsZero() {
-		return time.Now()
-	}
-	return w.now
-}
-
-// set sets the clock; the zero time is the wall clock.
-func (w *world) set(now time.Time) {
-	w.time.Lock()
-	defer w.time.Unlock()
-	w.now = now
-}
-
-// pass makes time pass.
-func (w *world) pass(d time.Duration) {
-	w.time.Lock()
-	defer w.time.Unlock()
-	w.now = w.now.Add(d)
-}
-
 // apply creates a Trail with this spec, or changes its spec.
 func (w *world) apply(ctx context.Context, name string, spec v1alpha1.TrailSpec) *v1alpha1.Trail {
 	GinkgoHelper()
 	spec.IdentityRef = &v1alpha1.IdentityReference{Name: w.identity}
-	object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
-	err := w.client.Get(ctx, client.ObjectKeyFromObject(object), object)
+	object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: name}}
+	err := w.Client.Get(ctx, client.ObjectKeyFromObject(object), object)
 	if client.IgnoreNotFound(err) == nil && err != nil {
 		object.Spec = spec
-		Expect(w.client.Create(ctx, object)).To(Succeed())
+		Expect(w.Client.Create(ctx, object)).To(Succeed())
 		testbed.ExpectKstatus(object, status.InProgressStatus)
 		return object
 	}
@@ -245,21 +200,21 @@ func (w *world) apply(ctx context.Context, name string, spec v1alpha1.TrailSpec)
 	before := object.DeepCopy()
 	object.Spec = spec
 	// No lock, as kubectl apply has none: a controller at work writes in between.
-	Expect(w.client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
+	Expect(w.Client.Patch(ctx, object, client.MergeFrom(before))).To(Succeed())
 	return object
 }
 
 func (w *world) get(ctx context.Context, name string) *v1alpha1.Trail {
 	GinkgoHelper()
 	object := &v1alpha1.Trail{}
-	Expect(w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, object)).To(Succeed())
+	Expect(w.Client.Get(ctx, client.ObjectKey{Namespace: w.Namespace, Name: name}, object)).To(Succeed())
 	return object
 }
 
 // look makes the controller look at a Trail once, and later than before.
 func (w *world) look(ctx context.Context, name string) (reconcile.Result, error) {
-	w.pass(time.Minute)
-	return w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: name}})
+	w.Clock.Add(time.Minute)
+	return w.reconc.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: name}})
 }
 
 // settle makes the controller look at a Trail, which must succeed, and returns it as it is then.
@@ -273,14 +228,14 @@ func (w *world) settle(ctx context.Context, name string) *v1alpha1.Trail {
 // held returns what AWS holds of the trail, which must be there.
 func (w *world) held(name string) cloudtrailtest.Trail {
 	GinkgoHelper()
-	found, ok := w.aws.Trail(account, region, name)
+	found, ok := w.AWS.Trail(account, region, name)
 	Expect(ok).To(BeTrue(), "AWS has no trail %s", name)
 	return found
 }
 
 // intruder is somebody else in the same account.
 func (w *world) intruder() cloudtrailtest.ActingAs {
-	return w.aws.As(cloudtrailtest.Actor{
+	return w.AWS.As(cloudtrailtest.Actor{
 		ARN: fmt.Sprintf("arn:aws:iam::%s:user/intruder", account), AccountID: account,
 		SourceIPAddress: "198.51.100.7", UserAgent: "aws-cli/2.15.0", AccessKeyID: "AKIAINTRUDER",
 	})
@@ -289,6 +244,6 @@ func (w *world) intruder() cloudtrailtest.ActingAs {
 // expectGone checks that the object is gone.
 func (w *world) expectGone(ctx context.Context, name string) {
 	GinkgoHelper()
-	err := w.client.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, &v1alpha1.Trail{})
+	err := w.Client.Get(ctx, client.ObjectKey{Namespace: w.Namespace, Name: name}, &v1alpha1.Trail{})
 	Expect(apierrors.IsNotFound(err)).To(BeTrue(), "the object is still there: %v", err)
 }

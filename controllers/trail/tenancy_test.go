@@ -29,9 +29,9 @@ const (
 func (w *world) setIdentity(ctx context.Context, change func(*v1alpha1.AWSIdentitySpec)) {
 	GinkgoHelper()
 	identity := &v1alpha1.AWSIdentity{}
-	Expect(w.client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
+	Expect(w.Client.Get(ctx, client.ObjectKey{Name: w.identity}, identity)).To(Succeed())
 	change(&identity.Spec)
-	Expect(w.client.Update(ctx, identity)).To(Succeed())
+	Expect(w.Client.Update(ctx, identity)).To(Succeed())
 }
 
 var _ = Describe("Tenancy", func() {
@@ -42,7 +42,7 @@ var _ = Describe("Tenancy", func() {
 			s.AllowedNamespaces = &v1alpha1.AllowedNamespaces{
 				From: v1alpha1.NamespacesFromSelector,
 				Selector: &metav1.LabelSelector{
-					MatchLabels: map[string]string{"kubernetes.io/metadata.name": w.namespace},
+					MatchLabels: map[string]string{"kubernetes.io/metadata.name": w.Namespace},
 				},
 			}
 		})
@@ -51,23 +51,23 @@ var _ = Describe("Tenancy", func() {
 
 		By("another namespace naming the identity, while its session is open for the first")
 		mallory := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "mallory-"}}
-		Expect(w.client.Create(ctx, mallory)).To(Succeed())
-		w.namespace = mallory.Name
+		Expect(w.Client.Create(ctx, mallory)).To(Succeed())
+		w.Namespace = mallory.Name
 		for name, spec := range map[string]v1alpha1.TrailSpec{
 			"audit":     {S3BucketName: "mallorys-bucket", AdoptionPolicy: v1alpha1.AdoptionPolicyAlways},
 			"own-trail": {S3BucketName: "mallorys-bucket"},
 			"observe":   {Name: "audit", S3BucketName: "trail-logs", ManagementPolicy: v1alpha1.ManagementPolicyObserve},
 		} {
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			w.apply(ctx, name, spec)
 			found := w.settle(ctx, name)
 			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotAllowed)
 			Expect(found.Status.AccountID).To(BeEmpty(), "not even the account is told")
-			Expect(w.client.Delete(ctx, found)).To(Succeed())
+			Expect(w.Client.Delete(ctx, found)).To(Succeed())
 			_, err := w.look(ctx, name)
 			Expect(err).NotTo(HaveOccurred())
 			w.expectGone(ctx, name)
-			Expect(w.aws.CallCounts()).To(BeEmpty(), name)
+			Expect(w.AWS.CallCounts()).To(BeEmpty(), name)
 		}
 	})
 
@@ -76,14 +76,14 @@ var _ = Describe("Tenancy", func() {
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})
 		w.settle(ctx, "audit")
 		w.setIdentity(ctx, func(s *v1alpha1.AWSIdentitySpec) { s.AllowedNamespaces = nil })
-		w.aws.ResetCalls()
+		w.AWS.ResetCalls()
 		expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady,
 			metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotAllowed)
-		Expect(w.client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		found := w.settle(ctx, "audit")
 		expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotAllowed)
 		Expect(found.Finalizers).To(ContainElement(v1alpha1.Finalizer), "nothing is orphaned silently")
-		Expect(w.aws.CallCounts()).To(BeEmpty())
+		Expect(w.AWS.CallCounts()).To(BeEmpty())
 	})
 
 	// Each case is a seed: a failure is repeated by running its entry alone.
@@ -104,11 +104,11 @@ var _ = Describe("Tenancy", func() {
 					v1alpha1.AnnotationReconcileAt:      victimRole,
 					"trail-operator.dev/role-arn":       victimRole,
 				}
-				Expect(w.client.Update(ctx, object)).To(Succeed())
+				Expect(w.Client.Update(ctx, object)).To(Succeed())
 				w.look(ctx, "audit") //nolint:errcheck // AWS may refuse what it likes to.
 			}
-			Expect(w.aws.Calls()).NotTo(BeEmpty())
-			for _, call := range w.aws.Calls() {
+			Expect(w.AWS.Calls()).NotTo(BeEmpty())
+			for _, call := range w.AWS.Calls() {
 				switch call.Operation {
 				case "AssumeRole":
 					Expect(call.Params).To(HaveKeyWithValue("RoleArn", tenantRole))
@@ -116,7 +116,7 @@ var _ = Describe("Tenancy", func() {
 					Expect(call.AccountID).To(Equal(tenantAccount), call.Operation)
 				}
 			}
-			for _, held := range w.aws.Trails() {
+			for _, held := range w.AWS.Trails() {
 				Expect(held.AccountID).To(Equal(tenantAccount))
 			}
 		})
@@ -124,7 +124,7 @@ var _ = Describe("Tenancy", func() {
 
 	It("knows no fields for a role, and the API server says so", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
-		strict := client.WithFieldValidation(w.client, metav1.FieldValidationStrict)
+		strict := client.WithFieldValidation(w.Client, metav1.FieldValidationStrict)
 		for _, path := range [][]string{
 			{"spec", "roleARN"}, {"spec", "roleArn"}, {"spec", "assumeRole"},
 			{"spec", "endpointURL"}, {"spec", "accountID"}, {"spec", "externalID"},
@@ -132,7 +132,7 @@ var _ = Describe("Tenancy", func() {
 		} {
 			object := &unstructured.Unstructured{}
 			object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("Trail"))
-			object.SetNamespace(w.namespace)
+			object.SetNamespace(w.Namespace)
 			object.SetName("audit")
 			Expect(unstructured.SetNestedField(object.Object, "trail-logs", "spec", "s3BucketName")).To(Succeed())
 			Expect(unstructured.SetNestedField(object.Object, w.identity, "spec", "identityRef", "name")).To(Succeed())
@@ -150,9 +150,9 @@ var _ = Describe("Tenancy", func() {
 
 		By("the other cluster having the very same object, by namespace and name")
 		_, other := w.process("other-cluster", http.DefaultClient)
-		mine := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.namespace, Name: "audit"}}
+		mine := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: "audit"}}
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "elsewhere-"}}
-		Expect(w.client.Create(ctx, namespace)).To(Succeed())
+		Expect(w.Client.Create(ctx, namespace)).To(Succeed())
 		object := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "audit"}}
 		object.Spec = v1alpha1.TrailSpec{
 			S3BucketName:   "other-bucket",
@@ -160,30 +160,30 @@ var _ = Describe("Tenancy", func() {
 			IdentityRef:    &v1alpha1.IdentityReference{Name: w.identity},
 			Tags:           []v1alpha1.Tag{{Key: "cluster", Value: "other"}},
 		}
-		Expect(w.client.Create(ctx, object)).To(Succeed())
+		Expect(w.Client.Create(ctx, object)).To(Succeed())
 		for range 3 {
 			for _, request := range []reconcile.Request{mine, {NamespacedName: client.ObjectKeyFromObject(object)}} {
-				w.aws.ResetCalls()
+				w.AWS.ResetCalls()
 				w.restart()
-				w.pass(2 * interval)
+				w.Clock.Add(2 * interval)
 				_, err := other.Reconcile(ctx, request)
 				Expect(err).NotTo(HaveOccurred())
 				found := &v1alpha1.Trail{}
-				Expect(w.client.Get(ctx, request.NamespacedName, found)).To(Succeed())
+				Expect(w.Client.Get(ctx, request.NamespacedName, found)).To(Succeed())
 				ready := meta.FindStatusCondition(found.Status.Conditions, v1alpha1.ConditionReady)
 				Expect(ready.Reason).To(Equal(v1alpha1.ReasonOwnedByAnother))
 				Expect(ready.Message).To(ContainSubstring(w.owner("audit")))
-				Expect(writesOf(w.aws.CallCounts())).To(BeEmpty(), "the other cluster writes nothing")
+				Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty(), "the other cluster writes nothing")
 				Expect(w.held("audit")).To(Equal(kept))
 			}
-			w.aws.ResetCalls()
+			w.AWS.ResetCalls()
 			_, err := w.look(ctx, "audit")
 			Expect(err).NotTo(HaveOccurred())
-			Expect(writesOf(w.aws.CallCounts())).To(BeEmpty(), "nor is there anything to repair")
+			Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty(), "nor is there anything to repair")
 		}
 
 		By("the other cluster's objects being deleted")
-		Expect(w.client.Delete(ctx, object)).To(Succeed())
+		Expect(w.Client.Delete(ctx, object)).To(Succeed())
 		_, err := other.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(object)})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(w.held("audit")).To(Equal(kept))

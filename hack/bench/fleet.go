@@ -6,30 +6,24 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"golang.org/x/sync/errgroup"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/sandbox"
 )
 
 const (
@@ -65,23 +59,15 @@ func newFleet(ctx context.Context, s settings, z size) (_ *fleet, err error) {
 	}
 	f.cleanups = append(f.cleanups, func() error { return os.RemoveAll(f.dir) })
 
-	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
+	environment := sandbox.ControlPlane(".")
 	f.cleanups = append(f.cleanups, environment.Stop)
 	if f.rest, err = environment.Start(); err != nil {
 		return nil, err
 	}
 	f.rest.QPS = -1
 
-	scheme := runtime.NewScheme()
-	if err := errors.Join(
-		v1alpha1.AddToScheme(scheme),
-		corev1.AddToScheme(scheme),
-		rbacv1.AddToScheme(scheme),
-		authenticationv1.AddToScheme(scheme),
-	); err != nil {
+	scheme, err := sandbox.Scheme()
+	if err != nil {
 		return nil, err
 	}
 	if f.client, err = client.New(f.rest, client.Options{Scheme: scheme}); err != nil {
@@ -97,35 +83,28 @@ func newFleet(ctx context.Context, s settings, z size) (_ *fleet, err error) {
 	return f, f.createIdentities(ctx)
 }
 
-// createServiceAccount writes a kubeconfig with a token, which is what a pod has. An API server checks certificates at
-// every request, which costs much more.
+// createServiceAccount writes a kubeconfig with the token of a ServiceAccount, which is what a pod has.
 func (f *fleet) createServiceAccount(ctx context.Context) error {
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "trail-operator"}}
+	const name = "trail-operator"
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "trail-operator"},
+		ObjectMeta: metav1.ObjectMeta{Name: name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: "trail-operator"}},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}},
 	}
-	token := &authenticationv1.TokenRequest{}
-
-	err := f.client.Create(ctx, account)
-	if err == nil {
-		err = f.client.Create(ctx, binding)
+	if err := f.client.Create(ctx, account); err != nil {
+		return err
 	}
-	if err == nil {
-		err = f.client.SubResource("token").Create(ctx, account, token)
-	}
-	if err != nil {
+	if err := f.client.Create(ctx, binding); err != nil {
 		return err
 	}
 
-	config := clientcmdapi.NewConfig()
-	config.Clusters["bench"] = &clientcmdapi.Cluster{Server: f.rest.Host, CertificateAuthorityData: f.rest.CAData}
-	config.AuthInfos["bench"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
-	config.Contexts["bench"] = &clientcmdapi.Context{Cluster: "bench", AuthInfo: "bench"}
-	config.CurrentContext = "bench"
+	token, err := sandbox.CreateToken(ctx, f.client, namespace, name)
+	if err != nil {
+		return err
+	}
 	f.kubeconfig = filepath.Join(f.dir, "kubeconfig")
-	return clientcmd.WriteToFile(*config, f.kubeconfig)
+	return sandbox.WriteKubeconfig(f.kubeconfig, f.rest, token)
 }
 
 func (f *fleet) close() error {
@@ -145,15 +124,13 @@ func (f *fleet) serveAWS(ctx context.Context) error {
 		NoCallLog:     true,
 		MaxHistory:    1,
 	})
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+
+	endpoint, stop, err := sandbox.Serve(ctx, f.aws)
 	if err != nil {
 		return err
 	}
-	f.endpoint = "http://" + listener.Addr().String()
-	server := &http.Server{Handler: f.aws, ReadHeaderTimeout: time.Minute}
-	go server.Serve(listener) //nolint:errcheck // It ends when it is closed.
-	f.cleanups = append(f.cleanups, server.Close)
+	f.endpoint = endpoint
+	f.cleanups = append(f.cleanups, stop)
 	return nil
 }
 

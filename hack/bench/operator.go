@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/trail-operator/trail-operator/hack/sandbox"
 )
 
 // operator is the built operator as a process of its own.
@@ -36,7 +37,7 @@ func (f *fleet) startOperator(ctx context.Context) (*operator, error) {
 
 	o := &operator{log: log, pprof: "0"}
 	if f.profiles != "" {
-		if o.pprof, err = freeAddress(ctx); err != nil {
+		if o.pprof, err = sandbox.FreeAddress(ctx); err != nil {
 			return nil, errors.Join(err, log.Close())
 		}
 	}
@@ -75,16 +76,6 @@ func (o *operator) stop() error {
 		return err
 	}
 	return errors.Join(o.command.Wait(), o.log.Close())
-}
-
-// freeAddress returns an address of loopback that nobody listens at.
-func freeAddress(ctx context.Context) (string, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }
 
 // usage is what the kernel says of a process. Memory is resident: anonymous is its heap and stacks, the rest are pages

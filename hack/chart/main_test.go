@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,8 +16,9 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
+
+	"github.com/trail-operator/trail-operator/hack/sandbox"
 )
 
 // lastAppliedLimit is how long an object's annotations may be; client-side apply puts the whole object in one.
@@ -42,17 +41,12 @@ func render(t *testing.T, arguments ...string) map[string]*unstructured.Unstruct
 	if err != nil {
 		t.Fatalf("helm %s: %v\n%s", strings.Join(arguments, " "), err, &stderr)
 	}
+	rendered, err := sandbox.Objects(output)
+	if err != nil {
+		t.Fatal(err)
+	}
 	objects := map[string]*unstructured.Unstructured{}
-	for decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(output), 4096); ; {
-		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
-			return objects
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if len(object.Object) == 0 {
-			continue
-		}
+	for _, object := range rendered {
 		key := object.GetKind() + " " + object.GetName()
 		if namespace := object.GetNamespace(); namespace != "" {
 			key = object.GetKind() + " " + namespace + "/" + object.GetName()
@@ -62,6 +56,7 @@ func render(t *testing.T, arguments ...string) map[string]*unstructured.Unstruct
 		}
 		objects[key] = object
 	}
+	return objects
 }
 
 func TestCRDsAreThoseOfConfig(t *testing.T) {
@@ -226,14 +221,12 @@ func TestRolesAreThoseOfConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		manifests, err := sandbox.Objects(text)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var want []rbacv1.PolicyRule
-		for decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
-			object := &unstructured.Unstructured{}
-			if err := decoder.Decode(object); errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
+		for _, object := range manifests {
 			if object.GetKind()+" "+object.GetName() == test.config {
 				want = rulesOf(t, object)
 			}

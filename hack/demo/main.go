@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -19,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,8 +24,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
-	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/sandbox"
 )
 
 // resyncInterval is short, so that nobody has to wait for a repair.
@@ -68,10 +65,7 @@ func run(ctx context.Context) (err error) {
 	s := &stage{kubeconfig: filepath.Join(dir, "kubeconfig"), log: filepath.Join(dir, "operator.log")}
 
 	chapter("Starting a Kubernetes API server (etcd and kube-apiserver) and an emulated AWS")
-	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
+	environment := sandbox.ControlPlane(".")
 	defer func() { err = errors.Join(err, environment.Stop(), os.RemoveAll(dir)) }()
 	if err := s.startCluster(environment); err != nil {
 		return err
@@ -112,20 +106,11 @@ func (s *stage) startCluster(environment *envtest.Environment) error {
 	}
 	s.tables = clients.RESTClient()
 
-	user, err := environment.AddUser(envtest.User{Name: "demo", Groups: []string{"system:masters"}}, nil)
-	if err != nil {
-		return fmt.Errorf("creating a user: %w", err)
-	}
-	kubeconfig, err := user.KubeConfig()
-	if err != nil {
-		return fmt.Errorf("creating a kubeconfig: %w", err)
-	}
-	if err := os.WriteFile(s.kubeconfig, kubeconfig, 0o600); err != nil {
+	if err := os.WriteFile(s.kubeconfig, environment.KubeConfig, 0o600); err != nil {
 		return err
 	}
-
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	scheme, err := sandbox.Scheme()
+	if err != nil {
 		return err
 	}
 	s.client, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
@@ -136,22 +121,9 @@ func (s *stage) startCluster(environment *envtest.Environment) error {
 func (s *stage) startAWS(ctx context.Context) (func() error, error) {
 	s.aws = cloudtrailtest.New(cloudtrailtest.Options{OpenResources: true})
 	s.aws.SetOrganization(cloudtrailtest.Organization{ManagementAccount: account, ID: "o-demo123456"})
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s.endpoint = "http://" + listener.Addr().String()
-	server := &http.Server{Handler: s.aws, ReadHeaderTimeout: time.Minute}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	return func() error {
-		err := server.Close()
-		if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
-			err = errors.Join(err, served)
-		}
-		return err
-	}, nil
+	endpoint, stop, err := sandbox.Serve(ctx, s.aws)
+	s.endpoint = endpoint
+	return stop, err
 }
 
 // startOperator runs the built operator as a process of its own, as it would run outside of a cluster.

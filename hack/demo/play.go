@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,12 +13,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/sandbox"
 )
 
 const (
@@ -261,25 +260,15 @@ func isReady(trail *v1alpha1.Trail) bool {
 
 // readObjects reads the manifests of a file.
 func readObjects(file string) ([]*unstructured.Unstructured, error) {
-	content, err := os.Open(file)
+	content, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	defer content.Close() //nolint:errcheck // A file that was only read.
-	decoder := utilyaml.NewYAMLOrJSONDecoder(content, 4096)
-	var objects []*unstructured.Unstructured
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		switch {
-		case errors.Is(err, io.EOF):
-			return objects, nil
-		case err != nil:
-			return nil, fmt.Errorf("%s: %w", file, err)
-		case len(object.Object) > 0:
-			objects = append(objects, object)
-		}
+	objects, err := sandbox.Objects(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	return objects, nil
 }
 
 // apply applies a manifest as `kubectl apply --server-side` does.

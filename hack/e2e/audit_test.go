@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
@@ -15,10 +13,10 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+
+	"github.com/trail-operator/trail-operator/hack/sandbox"
 )
 
 // requests returns what a user asked of the API server, from this byte of the audit log on.
@@ -77,13 +75,9 @@ func rightsIn(manifests string) []right {
 	GinkgoHelper()
 	roles := map[string][]rbacv1.PolicyRule{}
 	sources := map[string]string{}
-	for decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(manifests), 4096); ; {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(object)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		Expect(err).NotTo(HaveOccurred())
+	objects, err := sandbox.Objects([]byte(manifests))
+	Expect(err).NotTo(HaveOccurred())
+	for _, object := range objects {
 		kind, namespace := object.GetKind(), object.GetNamespace()
 		switch kind {
 		case "ClusterRole", "Role":

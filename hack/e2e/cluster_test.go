@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,22 +18,15 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
-	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/sandbox"
 )
 
 const (
@@ -60,7 +52,6 @@ type cluster struct {
 	environment *envtest.Environment
 	rest        *rest.Config
 	client      client.Client
-	kubernetes  kubernetes.Interface
 	kubeconfig  string
 	folder      string
 	audit       string
@@ -95,22 +86,11 @@ func startCluster() *cluster {
 	DeferCleanup(func() { Expect(c.environment.Stop()).To(Succeed()) })
 	c.rest.QPS = -1
 
-	scheme := runtime.NewScheme()
-	Expect(
-		errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)),
-	).To(Succeed())
+	scheme, err := sandbox.Scheme()
+	Expect(err).NotTo(HaveOccurred())
 	c.client, err = client.New(c.rest, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
-	c.kubernetes, err = kubernetes.NewForConfig(c.rest)
-	Expect(err).NotTo(HaveOccurred())
-	administrator, err := c.environment.AddUser(
-		envtest.User{Name: "administrator", Groups: []string{"system:masters"}},
-		nil,
-	)
-	Expect(err).NotTo(HaveOccurred())
-	kubeconfig, err := administrator.KubeConfig()
-	Expect(err).NotTo(HaveOccurred())
-	Expect(os.WriteFile(c.kubeconfig, kubeconfig, 0o600)).To(Succeed())
+	Expect(os.WriteFile(c.kubeconfig, c.environment.KubeConfig, 0o600)).To(Succeed())
 
 	c.aws = cloudtrailtest.New(cloudtrailtest.Options{OpenResources: true, NoRateLimit: true, NoTrailLimit: true})
 	c.aws.SetOrganization(cloudtrailtest.Organization{ID: "o-exampleorgid", ManagementAccount: account})
@@ -127,6 +107,8 @@ func startCluster() *cluster {
 func (c *cluster) startControllerManager() {
 	GinkgoHelper()
 	binary := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kube-controller-manager")
+	host, port, err := net.SplitHostPort(freeAddress())
+	Expect(err).NotTo(HaveOccurred())
 	c.start(
 		"kube-controller-manager",
 		nil,
@@ -135,8 +117,8 @@ func (c *cluster) startControllerManager() {
 		"--controllers=garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller,"+
 			"deployment-controller,replicaset-controller,serviceaccount-controller",
 		"--leader-elect=false",
-		"--bind-address=127.0.0.1",
-		"--secure-port="+freePort(),
+		"--bind-address="+host,
+		"--secure-port="+port,
 		"--cert-dir="+c.folder,
 	)
 }
@@ -218,14 +200,12 @@ func tail(text string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-func freePort() string {
+// freeAddress returns an address of loopback, HOST:PORT, at which nobody listens.
+func freeAddress() string {
 	GinkgoHelper()
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	address, err := sandbox.FreeAddress(context.Background())
 	Expect(err).NotTo(HaveOccurred())
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	Expect(err).NotTo(HaveOccurred())
-	return port
+	return address
 }
 
 // run runs a user's tool and returns what it printed.
@@ -275,13 +255,9 @@ func kubectlBinary() string {
 // token returns a token of a ServiceAccount.
 func (c *cluster) token(ctx context.Context, namespace, name string) string {
 	GinkgoHelper()
-	hour := int64(3600)
-	request, err := c.kubernetes.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name,
-		&authenticationv1.TokenRequest{
-			Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour},
-		}, metav1.CreateOptions{})
+	token, err := sandbox.CreateToken(ctx, c.client, namespace, name)
 	Expect(err).NotTo(HaveOccurred())
-	return request.Status.Token
+	return token
 }
 
 // operator is a running replica of the operator.
@@ -299,16 +275,8 @@ func (c *cluster) startOperator(ctx context.Context, name string, more ...string
 	Expect(c.client.Get(ctx, client.ObjectKey{Namespace: releaseNamespace, Name: release}, deployment)).To(Succeed())
 	pod := deployment.Spec.Template.Spec
 	kubeconfig := filepath.Join(c.folder, name+".kubeconfig")
-	Expect(clientcmd.WriteToFile(clientcmdapi.Config{
-		Clusters: map[string]*clientcmdapi.Cluster{
-			"e2e": {Server: c.rest.Host, CertificateAuthorityData: c.rest.CAData},
-		},
-		AuthInfos: map[string]*clientcmdapi.AuthInfo{
-			"e2e": {Token: c.token(ctx, releaseNamespace, pod.ServiceAccountName)},
-		},
-		Contexts:       map[string]*clientcmdapi.Context{"e2e": {Cluster: "e2e", AuthInfo: "e2e"}},
-		CurrentContext: "e2e",
-	}, kubeconfig)).To(Succeed())
+	token := c.token(ctx, releaseNamespace, pod.ServiceAccountName)
+	Expect(sandbox.WriteKubeconfig(kubeconfig, c.rest, token)).To(Succeed())
 
 	environment := []string{
 		"KUBECONFIG=" + kubeconfig,
@@ -320,7 +288,7 @@ func (c *cluster) startOperator(ctx context.Context, name string, more ...string
 		environment = append(environment, variable.Name+"="+variable.Value)
 	}
 	environment = append(environment, more...)
-	o := &operator{metrics: "127.0.0.1:" + freePort(), probes: "127.0.0.1:" + freePort()}
+	o := &operator{metrics: freeAddress(), probes: freeAddress()}
 	arguments := slices.Concat(
 		pod.Containers[0].Args,
 		[]string{"--metrics-bind-address=" + o.metrics, "--health-probe-bind-address=" + o.probes},

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -22,19 +21,15 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
+	"github.com/trail-operator/trail-operator/hack/sandbox"
 	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
@@ -84,16 +79,7 @@ func newWorld() *world {
 		OpenResources: true, NoTrailLimit: true, NoRateLimit: true, NoCallLog: true,
 		Now: func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 	})
-	server := &http.Server{Handler: w.aws, ReadHeaderTimeout: time.Minute}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	DeferCleanup(func() {
-		Expect(server.Close()).To(Succeed())
-		Expect(<-served).To(MatchError(http.ErrServerClosed))
-	})
-	w.awsURL = "http://" + listener.Addr().String()
+	w.awsURL = testbed.Serve(ctx, w.aws)
 
 	w.binary = filepath.Join(w.folder, "trail-operator")
 	build := exec.Command("go", "build", "-ldflags", "-X main.version=v1.2.3-test", "-o", w.binary, ".")
@@ -107,12 +93,10 @@ func newWorld() *world {
 func (w *world) createFiles(paths ...string) {
 	GinkgoHelper()
 	for _, path := range paths {
-		for document := range strings.SplitSeq("\n"+string(readFile(path)), "\n---") {
-			object := &unstructured.Unstructured{}
-			Expect(yaml.Unmarshal([]byte(document), object)).To(Succeed(), path)
-			if len(object.Object) > 0 {
-				Expect(w.Create(ctx, object)).To(Succeed(), path)
-			}
+		objects, err := sandbox.Objects(readFile(path))
+		Expect(err).NotTo(HaveOccurred(), path)
+		for _, object := range objects {
+			Expect(w.Create(ctx, object)).To(Succeed(), path)
 		}
 	}
 }
@@ -124,9 +108,9 @@ func (w *world) token(namespace, name string) string {
 	if err := w.Create(ctx, account); !apierrors.IsAlreadyExists(err) {
 		Expect(err).NotTo(HaveOccurred())
 	}
-	request := &authenticationv1.TokenRequest{}
-	Expect(w.SubResource("token").Create(ctx, account, request)).To(Succeed())
-	return request.Status.Token
+	token, err := sandbox.CreateToken(ctx, w, namespace, name)
+	Expect(err).NotTo(HaveOccurred())
+	return token
 }
 
 // letRead lets a ServiceAccount read the metrics, as the documentation says.
@@ -142,13 +126,8 @@ func (w *world) letRead(namespace, name string) {
 // kubeconfig writes a kubeconfig of the operator's ServiceAccount, so that it runs with its own rights and no others.
 func (w *world) kubeconfig() string {
 	GinkgoHelper()
-	config := clientcmdapi.NewConfig()
-	config.Clusters["c"] = &clientcmdapi.Cluster{Server: w.config.Host, CertificateAuthorityData: w.config.CAData}
-	config.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: w.token(systemNamespace, "trail-operator")}
-	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
-	config.CurrentContext = "x"
 	path := filepath.Join(w.folder, "kubeconfig")
-	Expect(clientcmd.WriteToFile(*config, path)).To(Succeed())
+	Expect(sandbox.WriteKubeconfig(path, w.config, w.token(systemNamespace, "trail-operator"))).To(Succeed())
 	return path
 }
 
@@ -223,7 +202,7 @@ type operator struct {
 // run starts a replica of the operator.
 func (w *world) run(arguments ...string) *operator {
 	GinkgoHelper()
-	o := &operator{metrics: freeAddress(), probes: freeAddress()}
+	o := &operator{metrics: testbed.FreeAddress(ctx), probes: testbed.FreeAddress(ctx)}
 	arguments = append([]string{
 		"--metrics-bind-address=" + o.metrics, "--health-probe-bind-address=" + o.probes,
 		"--leader-election-namespace=" + systemNamespace, "--cluster-id=test",
@@ -233,15 +212,6 @@ func (w *world) run(arguments ...string) *operator {
 		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true")
 	o.process = start(command)
 	return o
-}
-
-// freeAddress returns an address that nobody listens at.
-func freeAddress() string {
-	GinkgoHelper()
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	Expect(listener.Close()).To(Succeed())
-	return listener.Addr().String()
 }
 
 // prometheus is a Prometheus that scrapes operators.
@@ -277,7 +247,7 @@ scrape_configs:
     tls_config: {insecure_skip_verify: true}
     static_configs: [{targets: [`+strings.Join(targets, ", ")+`]}]
 `)
-	address := freeAddress()
+	address := testbed.FreeAddress(ctx)
 	command := exec.Command(
 		binary,
 		"--config.file=prometheus.yaml",

@@ -1,32 +1,29 @@
-// Package testbed is what the Ginkgo suites share: a control plane with the CRDs, and what kstatus makes of an object.
+// Package testbed is what the Ginkgo suites share: a control plane with the CRDs, the World of a spec with an emulated
+// AWS, and what kstatus makes of an object.
 package testbed
 
 import (
+	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
-	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/hack/sandbox"
 )
 
 // Start starts etcd and a kube-apiserver from KUBEBUILDER_ASSETS, with all CRDs. They end with the suite, or with the
 // spec that has started them. The configuration has no limit of its own: that would be most of a suite's time.
 func Start() *rest.Config {
 	GinkgoHelper()
-	environment := &envtest.Environment{
-		CRDDirectoryPaths:     []string{File("config", "crd", "bases")},
-		ErrorIfCRDPathMissing: true,
-	}
+	environment := sandbox.ControlPlane(File())
 	config, err := environment.Start()
 	DeferCleanup(func() { Expect(environment.Stop()).To(Succeed(), "stop the control plane") })
 	Expect(err).NotTo(HaveOccurred(),
@@ -39,11 +36,27 @@ func Start() *rest.Config {
 // Scheme knows Kubernetes' kinds, CRDs and ours.
 func Scheme() *runtime.Scheme {
 	GinkgoHelper()
-	scheme := runtime.NewScheme()
-	Expect(clientgoscheme.AddToScheme(scheme)).To(Succeed())
-	Expect(apiextensionsv1.AddToScheme(scheme)).To(Succeed())
-	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	scheme, err := sandbox.Scheme()
+	Expect(err).NotTo(HaveOccurred())
 	return scheme
+}
+
+// Serve serves HTTP at an address of loopback until the spec ends, and returns its URL. What is not answered then is
+// cut off.
+func Serve(ctx context.Context, handler http.Handler) string {
+	GinkgoHelper()
+	url, stop, err := sandbox.Serve(ctx, handler)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() { Expect(stop()).To(Succeed(), "the server ends when it is told to") })
+	return url
+}
+
+// FreeAddress returns an address of loopback, HOST:PORT, at which nobody listens.
+func FreeAddress(ctx context.Context) string {
+	GinkgoHelper()
+	address, err := sandbox.FreeAddress(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	return address
 }
 
 // File returns the path of a file of this repository. Tests run in the folder of their package.
