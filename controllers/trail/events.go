@@ -43,7 +43,7 @@ func (r *Reconciler) emit(ctx context.Context, before *v1alpha1.TrailStatus, tra
 	}
 	if o.retained {
 		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventReleased, actionDelete,
-			"the owner tag could not be removed, so it may still be on the trail %s", trail.TrailName())
+			"the owner tag may still be on the trail %s, because it could not be removed", trail.TrailName())
 	}
 	if o.left && o.gone {
 		r.Recorder.Eventf(trail, nil, corev1.EventTypeWarning, eventReleased, actionDelete,

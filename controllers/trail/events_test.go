@@ -112,7 +112,7 @@ func TestOneEventForOnePieceOfWork(t *testing.T) {
 		},
 		"let go of without an answer": {
 			[]*outcome{{gone: true, retained: true}},
-			[]string{"Warning Released the owner tag could not be removed, so it may still be on the trail audit"},
+			[]string{"Warning Released the owner tag may still be on the trail audit, because it could not be removed"},
 		},
 		"let go of, another's by now": {
 			[]*outcome{{gone: true, left: true}},

@@ -347,7 +347,7 @@ func stateNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
 			found.Name, found.HomeRegion, found.HomeRegion)
 		return &notReady{stalled: true, reason: v1alpha1.ReasonWrongHomeRegion, message: message}
 	case stateNotOwned:
-		message := fmt.Sprintf("the trail %s already exists and this object does not own it: "+
+		message := fmt.Sprintf("the trail %s already exists, but this object does not own it: "+
 			"set spec.adoptionPolicy: IfUnowned to take it over, or choose another spec.name", found.ARN)
 		return &notReady{stalled: true, reason: v1alpha1.ReasonNotOwned, message: message}
 	case stateOwnedByAnother:
