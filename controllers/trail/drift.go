@@ -170,8 +170,8 @@ func (r *record) lastInSync(status *v1alpha1.TrailStatus, differences []differen
 	return last
 }
 
-// inSyncAfter returns when each field was last known to be as the spec says, after an outcome: at a time that nothing is
-// older than that was read, and when it was set since.
+// inSyncAfter returns when each field was last known to be as the spec says, after an outcome: at a time that nothing
+// is older than that was read, and when it was set since.
 func (r *record) inSyncAfter(o *outcome, since time.Time) []int64 {
 	inSync := slices.Clone(r.inSync)
 	for number, f := range fields {
