@@ -207,6 +207,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reco
 	record := r.recordOf(trail)
 	now, interval := r.Now(), trail.Spec.ResyncInterval(r.Interval)
 	r.memory.begin(now)
+	record.begin(attemptOf(trail))
 	ctx, err := record.calls.Begin(ctx, attemptOf(trail), reasonFor(trail, record), interval, now)
 	if err != nil {
 		return requeue.Wait(cloudtrail.PendingOf(err).After)
@@ -230,10 +231,14 @@ type attempt struct {
 	generation int64
 	deleting   bool
 	request    string
+	// synced is the status's SyncedDigest: once it tells of a repair, what was read before the repair is no drift.
+	synced string
 }
 
 func attemptOf(trail *v1alpha1.Trail) attempt {
-	return attempt{trail.Generation, !trail.DeletionTimestamp.IsZero(), v1alpha1.ReconcileRequest(trail)}
+	return attempt{
+		trail.Generation, !trail.DeletionTimestamp.IsZero(), v1alpha1.ReconcileRequest(trail), trail.Status.SyncedDigest,
+	}
 }
 
 // reasonFor tells why a Trail is reconciled.
@@ -470,6 +475,7 @@ func (r *Reconciler) report(
 	shown := record.shows(o.fault(), now)
 	drifted := setStatus(trail, record, &o, shown, now)
 	if err := r.writeStatus(ctx, before, trail); err != nil {
+		record.unlearned = &o
 		return requeue.OnConflict(client.IgnoreNotFound(err)) // With what AWS has answered kept, so that nothing is lost.
 	}
 	r.learn(record, &o, now)

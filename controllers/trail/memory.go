@@ -33,6 +33,11 @@ type record struct {
 	// resynced is when all of the trail was read last.
 	resynced time.Time
 
+	// attempt is what is worked on, and unlearned what came of it when that could not be written into the status, or when
+	// the API server's answer to that was lost.
+	attempt   attempt
+	unlearned *outcome
+
 	// retaining is since when the object is to be let go of without deleting its trail.
 	retaining time.Time
 	// failing is since when passing faults are met; zero: the last reconcile met none.

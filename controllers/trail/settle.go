@@ -198,9 +198,20 @@ func (r *record) alone(t target, resting resting) func(difference) bool {
 	}
 }
 
+// begin begins an attempt, or goes on with it. What came of the one before is learned, whatever has become of its
+// status; but what it knew to be in sync is not: a drift may not have been told yet.
+func (r *record) begin(a attempt) {
+	if r.attempt != a && r.unlearned != nil {
+		r.unlearned.inSync = nil
+		r.learn(r.unlearned)
+	}
+	r.attempt = a
+}
+
 // learn takes from an outcome what is to be known at the next one.
 func (r *record) learn(o *outcome) {
-	r.refused = nil
+	r.refused, r.unlearned = nil, nil
+
 	for _, result := range o.results {
 		if isRefused(result.err) {
 			if r.refused == nil {
@@ -215,6 +226,7 @@ func (r *record) learn(o *outcome) {
 	if o.observed == nil {
 		return
 	}
+
 	maps.DeleteFunc(r.written, func(number int, _ writtenField) bool {
 		return fields[number].unknown(o.observed) == nil && !isAmong(o.found, number)
 	})
