@@ -2,10 +2,11 @@
 // controller-runtime ask, this answers as kube-apiserver does, in the goroutine of the caller, without a network.
 //
 // It serves Namespaces, Leases, Events (events.k8s.io/v1) and the custom resources of given CRDs, with discovery, all
-// verbs, the status subresource, optimistic locks, finalizers, generations, selectors, watches from any resource version
-// and with initial events, and answers of metadata only. Custom resources are pruned, defaulted and validated by
-// k8s.io/apiextensions-apiserver, metadata by k8s.io/apimachinery, and k8s.io/apiserver says what a create, an update
-// and a deletion do to an object. The tests run the same requests against a kube-apiserver and compare all answers.
+// verbs, the status subresource, optimistic locks, finalizers, generations, selectors, watches from any resource
+// version and with initial events, and answers of metadata only. Custom resources are pruned, defaulted and validated
+// by k8s.io/apiextensions-apiserver, metadata by k8s.io/apimachinery, and k8s.io/apiserver says what a create, an
+// update and a deletion do to an object. The tests run the same requests against a kube-apiserver and compare all
+// answers.
 //
 // # Determinism
 //

@@ -26,7 +26,7 @@ spec: {s3BucketName: audit-logs, region: eu-central-1}
 
 // version returns the resource version of an object, now.
 func (s *session) version(path string) string {
-	answer := s.send(context.Background(), "GET", path, nil, nil)
+	answer := s.send(context.Background(), "GET", path, nil, nil) //nolint:bodyclose // read does.
 	return response{body: read(answer)}.version()
 }
 

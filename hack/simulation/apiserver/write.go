@@ -293,6 +293,7 @@ func (r *request) checkVersion(object runtime.Object, existing *version) error {
 	if err != nil {
 		return err
 	}
+
 	switch {
 	case given == 0 && r.strategy().AllowUnconditionalUpdate(r.context):
 		accessor.SetResourceVersion(formatVersion(existing.revision))
