@@ -2,6 +2,7 @@ package apiserver_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -300,6 +301,33 @@ func TestSeed(t *testing.T) {
 	g.Expect(uid(1)).To(Equal(uid(1)))
 	g.Expect(uid(1)).NotTo(Equal(uid(2)))
 	g.Expect(uid(1)).To(MatchRegexp(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`))
+}
+
+// TestDeterminism runs the same requests against two servers with the same seed.
+func TestDeterminism(t *testing.T) {
+	var runs []string
+	for range 2 {
+		inBubble(t, apiserver.Options{Seed: 7}, func(w *world) {
+			for range 5 {
+				generated := newTrail("")
+				generated.GenerateName = "made-"
+				w.Expect(w.client.Create(w.t.Context(), generated)).To(Succeed())
+				pass(time.Minute)
+				w.label(generated, "x")
+			}
+			invalid := newTrail("invalid")
+			invalid.Spec = v1alpha1.TrailSpec{S3BucketName: "_", Region: "_", S3KeyPrefix: "\n", Name: "_"}
+			refused := w.client.Create(w.t.Context(), invalid)
+			w.Expect(apierrors.IsInvalid(refused)).To(BeTrue())
+
+			objects, err := w.server.Objects(trailResource)
+			w.Expect(err).NotTo(HaveOccurred())
+			content, err := json.Marshal(objects)
+			w.Expect(err).NotTo(HaveOccurred())
+			runs = append(runs, refused.Error()+string(content))
+		})
+	}
+	NewWithT(t).Expect(runs[0]).To(Equal(runs[1]))
 }
 
 func TestCollectNamespaces(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/common"
 	"k8s.io/apiserver/pkg/storage/names"
 )
@@ -82,27 +83,27 @@ func (c customStrategy) Validate(ctx context.Context, object runtime.Object) fie
 	errs := c.validateKind(custom)
 	if len(errs) == 0 {
 		errs = append(errs, c.validateMetadata(ctx, operation.Create, custom, nil)...)
-		errs = append(errs, validation.ValidateCustomResource(nil, custom.Object, c.validator)...)
+		errs = append(errs, validation.ValidateCustomResource(nil, custom.Object, c.validators[unchanged{}])...)
 	}
 	errs = append(errs, objectmeta.Validate(ctx, nil, custom.Object, c.structural, false)...)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.structural, custom.Object)...)
-	return sorted(append(errs, c.validateRules(ctx, errs, custom, nil)...))
+	return sorted(append(errs, c.validateRules(ctx, errs, custom, nil, unchanged{})...))
 }
 
 // ValidateUpdate validates a changed object. What was invalid before may stay as it is.
 func (c customStrategy) ValidateUpdate(ctx context.Context, object, old runtime.Object) field.ErrorList {
 	custom, before := content(object), content(old)
-	correlated := c.correlate(custom, before)
+	parts, correlated := findUnchanged(custom, before), c.correlate(custom, before)
 
 	errs := c.validateKind(custom)
 	if len(errs) == 0 {
 		errs = append(errs, c.validateMetadata(ctx, operation.Update, custom, before)...)
 		errs = append(errs, validation.ValidateCustomResourceUpdate(
-			nil, custom.Object, before.Object, c.validator, validation.WithRatcheting(correlated))...)
+			nil, custom.Object, before.Object, c.validators[parts], validation.WithRatcheting(correlated))...)
 	}
 	errs = append(errs, objectmeta.Validate(ctx, nil, custom.Object, c.structural, false)...)
 	errs = append(errs, c.validateLists(custom, before)...)
-	return sorted(append(errs, c.validateRules(ctx, errs, custom, before, cel.WithRatcheting(correlated))...))
+	return sorted(append(errs, c.validateRules(ctx, errs, custom, before, parts, cel.WithRatcheting(correlated))...))
 }
 
 // validateLists validates sets and maps in lists, unless they were invalid before.
@@ -146,7 +147,7 @@ func (customStatusStrategy) PrepareForUpdate(_ context.Context, object, old runt
 // ValidateUpdate validates a changed status, and the rules of the object.
 func (c customStatusStrategy) ValidateUpdate(ctx context.Context, object, old runtime.Object) field.ErrorList {
 	custom, before := content(object), content(old)
-	correlated := c.correlate(custom, before)
+	parts, correlated := findUnchanged(custom, before), c.correlate(custom, before)
 
 	errs := c.validateKind(custom)
 	if len(errs) == 0 {
@@ -157,7 +158,7 @@ func (c customStatusStrategy) ValidateUpdate(ctx context.Context, object, old ru
 		}
 	}
 	errs = append(errs, c.validateLists(custom, before)...)
-	return sorted(append(errs, c.validateRules(ctx, errs, custom, before, cel.WithRatcheting(correlated))...))
+	return sorted(append(errs, c.validateRules(ctx, errs, custom, before, parts, cel.WithRatcheting(correlated))...))
 }
 
 // WarningsOnUpdate returns none.
@@ -222,9 +223,11 @@ func metadataOf(custom *unstructured.Unstructured) (*metav1.ObjectMeta, field.Er
 	return metadata, nil
 }
 
-// validateRules evaluates the CEL rules, unless what was found before would make them fail.
+// validateRules evaluates the CEL rules for a new object, or with before for one that replaces another, unless what was
+// found already would make them fail.
 func (c customStrategy) validateRules(
-	ctx context.Context, found field.ErrorList, custom, before *unstructured.Unstructured, options ...cel.Option,
+	ctx context.Context, found field.ErrorList, custom, before *unstructured.Unstructured, parts unchanged,
+	options ...cel.Option,
 ) field.ErrorList {
 	for _, err := range found {
 		switch err.Type {
@@ -236,5 +239,11 @@ func (c customStrategy) validateRules(
 		}
 	}
 
-	return c.rules.validate(ctx, c.structural, custom, before, options...)
+	var old any
+	if before != nil {
+		old = before.Object
+	}
+	errs, _ := c.rules[parts].Validate(
+		ctx, nil, c.structural, custom.Object, old, celconfig.RuntimeCELCostBudget, options...)
+	return errs
 }

@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -111,6 +112,8 @@ func TestManager(t *testing.T) {
 		create("after")
 		pass(time.Hour)
 		g.Expect(by("after")).To(Equal("second"))
+
+		g.Expect(api.Objects(schema.GroupResource{Group: "events.k8s.io", Resource: "events"})).To(HaveLen(2))
 
 		second.stop()
 		g.Expect(<-second.ended).To(Succeed())

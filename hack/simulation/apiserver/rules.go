@@ -1,16 +1,12 @@
 package apiserver
 
 import (
-	"context"
-	"reflect"
 	"slices"
 	"strings"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 )
 
@@ -19,18 +15,12 @@ import (
 // then, ratcheting lets that pass. To leave them out saves most of the time that a write takes.
 type rules map[unchanged]*cel.Validator
 
-// unchanged tells which parts of an object an update leaves as they are.
-type unchanged struct{ spec, status bool }
-
 func compileRules(schema *structuralschema.Structural) rules {
 	out := rules{}
-	for _, parts := range []unchanged{{}, {spec: true}, {status: true}, {spec: true, status: true}} {
+	for _, parts := range allUnchanged {
 		reduced := schema.DeepCopy()
-		if parts.spec {
-			keepTransitionRules(reduced, "spec")
-		}
-		if parts.status {
-			keepTransitionRules(reduced, "status")
+		for _, name := range parts.names() {
+			keepTransitionRules(reduced, name)
 		}
 		out[parts] = cel.NewValidator(reduced, true, celconfig.PerCallLimit)
 	}
@@ -49,20 +39,4 @@ func keepTransitionRules(schema *structuralschema.Structural, property string) {
 		visitor.Visit(&part)
 		schema.Properties[property] = part
 	}
-}
-
-// validate evaluates the rules for an object that replaces another, or for a new one with nil.
-func (r rules) validate(
-	ctx context.Context, schema *structuralschema.Structural, custom, before *unstructured.Unstructured,
-	options ...cel.Option,
-) field.ErrorList {
-	var parts unchanged
-	var old any
-	if before != nil {
-		old = before.Object
-		parts.spec = reflect.DeepEqual(custom.Object["spec"], before.Object["spec"])
-		parts.status = reflect.DeepEqual(custom.Object["status"], before.Object["status"])
-	}
-	errs, _ := r[parts].Validate(ctx, nil, schema, custom.Object, old, celconfig.RuntimeCELCostBudget, options...)
-	return errs
 }

@@ -20,11 +20,13 @@ import (
 
 // schemas are what the schema of a CRD is compiled to.
 type schemas struct {
-	kind            schema.GroupVersionKind
-	namespaced      bool
-	hasStatus       bool
-	structural      *structuralschema.Structural
-	validator       validation.SchemaValidator
+	kind       schema.GroupVersionKind
+	namespaced bool
+	hasStatus  bool
+	structural *structuralschema.Structural
+	// validators are those of the schema, by the parts that an update leaves unchanged: without the schemas of these, as
+	// ratcheting lets pass what was wrong there before.
+	validators      map[unchanged]validation.SchemaValidator
 	statusValidator validation.SchemaValidator
 	rules           rules
 }
@@ -99,8 +101,17 @@ func (s *schemas) compile(from *apiextensionsv1.CustomResourceValidation) error 
 		return fmt.Errorf("pruning the defaults: %w", err)
 	}
 
-	if s.validator, _, err = validation.NewSchemaValidator(internal.OpenAPIV3Schema); err != nil {
-		return fmt.Errorf("compiling the schema: %w", err)
+	s.validators = map[unchanged]validation.SchemaValidator{}
+	for _, parts := range allUnchanged {
+		reduced := internal.OpenAPIV3Schema.DeepCopy()
+		for _, name := range parts.names() {
+			if _, has := reduced.Properties[name]; has {
+				reduced.Properties[name] = apiextensions.JSONSchemaProps{}
+			}
+		}
+		if s.validators[parts], _, err = validation.NewSchemaValidator(reduced); err != nil {
+			return fmt.Errorf("compiling the schema: %w", err)
+		}
 	}
 	if status, has := internal.OpenAPIV3Schema.Properties["status"]; has && s.hasStatus {
 		if s.statusValidator, _, err = validation.NewSchemaValidator(&status); err != nil {

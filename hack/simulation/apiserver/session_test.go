@@ -204,7 +204,7 @@ func sortCauses(status object) {
 		return
 	}
 	slices.SortFunc(causes, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
-	status["details"].(object)["causes"] = causes
+	Expect(unstructured.SetNestedSlice(status, causes, "details", "causes")).To(Succeed())
 	status["message"], _, _ = strings.Cut(fmt.Sprint(status["message"]), " is invalid: ")
 }
 
@@ -257,7 +257,7 @@ func (s *session) watch(path string, headers ...header) *stream {
 	GinkgoHelper()
 	ctx, cancel := context.WithCancel(context.Background())
 	DeferCleanup(cancel)
-	answer := s.send(ctx, http.MethodGet, path, nil, headers)
+	answer := s.send(ctx, http.MethodGet, path, nil, headers) //nolint:bodyclose // Closed when it ends.
 	s.write(fmt.Sprintf("watch %s -> %d", path, answer.StatusCode))
 
 	out := &stream{session: s, text: path, cancel: cancel, lines: make(chan string, 1000)}

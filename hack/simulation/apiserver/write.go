@@ -279,7 +279,8 @@ func (r *request) preconditionFailed(want, found types.UID) error {
 	if r.resource.storedAs != "" {
 		key = "/registry/" + r.resource.storedAs + "/" + r.key()
 	}
-	return apierrors.NewConflict(r.groupResource(), r.name, storage.NewInvalidObjError(key, unmet("UID", want, found).Error()))
+	conflict := storage.NewInvalidObjError(key, unmet("UID", want, found).Error())
+	return apierrors.NewConflict(r.groupResource(), r.name, conflict)
 }
 
 // checkVersion checks the optimistic lock.
@@ -292,6 +293,7 @@ func (r *request) checkVersion(object runtime.Object, existing *version) error {
 	if err != nil {
 		return err
 	}
+
 	switch {
 	case given == 0 && r.strategy().AllowUnconditionalUpdate(r.context):
 		accessor.SetResourceVersion(formatVersion(existing.revision))

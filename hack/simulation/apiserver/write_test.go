@@ -123,8 +123,8 @@ var _ = Describe("Writes", func() {
 		s.do("PUT", path+"/status", trail("one", ", resourceVersion: '"+s.version(path)+"'"))
 		s.do("PUT", path+"/status", trail("one", "")+"status: {observedGeneration: 5}")
 		s.do("PUT", path+"/status", trail("one", ", resourceVersion: '1'")+"status: {observedGeneration: 5}")
-		s.do("PUT", path+"/status", replace(
-			trail("one", ", resourceVersion: '"+s.version(path)+"'"), "audit-logs", "INVALID_")+"status: {observedGeneration: 6}")
+		invalid := replace(trail("one", ", resourceVersion: '"+s.version(path)+"'"), "audit-logs", "INVALID_")
+		s.do("PUT", path+"/status", invalid+"status: {observedGeneration: 6}")
 		s.do("POST", path+"/status", trail("one", ""))
 		s.do("DELETE", path+"/status", nil)
 		s.do("GET", path+"/scale", nil)
