@@ -32,7 +32,7 @@ func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome) erro
 		if !noteDrift(w.Trail, w.record, o, r.Now()) {
 			return false
 		}
-		w.Status.Differences = shownOf(&w.Status, o.observed, o.shownDifferences(&w.Status))
+		w.Status.Differences = shownOf(&w.Status, o.observed, o.shownDifferences(w.Trail))
 		return true
 	}
 	if !note() {

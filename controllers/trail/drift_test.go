@@ -364,7 +364,7 @@ func TestForeignDifferences(t *testing.T) {
 			trail := testTrail(nil)
 			o := outcomeOf(trail, holding(trail, both(prefixed, otherBucket, owned)), nil)
 			g.Expect(o.state.isForeign()).To(BeTrue())
-			g.Expect(namesOf(o.shownDifferences(&trail.Status))).To(ConsistOf(fieldOwnerTag))
+			g.Expect(namesOf(o.shownDifferences(trail))).To(ConsistOf(fieldOwnerTag))
 		})
 	}
 }

@@ -59,7 +59,7 @@ func TestRequeue(t *testing.T) {
 		return o
 	}
 	reads := func(edit func(*observation)) outcome {
-		return *outcomeOf(testTrail(nil), holding(testTrail(nil), edit), nil)
+		return *outcomeOf(testTrail(synced), holding(testTrail(nil), edit), nil)
 	}
 	some := differ(testTrail(nil), "s3KeyPrefix")
 	for name, c := range map[string]struct {

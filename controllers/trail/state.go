@@ -105,6 +105,8 @@ func stateOf(t target, o *observation, differences []difference) state {
 		return inSyncOr(differences, differs)
 	case isTransient(o.trail.TagsErr) && !tagsWereSynced(t):
 		return stateOwnerUnknown // What differs may be just the tags.
+	case o.trail.TagsErr != nil && !isKnown(t, o.trail):
+		return stateOwnerUnknown // It may be anybody's: it is not compared.
 	case o.trail.TagsErr != nil:
 		return inSyncOr(differences, stateOwnerUnknown)
 	case !mayManage(t, o.trail):

@@ -108,7 +108,7 @@ func TestStates(t *testing.T) {
 		"another's by now":                       {synced, taggedOver, stateOwnedByAnother},
 		"another's by now, always":               {both(always, synced), taggedOver, stateDrifted},
 		"tags hidden, in sync":                   {synced, hidden, stateInSync},
-		"tags hidden, in sync at first sight":    {nil, hidden, stateInSync},
+		"tags hidden, in sync at first sight":    {nil, hidden, stateOwnerUnknown},
 		"tags hidden, in sync, the tags changed": {tags, hidden, stateInSync},
 		"tags hidden, something to write":        {nil, both(hidden, stopped), stateOwnerUnknown},
 		"tags hidden, something drifted":         {synced, both(hidden, stopped), stateOwnerUnknown},

@@ -38,7 +38,7 @@ func setStatus(trail *v1alpha1.Trail, record *record, o *outcome, shown bool, no
 	if o.observed != nil {
 		drifted = noteDrift(trail, record, o, now)
 		recordTrail(trail, o)
-		status.Differences = shownOf(status, o.observed, o.shownDifferences(status))
+		status.Differences = shownOf(status, o.observed, o.shownDifferences(trail))
 		if !o.state.isForeign() {
 			noteRepaired(status, now)
 		}
@@ -183,22 +183,23 @@ func (o *outcome) visible(trail *v1alpha1.Trail) bool {
 	switch o.state {
 	case stateElsewhere:
 		return false
-	case stateNotOwned, stateOwnedByAnother:
+	case stateNotOwned, stateOwnedByAnother, stateOwnerUnknown:
 		return o.observed.trail.ARN == trail.Status.TrailARN
 	default:
 		return true
 	}
 }
 
-// shownDifferences returns the differences that the status has. How another's trail differs is nobody's business. What
+// shownDifferences returns the differences that the status has. How a trail differs that is, or may be, another's is
+// nobody's business. What
 // AWS may just not show to be ended yet stays if it was there, and does not come if it was not: should it last, it is a
 // new drift. Drift that was found now is shown in any case.
-func (o *outcome) shownDifferences(status *v1alpha1.TrailStatus) []difference {
-	if o.state.isForeign() {
+func (o *outcome) shownDifferences(trail *v1alpha1.Trail) []difference {
+	if o.state.isForeign() || o.observed.trail != nil && !o.visible(trail) {
 		return of(o.open, fieldOwnerTag)
 	}
 	return slices.DeleteFunc(slices.Clone(o.open), func(d difference) bool {
-		return isAmong(o.settling, d.number) && !isAmong(o.drift, d.number) && !slices.Contains(status.Differences, d.shown())
+		return isAmong(o.settling, d.number) && !isAmong(o.drift, d.number) && !slices.Contains(trail.Status.Differences, d.shown())
 	})
 }
 

@@ -236,11 +236,15 @@ func TestStatus(t *testing.T) {
 			"InProgress",
 		},
 		"not permitted to see tags, which nobody needs now": {
-			nil, ends(tagsFail(cloudtrail.Permission), nil),
+			synced, ends(tagsFail(cloudtrail.Permission), nil),
 			and(conditions{ready: "True Available", syncedType: "True Synced"}, fine), "logging to", "Current",
 		},
+		"not permitted to see whose the trail is, at first sight": {
+			nil, ends(tagsFail(cloudtrail.Permission), nil), notReady("AccessDeniedException", nil),
+			"needs permission for cloudtrail:ListTags", "InProgress",
+		},
 		"tags cannot be read for a moment, and may be new": {
-			nil, ends(tagsFail(cloudtrail.Transient), nil), and(retrying, notReady("AccessDeniedException", fine)),
+			nil, ends(tagsFail(cloudtrail.Transient), nil), and(retrying, notReady("AccessDeniedException", nil)),
 			"ListTags: no", "InProgress",
 		},
 		"tags cannot be read for a moment, and are known": {
@@ -317,7 +321,7 @@ func TestStatus(t *testing.T) {
 		},
 		"somebody's, who cannot be told": {
 			nil, ends(both(otherBucket, tagsFail(cloudtrail.Permission)), nil),
-			notReady("AccessDeniedException", fine),
+			notReady("AccessDeniedException", nil),
 			"needs permission for cloudtrail:ListTags", "InProgress",
 		},
 		"observed, in sync": {
@@ -587,7 +591,7 @@ func TestNotReady(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
-			trail := testTrail(nil)
+			trail := testTrail(func(trail *v1alpha1.Trail) { trail.Status.TrailARN = testARN })
 			n := notReadyOf(trail, ends(c.has, c.edit)(trail))
 			if c.reason == "" {
 				g.Expect(n).To(BeNil())

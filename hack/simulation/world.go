@@ -239,6 +239,7 @@ func (w *World) changed(name string) {
 		return
 	}
 	w.versions[name] = append(versions, version{time.Now(), trail})
+	w.note("%s generation %d: differences %v; %s", name, trail.Generation, trail.Status.Differences, summary(trail))
 	w.truth.checkStatus(name, trail)
 }
 
