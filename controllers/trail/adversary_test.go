@@ -284,7 +284,7 @@ var _ = Describe("A trail whose owner tag is removed", func() {
 			Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
 			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonOwnedByAnother)
 			Expect(condition(found, v1alpha1.ConditionReady).Message).
-				To(And(ContainSubstring("belonged to this object"), ContainSubstring("another-cluster/a/b")))
+				To(And(ContainSubstring("this object managed or observed"), ContainSubstring("another-cluster/a/b")))
 			Expect(found.Status.LastDrift.Fields).To(ContainElements("ownerTag", "logging"))
 			Expect(found.Status.TrailARN).To(Equal(w.held("audit").ARN))
 			expectCondition(found, v1alpha1.ConditionLogging, metav1.ConditionFalse, v1alpha1.ReasonStopped)

@@ -61,9 +61,14 @@ var fields = []field{
 	},
 	{
 		name: fieldOwnerTag, operation: addTags, unknown: unknownTags,
-		wanted: func(t target) string { return t.owner },
-		found:  func(_ target, o *observation) string { return o.trail.Tags[v1alpha1.OwnerTagKey] },
-		// An observer owns nothing.
+		// An observer owns nothing, and what it has observed was not its own when it manages later.
+		wanted: func(t target) string {
+			if t.Spec.ObserveOnly() {
+				return ""
+			}
+			return t.owner
+		},
+		found: func(_ target, o *observation) string { return o.trail.Tags[v1alpha1.OwnerTagKey] },
 		same: func(t target, o *observation) bool {
 			return t.Spec.ObserveOnly() || o.trail.Tags[v1alpha1.OwnerTagKey] == t.owner
 		},

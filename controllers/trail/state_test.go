@@ -82,6 +82,14 @@ func TestStates(t *testing.T) {
 	always := func(trail *v1alpha1.Trail) { trail.Spec.AdoptionPolicy = v1alpha1.AdoptionPolicyAlways }
 	prefix := syncedBefore(func(spec *v1alpha1.TrailSpec) { spec.S3KeyPrefix = "new" })
 	tags := syncedBefore(func(spec *v1alpha1.TrailSpec) { spec.Tags = []v1alpha1.Tag{{Key: "new"}} })
+	observedBefore := func(trail *v1alpha1.Trail) {
+		observes(trail)
+		synced(trail)
+		trail.Spec.ManagementPolicy = v1alpha1.ManagementPolicyManage
+	}
+	tagged := func(owner string) func(*observation) {
+		return func(o *observation) { o.trail.Tags[v1alpha1.OwnerTagKey] = owner }
+	}
 	failed := func(trail *v1alpha1.Trail) {
 		set(trail, v1alpha1.ConditionSynced, metav1.ConditionFalse, "AccessDeniedException", "no")
 	}
@@ -137,6 +145,8 @@ func TestStates(t *testing.T) {
 		"observed, not ours, differs":              {observes, both(untagged, stopped), stateOutOfSync},
 		"observed, drifted":                        {both(observes, synced), stopped, stateDrifted},
 		"observed, deleted":                        {both(observes, synced), noTrail, stateDrifted},
+		"observed before, and nobody's":            {observedBefore, untagged, stateNotOwned},
+		"observed before, and another's":           {observedBefore, tagged("another"), stateOwnedByAnother},
 		"observed, tags hidden":                    {observes, hidden, stateInSync},
 		"observed, tags hidden, something differs": {observes, both(hidden, stopped), stateOutOfSync},
 	} {

@@ -356,7 +356,7 @@ func stateNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
 		message := fmt.Sprintf("the trail %s belongs to %s: choose another spec.name, or have the owner release it "+
 			"(deletionPolicy: Retain), or set spec.adoptionPolicy: Always to take it over", found.ARN, owner)
 		if found.ARN == trail.Status.TrailARN {
-			message = fmt.Sprintf("the trail %s belonged to this object, and now carries the owner tag of %s: "+
+			message = fmt.Sprintf("this object managed or observed the trail %s, which carries the owner tag of %s: "+
 				"find out who changed the tag (status.lastDrift), remove it, "+
 				"or set spec.adoptionPolicy: Always to take the trail back", found.ARN, owner)
 		}

@@ -349,7 +349,11 @@ func changes(made write, field string) bool {
 	if field == fieldTags || field == fieldOwnerTag {
 		return text(made.Before.Tags) != text(made.After.Tags)
 	}
-	return fieldsOf(made.Before, "", nil)[field] != fieldsOf(made.After, "", nil)[field]
+	before, after := fieldsOf(made.Before, "", nil), fieldsOf(made.After, "", nil)
+	if field == fieldAggregate && before[fieldSelectors] != after[fieldSelectors] {
+		return true // Without advanced selectors there is no aggregation.
+	}
+	return before[field] != after[field]
 }
 
 // checkActor holds that whoever is named did it.
