@@ -2,6 +2,7 @@ package cloudtrail
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,8 +17,10 @@ type flight struct {
 	// err is there when done is closed.
 	err error
 
-	mu      sync.Mutex
-	waiting map[*Calls]struct{}
+	mu   sync.Mutex
+	over bool
+	// waiting are those to be woken at the end, who has waited longest first.
+	waiting []*Calls
 }
 
 // fly begins work. It ends after sharedReadTimeout at the latest, and calls landed before anybody hears of it.
@@ -33,7 +36,6 @@ func fly(
 		began:     now,
 		start:     time.Now(),
 		done:      make(chan struct{}),
-		waiting:   map[*Calls]struct{}{},
 	}
 	shared, cancel := context.WithTimeout(withoutCalls(context.WithoutCancel(ctx)), sharedReadTimeout)
 	go func() {
@@ -44,9 +46,9 @@ func fly(
 
 		f.mu.Lock()
 		waiting := f.waiting
-		f.waiting = nil
+		f.over, f.waiting = true, nil
 		f.mu.Unlock()
-		for c := range waiting {
+		for _, c := range waiting {
 			c.wake()
 		}
 	}()
@@ -90,10 +92,12 @@ func (f *flight) wait(ctx context.Context, maxWait time.Duration) error {
 
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.waiting == nil {
-		return nil // It is over just now.
+	if f.over {
+		return nil // Just now.
 	}
-	f.waiting[c] = struct{}{}
+	if !slices.Contains(f.waiting, c) {
+		f.waiting = append(f.waiting, c)
+	}
 	return &Pending{Operation: f.operation, After: unansweredWait}
 }
 

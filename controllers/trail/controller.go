@@ -207,7 +207,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reco
 	record := r.recordOf(trail)
 	now, interval := r.Now(), trail.Spec.ResyncInterval(r.Interval)
 	r.memory.begin(now)
-	record.begin(attemptOf(trail))
+	record.begin(trail)
 	ctx, err := record.calls.Begin(ctx, attemptOf(trail), reasonFor(trail, record), interval, now)
 	if err != nil {
 		return requeue.Wait(cloudtrail.PendingOf(err).After)
@@ -231,14 +231,10 @@ type attempt struct {
 	generation int64
 	deleting   bool
 	request    string
-	// synced is the status's SyncedDigest: once it tells of a repair, what was read before the repair is no drift.
-	synced string
 }
 
 func attemptOf(trail *v1alpha1.Trail) attempt {
-	return attempt{
-		trail.Generation, !trail.DeletionTimestamp.IsZero(), v1alpha1.ReconcileRequest(trail), trail.Status.SyncedDigest,
-	}
+	return attempt{trail.Generation, !trail.DeletionTimestamp.IsZero(), v1alpha1.ReconcileRequest(trail)}
 }
 
 // reasonFor tells why a Trail is reconciled.
@@ -474,16 +470,20 @@ func (r *Reconciler) report(
 	now := r.Now()
 	shown := record.shows(o.fault(), now)
 	drifted := setStatus(trail, record, &o, shown, now)
+	complete := func() {
+		r.learn(record, &o, now)
+		r.end(record)
+		if drifted {
+			r.emitDrift(trail)
+		}
+		r.emit(ctx, before, trail, &o)
+	}
 	if err := r.writeStatus(ctx, before, trail); err != nil {
-		record.unlearned = &o
-		return requeue.OnConflict(client.IgnoreNotFound(err)) // With what AWS has answered kept, so that nothing is lost.
+		// With what AWS has answered kept, so that nothing is lost.
+		record.unconfirmed = &unconfirmed{attemptOf(trail), trail.Status.DeepCopy(), &o, complete}
+		return requeue.OnConflict(client.IgnoreNotFound(err))
 	}
-	r.learn(record, &o, now)
-	r.end(record)
-	if drifted {
-		r.emitDrift(trail)
-	}
-	r.emit(ctx, before, trail, &o)
+	complete()
 	return r.requeue(trail, &o, now)
 }
 

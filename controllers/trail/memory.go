@@ -33,10 +33,8 @@ type record struct {
 	// resynced is when all of the trail was read last.
 	resynced time.Time
 
-	// attempt is what is worked on, and unlearned what came of it when that could not be written into the status, or when
-	// the API server's answer to that was lost.
-	attempt   attempt
-	unlearned *outcome
+	// unconfirmed is what came of the last reconcile when its status may not have been written; nil when it was.
+	unconfirmed *unconfirmed
 
 	// retaining is since when the object is to be let go of without deleting its trail.
 	retaining time.Time

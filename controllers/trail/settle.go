@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -198,20 +199,33 @@ func (r *record) alone(t target, resting resting) func(difference) bool {
 	}
 }
 
-// begin begins an attempt, or goes on with it. What came of the one before is learned, whatever has become of its
-// status; but what it knew to be in sync is not: a drift may not have been told yet.
-func (r *record) begin(a attempt) {
-	if r.attempt != a && r.unlearned != nil {
-		r.unlearned.inSync = nil
-		r.learn(r.unlearned)
+// unconfirmed is a reconcile whose status the API server has refused, or has taken without an answer that arrived.
+type unconfirmed struct {
+	attempt  attempt
+	status   *v1alpha1.TrailStatus
+	outcome  *outcome
+	complete func()
+}
+
+// begin settles what has become of the reconcile before, if that is not certain. It is complete if the object has its
+// status. Otherwise the same is tried again with the same answers of AWS; of something else that is worked on now, what
+// was done in AWS is learned, but not what was in sync: a drift may not have been told yet.
+func (r *record) begin(trail *v1alpha1.Trail) {
+	last := r.unconfirmed
+	r.unconfirmed = nil
+	switch {
+	case last == nil:
+	case equality.Semantic.DeepEqual(*last.status, trail.Status):
+		last.complete()
+	case last.attempt != attemptOf(trail):
+		last.outcome.inSync = nil
+		r.learn(last.outcome)
 	}
-	r.attempt = a
 }
 
 // learn takes from an outcome what is to be known at the next one.
 func (r *record) learn(o *outcome) {
-	r.refused, r.unlearned = nil, nil
-
+	r.refused = nil
 	for _, result := range o.results {
 		if isRefused(result.err) {
 			if r.refused == nil {

@@ -536,3 +536,35 @@ func TestLearnWritten(t *testing.T) {
 	record.learnWritten(d, testNow, false)
 	g.Expect(record.written).NotTo(HaveKey(prefix), "AWS keeps it")
 }
+
+// TestUnconfirmed holds what becomes of a reconcile of which it is not known whether its status was written.
+func TestUnconfirmed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		now                func(*v1alpha1.Trail) // What the object is at the next reconcile.
+		completed, learned bool
+	}{
+		"it was written": {func(trail *v1alpha1.Trail) { trail.Status.TrailARN = testARN }, true, false},
+		"it was not":     {nil, false, false},
+		"it was not, and something else is worked on": {func(trail *v1alpha1.Trail) { trail.Generation++ }, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			completed, record := false, newRecord()
+			refused := awsError(cloudtrail.FixSpec, "UpdateTrail", "InvalidS3PrefixException", "no")
+			status := v1alpha1.TrailStatus{TrailARN: testARN}
+			record.unconfirmed = &unconfirmed{
+				attemptOf(testTrail(nil)), &status,
+				&outcome{results: answered(refused, step{operation: updateTrail}), inSync: []int64{1}},
+				func() { completed = true },
+			}
+
+			record.begin(testTrail(c.now))
+			g.Expect(completed).To(Equal(c.completed))
+			g.Expect(record.refused).To(HaveLen(map[bool]int{true: 1}[c.learned]))
+			g.Expect(record.inSync).NotTo(Equal([]int64{1}), "a drift may not have been told")
+			g.Expect(record.unconfirmed).To(BeNil())
+		})
+	}
+}

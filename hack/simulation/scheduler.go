@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing/synctest"
@@ -31,6 +32,9 @@ type scheduler struct {
 	// served counts events.
 	served int
 }
+
+// collected is how many events there are between two collections of garbage. Nothing else may collect any.
+const collected = 2000
 
 // event is something that takes place at a time.
 type event struct {
@@ -75,6 +79,9 @@ func (s *scheduler) step(until time.Duration) bool {
 		next, _ := heap.Pop(&s.events).(*event) //nolint:errcheck // It holds nothing else.
 		s.served++
 		next.do()
+		if s.served%collected == 0 {
+			runtime.GC() // Now, as all goroutines wait: it must not interrupt one.
+		}
 		return true
 	}
 	end := s.start.Add(until)

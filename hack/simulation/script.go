@@ -104,3 +104,6 @@ func (w *World) play(script []Action) {
 		})
 	}
 }
+
+// Script returns the script of a seed.
+func Script(seed uint64) []Action { return scriptOf(seed, shapeOf(seed)) }

@@ -1,9 +1,24 @@
 package simulation_test
 
 import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"math/rand"
+	chance "math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
 	"testing"
+	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
@@ -11,33 +26,245 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 2, "how many worlds to simulate")
-	first = flag.Uint64("seed", 1, "the first seed")
-	show  = flag.Bool("history", false, "show all that happens")
+	seeds   = flag.Int("seeds", 2, "how many worlds to simulate")
+	first   = flag.Uint64("seed", 0, "the first seed; 0: a new one each time")
+	lasting = flag.Duration("for", 0, "how long to simulate new worlds, instead of how many")
+	script  = flag.String("script", "", "a file with a script to play in the world of the first seed")
+	show    = flag.Bool("history", false, "show all that happens in the world of the first seed")
+	folder  = flag.String("folder", "", "where to write reduced scripts to; empty: they are not reduced")
 )
 
-func TestSimulation(t *testing.T) {
-	var log func(string)
-	if *show {
-		log = func(line string) { t.Log(line) }
+// child is set in the environment of a process that simulates one world.
+const child = "SIMULATED_SEED"
+
+// outcome is what a child prints in its last line.
+type outcome struct {
+	simulation.Result
+	// Chance is a number that Go's runtime leaves to chance.
+	Chance uint64
+	Error  string
+}
+
+// TestWorld simulates one world: each is a process of its own, as Go's runtime remembers what was before.
+func TestWorld(t *testing.T) {
+	var seed uint64
+	if _, err := fmt.Sscan(os.Getenv(child), &seed); err != nil {
+		t.Skip("TestSimulation runs it")
 	}
-	for seed := *first; seed < *first+uint64(*seeds); seed++ {
-		began := time.Now()
-		var result *simulation.Result
-		synctest.Test(t, func(t *testing.T) {
-			rand.Seed(int64(seed))
-			var err error
-			result, err = simulation.Run(t.Context(), seed, nil, log)
-			if err != nil {
-				t.Fatal(err)
-			}
-		})
-		t.Logf("seed %d: %s simulated in %s, %d events, history %x", seed, result.Simulated, time.Since(began), result.Events, result.History)
-		if result.Violation != nil {
-			for _, line := range result.Lines {
-				t.Log(line)
-			}
-			t.Fatalf("seed %d: %s", seed, result.Violation)
+	var actions []simulation.Action
+	if *script != "" {
+		content, err := os.ReadFile(*script)
+		if err == nil {
+			err = json.Unmarshal(content, &actions)
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
+	var log func(string)
+	if *show {
+		log = func(line string) { fmt.Println(line) }
+	}
+
+	debug.SetGCPercent(-1)
+	cryptotest.SetGlobalRandom(t, seed)
+	told := outcome{Chance: chance.Uint64()}
+	synctest.Test(t, func(t *testing.T) {
+		rand.Seed(int64(seed)) //nolint:staticcheck // Kubernetes' libraries use it.
+		result, err := simulation.Run(t.Context(), seed, actions, log)
+		if err != nil {
+			told.Error = err.Error()
+			return
+		}
+		told.Result = *result
+	})
+	line, err := json.Marshal(told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("\n%s%s\n", prefix, line)
+}
+
+const prefix = "OUTCOME "
+
+// simulate runs one world in a process of its own.
+func simulate(ctx context.Context, seed uint64, arguments ...string) (*outcome, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, executable, append([]string{"-test.run=^TestWorld$", "-test.timeout=0"}, arguments...)...)
+	command.Env = append(os.Environ(), fmt.Sprint(child, "=", seed),
+		"GOMAXPROCS=1", "GODEBUG=randseednop=0,asyncpreemptoff=1", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
+	var output, messages bytes.Buffer
+	command.Stdout, command.Stderr = &output, &messages
+	if *show {
+		command.Stdout = &tee{&output, os.Stdout}
+	}
+	runErr := command.Run()
+
+	var told outcome
+	lines := bufio.NewScanner(&output)
+	lines.Buffer(nil, 64<<20)
+	var last []string
+	for lines.Scan() {
+		if line, ok := strings.CutPrefix(lines.Text(), prefix); ok {
+			if err := json.Unmarshal([]byte(line), &told); err != nil {
+				return nil, err
+			}
+			if told.Error != "" {
+				return nil, errors.New(told.Error)
+			}
+			return &told, nil
+		}
+		last = append(last, lines.Text())
+	}
+	return nil, fmt.Errorf("%w\n%s\n%s", runErr, strings.Join(last[max(0, len(last)-30):], "\n"), firstLines(messages.String(), 60))
+}
+
+// tee writes to both.
+type tee struct {
+	one, other interface{ Write([]byte) (int, error) }
+}
+
+// Write implements io.Writer.
+func (t *tee) Write(p []byte) (int, error) {
+	if n, err := t.one.Write(p); err != nil {
+		return n, err
+	}
+	return t.other.Write(p)
+}
+
+func firstLines(text string, count int) string {
+	lines := strings.SplitN(text, "\n", count+1)
+	return strings.Join(lines[:min(count, len(lines))], "\n")
+}
+
+// TestSimulation simulates worlds, on all processors.
+func TestSimulation(t *testing.T) {
+	if os.Getenv(child) != "" {
+		t.Skip("this process simulates one world")
+	}
+	begin := *first
+	if begin == 0 {
+		begin = uint64(time.Now().UnixNano()) % 1_000_000_000_000
+	}
+	var arguments []string
+	if *script != "" {
+		arguments = append(arguments, "-script="+*script)
+	}
+	if *show {
+		arguments = append(arguments, "-history")
+	}
+
+	var (
+		group     sync.WaitGroup
+		mu        sync.Mutex
+		next      = begin
+		began     = time.Now()
+		simulated time.Duration
+		events    int
+		worlds    int
+	)
+	more := func() (uint64, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if t.Failed() || *lasting == 0 && next >= begin+uint64(*seeds) || *lasting > 0 && time.Since(began) > *lasting {
+			return 0, false
+		}
+		next++
+		return next - 1, true
+	}
+	for range runtime.NumCPU() {
+		group.Go(func() {
+			for seed, ok := more(); ok; seed, ok = more() {
+				told, err := simulate(t.Context(), seed, arguments...)
+				if err != nil {
+					t.Errorf("seed %d: %v", seed, err)
+					return
+				}
+				mu.Lock()
+				worlds++
+				simulated += told.Simulated
+				events += told.Events
+				mu.Unlock()
+				if told.Violation != nil {
+					report(t, told)
+				}
+			}
+		})
+	}
+	group.Wait()
+
+	took := time.Since(began)
+	days := simulated.Hours() / 24
+	t.Logf("%d worlds from seed %d: %.1f days simulated in %s, %.0f days an hour, %.0f events a second",
+		worlds, begin, days, took.Round(time.Second), days/took.Hours(), float64(events)/took.Seconds())
+}
+
+// TestSameHistory holds that the same seed gives the same history, to the event. It needs a runtime in which nothing is
+// left to chance, as make simulate builds it.
+func TestSameHistory(t *testing.T) {
+	if os.Getenv(child) != "" {
+		t.Skip("this process simulates one world")
+	}
+	for _, seed := range []uint64{3, 21} {
+		var before *outcome
+		for range 3 {
+			told, err := simulate(t.Context(), seed)
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case before != nil && told.Chance != before.Chance:
+				t.Skip("Go's runtime leaves something to chance: make simulate builds another one")
+			case before != nil && told.History != before.History:
+				t.Errorf("seed %d: %d events with the digest %x, and then %d with %x", seed, before.Events, before.History,
+					told.Events, told.History)
+			}
+			before = told
+		}
+	}
+}
+
+// report says what was found, and reduces the script to what it takes.
+func report(t *testing.T, told *outcome) {
+	t.Helper()
+	t.Errorf("seed %d: %s\n%s", told.Seed, told.Violation, strings.Join(told.Lines, "\n"))
+	if *folder == "" {
+		return
+	}
+	actions := simulation.Script(told.Seed)
+	if *script != "" {
+		return
+	}
+	if err := os.MkdirAll(*folder, 0o755); err != nil {
+		t.Error(err)
+		return
+	}
+
+	file := filepath.Join(*folder, fmt.Sprintf("violation-%d.json", told.Seed))
+	write := func(actions []simulation.Action) {
+		content, err := json.MarshalIndent(actions, "", "  ")
+		if err == nil {
+			err = os.WriteFile(file, content, 0o600)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	reduced := simulation.Reduce(actions, 60, func(actions []simulation.Action) bool {
+		write(actions)
+		again, err := simulate(t.Context(), told.Seed, "-script="+file)
+		return err == nil && again.Violation != nil && again.Violation.Invariant == told.Violation.Invariant
+	})
+	write(reduced)
+	lines := make([]string, 0, len(reduced))
+	for _, action := range reduced {
+		lines = append(lines, action.String())
+	}
+	t.Logf("seed %d needs %d of %d actions (in %s; make simulate SEED=%d SCRIPT=%s plays them):\n%s",
+		told.Seed, len(reduced), len(actions), file, told.Seed, file, strings.Join(lines, "\n"))
 }
