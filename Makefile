@@ -79,6 +79,20 @@ clean: ## Remove everything that make has built and downloaded
 test-e2e: build bin/helm ## Run the end-to-end tests: the chart and config, two replicas, RBAC enforced (UPDATE=1 updates Argo CD's testdata)
 	KUBEBUILDER_ASSETS="$$(CONTROLLER_MANAGER=1 hack/controlplane/get.sh)" GOWORK=off go -C hack/e2e test -count=1 -timeout 15m $(TEST_ARGS) ./...
 
+SEEDS ?= 300
+# simulate is go test with a runtime of Go in which nothing is left to chance.
+SIMULATE = cd hack/simulation && $(CURDIR)/bin/simulation/simulation.test -test.v -test.timeout 0
+
+.PHONY: simulate
+simulate: bin/simulation/simulation.test ## Simulate the operator for days, in worlds from a seed (SEEDS=300, SEED=1, FOR=1h, SCRIPT=file, HISTORY=1)
+	$(SIMULATE) -test.run '^(TestSimulation|TestSameHistory)$$' -seeds $(SEEDS) -folder $(CURDIR)/bin/simulation \
+		$(if $(SEED),-seed $(SEED)) $(if $(FOR),-for $(FOR)) $(if $(SCRIPT),-script $(abspath $(SCRIPT))) $(if $(HISTORY),-history)
+
+.PHONY: bin/simulation/simulation.test
+bin/simulation/simulation.test:
+	go run ./hack/simulation/overlay bin/simulation
+	go test -overlay bin/simulation/overlay.json -c -o $@ ./hack/simulation
+
 ##@ Chart
 
 CHART = charts/trail-operator

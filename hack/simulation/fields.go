@@ -54,6 +54,7 @@ func fieldsOf(trail *cloudtrailtest.Trail, owner string, tagKeys []string) map[s
 			tags[tagKey] = value
 		}
 	}
+
 	return map[string]string{
 		fieldTrail:                   "true",
 		fieldOwnerTag:                text(trail.Tags[v1alpha1.OwnerTagKey] == owner),
@@ -81,6 +82,7 @@ func wantedBy(trail *v1alpha1.Trail) map[string]string {
 	for _, tag := range spec.Tags {
 		tags[tag.Key] = tag.Value
 	}
+
 	wanted := map[string]string{
 		fieldTrail:                   "true",
 		fieldOwnerTag:                "true",
@@ -100,6 +102,7 @@ func wantedBy(trail *v1alpha1.Trail) map[string]string {
 		"enableLogFileValidation":    text(spec.LogFileValidationDesired()),
 		"isOrganizationTrail":        text(spec.OrganizationDesired()),
 	}
+
 	if len(spec.AggregationConfigurations) == 0 && !trail.Status.AggregationApplied {
 		delete(wanted, fieldAggregate) // Aggregation that others have set up is not the spec's.
 	}

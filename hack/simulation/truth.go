@@ -217,6 +217,7 @@ func (t *truth) checkTold(made write, trail *v1alpha1.Trail) {
 		if cause == nil || !t.wasSynced(made.object, trail, cause.Time) {
 			continue
 		}
+
 		if !slices.ContainsFunc(driftsOf(trail), func(d v1alpha1.Drift) bool {
 			return has(d.Fields, field) && !d.DetectedTime.Time.Add(2*time.Second+clocksDiffer).Before(cause.Time)
 		}) {
