@@ -1,7 +1,9 @@
 # Newcomers need two targets: `make demo` and `make test`. `make` lists the others.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-IMG     ?= trail-operator:$(VERSION)
+# Where the operator's image is published: config/manager/kustomization.yaml says so, for the chart too.
+REPOSITORY := $(shell awk '$$1 == "newName:" { print $$2 }' config/manager/kustomization.yaml)
+IMG        ?= $(REPOSITORY):$(VERSION)
 
 # Additional arguments for `go test`, such as TEST_ARGS="-race -v -run TestTrail".
 TEST_ARGS ?=
@@ -168,16 +170,17 @@ no-trails:
 	fi
 
 .PHONY: docker-build
-docker-build: ## Build the image (IMG=...)
+docker-build: ## Build the image with Docker, for one architecture (IMG=...)
 	docker build --build-arg VERSION=$(VERSION) -t $(IMG) .
 
 .PHONY: image
-image: ## Write the image for amd64 and arm64 as an OCI archive, bin/image.tar, without a container engine, and inspect it
+image: ## Write the image for amd64 and arm64 as an OCI archive, bin/image.tar, without a container engine, and test it (IMG=...)
 	for arch in amd64 arm64; do \
 		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" \
 			-o bin/image/linux-$$arch/trail-operator .; \
 	done
-	GOWORK=off go -C hack/image run . -binaries $(CURDIR)/bin/image -version $(VERSION) -output $(CURDIR)/bin/image.tar
+	GOWORK=off go -C hack/image run . -binaries $(CURDIR)/bin/image -version $(VERSION) -name "$(IMG)" \
+		-output $(CURDIR)/bin/image.tar
 	IMAGE=$(CURDIR)/bin/image.tar GOWORK=off go -C hack/image test ./...
 
 ##@ Tools
