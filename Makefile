@@ -22,7 +22,7 @@ SHELL := /usr/bin/env bash -euo pipefail
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Try it
 
@@ -78,7 +78,7 @@ clean: ## Remove everything that make has built and downloaded
 	rm -rf bin
 
 .PHONY: test-e2e
-test-e2e: build bin/helm ## Run the end-to-end tests: the chart and config, two replicas, RBAC enforced (UPDATE=1 updates Argo CD's testdata)
+test-e2e: build bin/helm bin/kustomize ## Run the end-to-end tests: the chart and config, two replicas, RBAC enforced (UPDATE=1 updates Argo CD's testdata)
 	KUBEBUILDER_ASSETS="$$(CONTROLLER_MANAGER=1 hack/controlplane/get.sh)" GOWORK=off go -C hack/e2e test -count=1 -timeout 15m $(TEST_ARGS) ./...
 
 ##@ Chart
@@ -153,8 +153,11 @@ uninstall: bin/kustomize no-trails ## Remove the CRDs from the current cluster
 
 .PHONY: deploy
 deploy: install ## Deploy the operator to the current cluster (IMG=...)
-	cd config/manager && ../../bin/kustomize edit set image trail-operator=$(IMG)
-	bin/kustomize build config/default | kubectl apply --server-side -f -
+	rm -rf bin/deploy
+	mkdir -p bin/deploy
+	cd bin/deploy && ../kustomize create --resources ../../config/default && \
+		../kustomize edit set image "$(REPOSITORY)=$(IMG)"
+	bin/kustomize build bin/deploy | kubectl apply --server-side -f -
 
 .PHONY: undeploy
 undeploy: bin/kustomize no-trails ## Remove the operator from the current cluster

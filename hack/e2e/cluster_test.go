@@ -233,6 +233,16 @@ func (c *cluster) kubectl(arguments ...string) string {
 	return output
 }
 
+// canI asks the API server whether somebody may do something, and returns its answer: yes, or no.
+func (c *cluster) canI(arguments ...string) (string, error) {
+	output, err := c.run(nil, kubectlBinary(), append([]string{"auth", "can-i"}, arguments...)...)
+	answer := strings.TrimSpace(tail(output, 1))
+	if answer == "no" {
+		return answer, nil // Which kubectl also says by its exit code.
+	}
+	return answer, err
+}
+
 // apply applies a manifest as a user does.
 func (c *cluster) apply(manifest string, arguments ...string) string {
 	GinkgoHelper()
@@ -267,8 +277,8 @@ type operator struct {
 }
 
 // startOperator runs the built operator as the release's Deployment would: with its arguments, its environment, and the
-// token of its ServiceAccount. Only the addresses are other ones, because the replicas share a machine; more is added
-// to the environment.
+// token of its ServiceAccount. Only the addresses are other ones, because the replicas share a machine, and the
+// namespace is told; more is added to the environment.
 func (c *cluster) startOperator(ctx context.Context, name string, more ...string) *operator {
 	GinkgoHelper()
 	deployment := &appsv1.Deployment{}
@@ -291,7 +301,12 @@ func (c *cluster) startOperator(ctx context.Context, name string, more ...string
 	o := &operator{metrics: freeAddress(), probes: freeAddress()}
 	arguments := slices.Concat(
 		pod.Containers[0].Args,
-		[]string{"--metrics-bind-address=" + o.metrics, "--health-probe-bind-address=" + o.probes},
+		[]string{
+			"--metrics-bind-address=" + o.metrics,
+			"--health-probe-bind-address=" + o.probes,
+			// A pod finds its namespace in a file.
+			"--leader-election-namespace=" + releaseNamespace,
+		},
 	)
 	o.process = c.start(name, environment, filepath.Join(root, "bin", "trail-operator"), arguments...)
 	return o

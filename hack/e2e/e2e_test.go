@@ -28,7 +28,7 @@ import (
 
 const (
 	release          = "trail-operator"
-	releaseNamespace = "trail-operator"
+	releaseNamespace = "trail-operator-system"
 	serviceAccount   = "system:serviceaccount:" + releaseNamespace + ":" + release
 	// takeover is how long a replica may need to notice that the leader is gone, and to take over.
 	takeover = 45 * time.Second
@@ -227,6 +227,10 @@ var _ = Describe("A release of the chart", Ordered, func() {
 			Eventually(scrape, patience, often).WithArguments(o, "").Should(HaveField("StatusCode", http.StatusUnauthorized))
 			Expect(scrape(o, c.token(ctx, "default", "stranger"))).To(HaveField("StatusCode", http.StatusForbidden))
 		}
+		By("by the bindings in the documents")
+		c.expectDocumentedReaders(ctx, operators[0])
+
+		By("by a value of the chart")
 		upgrade(
 			chart,
 			"metrics.readers[0].kind=ServiceAccount",
@@ -301,18 +305,8 @@ var _ = Describe("A release of the chart", Ordered, func() {
 				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 				Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: role + "er"}},
 			}))).To(Succeed())
-			may := func(resource string) string {
-				output, _ := c.run(
-					nil,
-					kubectlBinary(),
-					"auth",
-					"can-i",
-					verb,
-					resource,
-					"--namespace=team-a",
-					"--as="+role+"er",
-				) //nolint:errcheck // "no" is an error too.
-				return strings.TrimSpace(tail(output, 1))
+			may := func(resource string) (string, error) {
+				return c.canI(verb, resource, "--namespace=team-a", "--as="+role+"er")
 			}
 			Eventually(
 				may,
