@@ -93,6 +93,7 @@ func tags(f found, remarks []string) ([]v1alpha1.Tag, []string) {
 	if f.TagsErr != nil {
 		return nil, append(remarks, fmt.Sprintf("tags: left out, because they could not be read (%q).", f.TagsErr.Error()))
 	}
+
 	var list []v1alpha1.Tag
 	for _, key := range slices.Sorted(maps.Keys(f.Tags)) {
 		switch {

@@ -17,23 +17,32 @@ var (
 	namespaceFlag = regexp.MustCompile(`(?:^| )(?:-n|--namespace)[ =](\S+)`)
 )
 
-// TestDocsNameOneNamespace holds that what the documents install and ask is in the namespace of config, so that a
-// command of one page works after the installation of another. Only releases of tenants have namespaces of their own.
-func TestDocsNameOneNamespace(t *testing.T) {
-	t.Chdir(filepath.Join("..", ".."))
+// readDocuments returns the texts of the documents by their paths from the root, which is the working directory.
+func readDocuments(t *testing.T) map[string]string {
+	t.Helper()
 	documents, err := filepath.Glob("docs/*.md")
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(documents) == 0 {
+		t.Fatalf("no documents in docs: %v", err)
 	}
-	documents = append(documents, "README.md", chart+"/README.md")
 
-	checked := 0
-	for _, document := range documents {
+	texts := map[string]string{}
+	for _, document := range append(documents, "README.md", chart+"/README.md") {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for line := range strings.Lines(string(text)) {
+		texts[document] = string(text)
+	}
+	return texts
+}
+
+// TestDocsNameOneNamespace holds that what the documents install and ask is in the namespace of config, so that a
+// command of one page works after the installation of another. Only releases of tenants have namespaces of their own.
+func TestDocsNameOneNamespace(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	checked := 0
+	for document, text := range readDocuments(t) {
+		for line := range strings.Lines(text) {
 			if !aboutTheRelease.MatchString(line) {
 				continue
 			}
@@ -45,6 +54,24 @@ func TestDocsNameOneNamespace(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Error("no document has a command about the release")
+	}
+}
+
+// TestDocsNameThePublishedImage holds that the documents pull the image that config and the chart install.
+func TestDocsNameThePublishedImage(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	published, err := readImage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tagged := regexp.MustCompile(regexp.QuoteMeta(published.NewName) + `:([\w.-]+)`)
+
+	for document, text := range readDocuments(t) {
+		for _, found := range tagged.FindAllStringSubmatch(text, -1) {
+			if found[1] != published.NewTag {
+				t.Errorf("%s: %s, but config installs the tag %s", document, found[0], published.NewTag)
+			}
+		}
 	}
 }
 
