@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -102,7 +103,7 @@ var _ = Describe("A release of the chart", Ordered, func() {
 	}
 
 	BeforeAll(func(ctx SpecContext) {
-		c = startCluster()
+		c = startCluster(ctx)
 		c.createNamespace(ctx, releaseNamespace, map[string]string{
 			"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest",
 		})
@@ -189,7 +190,7 @@ var _ = Describe("A release of the chart", Ordered, func() {
 			Eventually(func(g Gomega) {
 				response, err := http.Get("http://" + o.probes + "/readyz")
 				g.Expect(err).NotTo(HaveOccurred())
-				defer response.Body.Close()
+				g.Expect(response.Body.Close()).To(Succeed())
 				g.Expect(response.StatusCode).To(Equal(http.StatusOK))
 			}, patience, often).Should(Succeed(), "%s is to become ready", o.name)
 		}
@@ -456,9 +457,8 @@ func scrape(o *operator, token string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, string(body)}, err
+	return answer{response.StatusCode, string(body)}, errors.Join(err, response.Body.Close())
 }
 
 // earlierChart returns a chart of an earlier version, whose Trails had no spec.interval.

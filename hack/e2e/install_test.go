@@ -25,7 +25,7 @@ import (
 var _ = Describe("config", Ordered, func() {
 	const image = "registry.example.com/team/trail-operator:v9"
 	var c *cluster
-	BeforeAll(func() { c = startCluster() })
+	BeforeAll(func(ctx SpecContext) { c = startCluster(ctx) })
 
 	AfterEach(func() {
 		if CurrentSpecReport().Failed() {
