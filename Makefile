@@ -1,7 +1,9 @@
 # Newcomers need two targets: `make demo` and `make test`. `make` lists the others.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-IMG     ?= trail-operator:$(VERSION)
+# Where the operator's image is published: config/manager/kustomization.yaml says so, for the chart too.
+REPOSITORY := $(shell awk '$$1 == "newName:" { print $$2 }' config/manager/kustomization.yaml)
+IMG        ?= $(REPOSITORY):$(VERSION)
 
 # Additional arguments for `go test`, such as TEST_ARGS="-race -v -run TestTrail".
 TEST_ARGS ?=
@@ -20,7 +22,7 @@ SHELL := /usr/bin/env bash -euo pipefail
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Try it
 
@@ -54,13 +56,16 @@ bench: build ## Measure time, calls, writes and memory of a fleet (BENCH_ARGS="-
 	go build -o bin/bench ./hack/bench
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" bin/bench $(BENCH_ARGS)
 
+# The Go modules with code of the project; the linter works on one at a time.
+CODE_MODULES = . hack/e2e hack/image
+
 .PHONY: lint
 lint: bin/golangci-lint ## Lint the code
-	bin/golangci-lint run
+	for module in $(CODE_MODULES); do (cd "$$module" && GOWORK=off $(CURDIR)/bin/golangci-lint run $(LINT_ARGS)); done
 
 .PHONY: lint-fix
-lint-fix: bin/golangci-lint ## Lint the code, and fix what can be fixed automatically
-	bin/golangci-lint run --fix
+lint-fix: LINT_ARGS = --fix
+lint-fix: lint ## Lint the code, and fix what can be fixed automatically
 
 .PHONY: fmt
 fmt: bin/golangci-lint ## Format the code
@@ -76,7 +81,7 @@ clean: ## Remove everything that make has built and downloaded
 	rm -rf bin
 
 .PHONY: test-e2e
-test-e2e: build bin/helm ## Run the end-to-end tests: the chart and config, two replicas, RBAC enforced (UPDATE=1 updates Argo CD's testdata)
+test-e2e: build bin/helm bin/kustomize ## Run the end-to-end tests: the chart and config, two replicas, RBAC enforced (UPDATE=1 updates Argo CD's testdata)
 	KUBEBUILDER_ASSETS="$$(CONTROLLER_MANAGER=1 hack/controlplane/get.sh)" GOWORK=off go -C hack/e2e test -count=1 -timeout 15m $(TEST_ARGS) ./...
 
 SEEDS ?= 300
@@ -171,8 +176,11 @@ uninstall: bin/kustomize no-trails ## Remove the CRDs from the current cluster
 
 .PHONY: deploy
 deploy: install ## Deploy the operator to the current cluster (IMG=...)
-	cd config/manager && ../../bin/kustomize edit set image trail-operator=$(IMG)
-	bin/kustomize build config/default | kubectl apply --server-side -f -
+	rm -rf bin/deploy
+	mkdir -p bin/deploy
+	cd bin/deploy && ../kustomize create --resources ../../config/default && \
+		../kustomize edit set image "$(REPOSITORY)=$(IMG)"
+	bin/kustomize build bin/deploy | kubectl apply --server-side -f -
 
 .PHONY: undeploy
 undeploy: bin/kustomize no-trails ## Remove the operator from the current cluster
@@ -188,16 +196,17 @@ no-trails:
 	fi
 
 .PHONY: docker-build
-docker-build: ## Build the image (IMG=...)
+docker-build: ## Build the image with Docker, for one architecture (IMG=...)
 	docker build --build-arg VERSION=$(VERSION) -t $(IMG) .
 
 .PHONY: image
-image: ## Write the image for amd64 and arm64 as an OCI archive, bin/image.tar, without a container engine, and inspect it
+image: ## Write the image for amd64 and arm64 as an OCI archive, bin/image.tar, without a container engine, and test it (IMG=...)
 	for arch in amd64 arm64; do \
 		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" \
 			-o bin/image/linux-$$arch/trail-operator .; \
 	done
-	GOWORK=off go -C hack/image run . -binaries $(CURDIR)/bin/image -version $(VERSION) -output $(CURDIR)/bin/image.tar
+	GOWORK=off go -C hack/image run . -binaries $(CURDIR)/bin/image -version $(VERSION) -name "$(IMG)" \
+		-output $(CURDIR)/bin/image.tar
 	IMAGE=$(CURDIR)/bin/image.tar GOWORK=off go -C hack/image test ./...
 
 ##@ Tools

@@ -6,7 +6,9 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -58,4 +60,26 @@ func checkParagraphs(t *testing.T, path string) error {
 		}
 	}
 	return nil
+}
+
+// TestMakeHelp holds that make's help lists every target that has a description.
+func TestMakeHelp(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := regexp.MustCompile(`(?m)^([^\s:#]+):.* ## `).FindAllStringSubmatch(string(makefile), -1)
+	if len(described) == 0 {
+		t.Fatal("no target has a description")
+	}
+	help, err := exec.CommandContext(t.Context(), "make", "help").CombinedOutput()
+	if err != nil {
+		t.Fatalf("make help: %v\n%s", err, help)
+	}
+	for _, target := range described {
+		if !strings.Contains("\n"+string(help), "\n  "+target[1]+" ") {
+			t.Errorf("make help does not list %s", target[1])
+		}
+	}
 }

@@ -39,7 +39,7 @@ type Options struct {
 func (o *Options) BindFlags(set *flag.FlagSet) {
 	set.StringVar(&o.Region, "region", "",
 		"Export the trails whose home is this region. Defaults to the AWS SDK's region, such as AWS_REGION.")
-	set.BoolVar(&o.AllRegions, "all-regions", false, "Export the trails of all regions.")
+	set.BoolVar(&o.AllRegions, "all-regions", false, "Export the trails of all regions. No region needs to be set.")
 	set.StringVar(&o.Namespace, "namespace", metav1.NamespaceDefault, "The namespace of the manifests.")
 	set.Func("identity-role",
 		"The role to assume for another account, which becomes an AWSIdentity in the export. Can be given more than once.",
@@ -68,17 +68,40 @@ func Run(ctx context.Context, o Options, output io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Region == "" && !o.AllRegions {
+	configured := cfg.Region
+	if configured == "" && !o.AllRegions {
 		return errors.New("no region: give --region or --all-regions, or set AWS_REGION")
 	}
-	sessions := cloudtrail.NewSessions(cloudtrail.Options{Config: cfg, ClusterID: "export", Version: o.Version})
-	taken := names{}
-	for _, role := range orSelf(o.Roles) {
-		if err := exportAccount(ctx, sessions, o, role, taken, output); err != nil {
+	roles := orSelf(o.Roles)
+	if configured == "" {
+		// The caller's own credentials may be those of a role, for which the SDK asks STS in the region of its configuration.
+		if cfg, err = cloudtrail.LoadConfig(ctx, firstRegion(roles[0])); err != nil {
+			return err
+		}
+	}
+
+	e := &exporter{
+		Options:    o,
+		configured: configured,
+		sessions:   cloudtrail.NewSessions(cloudtrail.Options{Config: cfg, ClusterID: "export", Version: o.Version}),
+		taken:      names{},
+	}
+	for _, role := range roles {
+		if err := e.exportAccount(ctx, role, output); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// exporter exports accounts, one after the other.
+type exporter struct {
+	Options
+	// configured is the region of the options or of the SDK's configuration, "" if there is none.
+	configured string
+	sessions   *cloudtrail.Sessions
+	// taken are the names of the Trails that are already exported.
+	taken names
 }
 
 // orSelf returns the roles, or "" for the caller itself.
@@ -89,12 +112,11 @@ func orSelf(roles []string) []string {
 	return roles
 }
 
-func exportAccount(
-	ctx context.Context, sessions *cloudtrail.Sessions, o Options, role string, taken names, output io.Writer,
-) error {
+// exportAccount prints the manifests of the account that a role is in; the role "" is the caller itself.
+func (e *exporter) exportAccount(ctx context.Context, role string, output io.Writer) error {
 	identity := &v1alpha1.AWSIdentity{Spec: v1alpha1.AWSIdentitySpec{RoleARN: role}}
 	identity.UID, identity.Name = types.UID("export/"+role), v1alpha1.DefaultIdentityName
-	session, regions, err := open(ctx, sessions, o, identity)
+	session, regions, err := e.open(ctx, identity)
 	if err != nil {
 		return err
 	}
@@ -110,35 +132,36 @@ func exportAccount(
 			return err
 		}
 		for _, f := range trails {
-			manifests = append(manifests, trailManifest(f, taken.of(f.Trail), identity.Name, o))
+			manifests = append(manifests, trailManifest(f, e.taken.of(f.Trail), identity.Name, e.Options))
 		}
 	}
 	return printAll(manifests, session.AccountID, regions, output)
 }
 
 // open opens the session of an identity and returns it with the regions to export.
-func open(
-	ctx context.Context, sessions *cloudtrail.Sessions, o Options, identity *v1alpha1.AWSIdentity,
+func (e *exporter) open(
+	ctx context.Context, identity *v1alpha1.AWSIdentity,
 ) (*cloudtrail.Session, []string, error) {
-	start := cmp.Or(sessions.DefaultRegion(), firstRegion(identity.Spec.RoleARN))
-	session, err := sessions.Open(ctx, identity)
+	start := cmp.Or(e.configured, firstRegion(identity.Spec.RoleARN))
+	session, err := e.sessions.Open(ctx, identity)
 	if err != nil {
-		return nil, nil, askedIn(start, sessions, err)
+		return nil, nil, e.askedIn(start, err)
 	}
-	if !o.AllRegions {
+	if !e.AllRegions {
 		return session, []string{start}, nil
 	}
+
 	regions, err := session.Region(start).HomeRegions(ctx)
 	if err != nil {
-		return nil, nil, askedIn(start, sessions, err)
+		return nil, nil, e.askedIn(start, err)
 	}
 	return session, regions, nil
 }
 
 // askedIn adds to an error which region was asked, where nobody chose it: the credentials may be of another partition,
 // or must not be used there.
-func askedIn(region string, sessions *cloudtrail.Sessions, err error) error {
-	if sessions.DefaultRegion() != "" {
+func (e *exporter) askedIn(region string, err error) error {
+	if e.configured != "" {
 		return err
 	}
 	return fmt.Errorf(

@@ -8,6 +8,8 @@ import (
 	"io"
 	"maps"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -38,6 +40,7 @@ import (
 const (
 	account   = "111122223333"
 	other     = "444455556666"
+	ownRole   = "arn:aws:iam::111122223333:role/trail-operator"
 	otherRole = "arn:aws:iam::444455556666:role/path/trail-operator"
 	region    = "us-east-1"
 	far       = "eu-west-1"
@@ -397,7 +400,6 @@ var _ = Describe("Export", func() {
 	It("gives each trail of several accounts a name of its own", func(ctx context.Context) {
 		b := newBrownfield(ctx)
 		b.fill()
-		ownRole := "arn:aws:iam::111122223333:role/trail-operator"
 		exported := b.run(ctx, "--all-regions", "--identity-role", ownRole, "--identity-role", otherRole)
 		trails := b.expectAdopted(ctx, exported)
 		Expect(trails).To(HaveLen(len(handMades) + 3))
@@ -413,7 +415,6 @@ var _ = Describe("Export", func() {
 	It("is the same text each time", func(ctx context.Context) {
 		b := newBrownfield(ctx)
 		b.fill()
-		ownRole := "arn:aws:iam::111122223333:role/trail-operator"
 		arguments := []string{"--all-regions", "--identity-role", ownRole, "--identity-role", otherRole}
 		first := b.run(ctx, arguments...)
 		for range 5 {
@@ -498,6 +499,22 @@ var _ = Describe("Export", func() {
 		options = export.Options{Namespace: b.namespace}
 		Expect(export.Run(ctx, options, io.Discard)).To(MatchError(ContainSubstring("give --region or --all-regions")))
 	})
+
+	It("finds all regions without one to begin with, with the credentials of a role, which STS has in some region",
+		func(ctx context.Context) {
+			b := newBrownfield(ctx)
+			b.make(account, far, "far-only", handMade{nil, []handCall{started}})
+			profiles := filepath.Join(GinkgoT().TempDir(), "config")
+			Expect(os.WriteFile(profiles, []byte("[profile hands]\nrole_arn = "+ownRole+"\nsource_profile = own\n"+
+				"[profile own]\naws_access_key_id = test\naws_secret_access_key = test\n"), 0o600)).To(Succeed())
+			for name, value := range map[string]string{
+				"AWS_CONFIG_FILE": profiles, "AWS_PROFILE": "hands", "AWS_ENDPOINT_URL_STS": b.endpoint,
+				"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_REGION": "",
+			} {
+				GinkgoT().Setenv(name, value)
+			}
+			Expect(documents(b.run(ctx, "--all-regions"))).To(ContainSubstring("region: " + far))
+		})
 
 	It("describes trails to be observed, which changes nothing at all", func(ctx context.Context) {
 		b := newBrownfield(ctx)

@@ -151,6 +151,14 @@ func mayWrite(g Gomega, processes ...*process) string {
 	return allowed
 }
 
+// slowestPoll is how long a process that waits for the lease may take from one attempt to the next: the library adds a
+// random part to the period, so that replicas do not try at the same time.
+const slowestPoll = time.Duration((1 + leaderelection.JitterFactor) * float64(RetryPeriod))
+
+// slowestTakeover is how long a process may take to lead after the leader has renewed the lease for the last time. It
+// counts Duration from when it reads that renewal, which is an attempt later, and leads with the attempt after that.
+const slowestTakeover = slowestPoll + Duration + slowestPoll
+
 // TestTwoProcesses has two replicas compete for a lease: whatever befalls the first, the two never may write at a time,
 // and the second takes over.
 func TestTwoProcesses(t *testing.T) {
@@ -164,15 +172,15 @@ func TestTwoProcesses(t *testing.T) {
 		"it is frozen before it renews the lease": {func(t *testing.T, first *process, _ context.CancelFunc) {
 			t.Helper()
 			time.AfterFunc(2*time.Minute, first.inner.freeze())
-		}, Duration + 3*RetryPeriod},
+		}, slowestTakeover},
 		"it does not reach the API server": {func(_ *testing.T, first *process, _ context.CancelFunc) {
 			first.inner.mu.Lock()
 			defer first.inner.mu.Unlock()
 			first.inner.err = errors.New("out of reach")
-		}, Duration + 3*RetryPeriod},
+		}, slowestTakeover},
 		"it ends, and releases the lease": {func(_ *testing.T, _ *process, stop context.CancelFunc) {
 			stop()
-		}, 3 * RetryPeriod},
+		}, slowestPoll},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -192,8 +200,9 @@ func TestTwoProcesses(t *testing.T) {
 				}
 
 				c.befall(t, first, stopFirst)
-				for start := time.Now(); mayWrite(g, first, second) != "second"; pass(10 * time.Millisecond) {
-					g.Expect(time.Since(start)).To(BeNumerically("<", c.until))
+				const step = 10 * time.Millisecond
+				for start := time.Now(); mayWrite(g, first, second) != "second"; pass(step) {
+					g.Expect(time.Since(start)).To(BeNumerically("<", c.until+step))
 				}
 				for range 3000 {
 					g.Expect(mayWrite(g, first, second)).To(Equal("second"), "also when the first one goes on")

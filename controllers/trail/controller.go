@@ -207,7 +207,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reco
 	record := r.recordOf(trail)
 	now, interval := r.Now(), trail.Spec.ResyncInterval(r.Interval)
 	r.memory.begin(now)
-	record.begin(trail)
+	record.begin(trail, now)
 	ctx, err := record.calls.Begin(ctx, attemptOf(trail), reasonFor(trail, record), interval, now)
 	if err != nil {
 		return requeue.Wait(cloudtrail.PendingOf(err).After)
@@ -489,7 +489,7 @@ func (r *Reconciler) report(
 
 // learn remembers what is to be known at the next reconcile, and when all of the trail was read.
 func (r *Reconciler) learn(record *record, o *outcome, now time.Time) {
-	record.learn(o)
+	record.learn(o, now)
 	if o.observed == nil || o.err != nil || o.observed.err() != nil {
 		return
 	}

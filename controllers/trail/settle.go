@@ -29,7 +29,7 @@ const (
 	rewriteLast  = 10 * time.Minute
 )
 
-// writtenField is a field that was set and was not seen to be kept since.
+// writtenField is a field that was set just now, or was not seen to be kept since.
 type writtenField struct {
 	// wanted is what it was set to, and before what AWS held then.
 	wanted, before string
@@ -210,7 +210,7 @@ type unconfirmed struct {
 // begin settles what has become of the reconcile before, if that is not certain. It is complete if the object has its
 // status. Otherwise the same is tried again with the same answers of AWS; of something else that is worked on now, what
 // was done in AWS is learned, but not what was in sync: a drift may not have been told yet.
-func (r *record) begin(trail *v1alpha1.Trail) {
+func (r *record) begin(trail *v1alpha1.Trail, now time.Time) {
 	last := r.unconfirmed
 	r.unconfirmed = nil
 	switch {
@@ -219,12 +219,12 @@ func (r *record) begin(trail *v1alpha1.Trail) {
 		last.complete()
 	case last.attempt != attemptOf(trail):
 		last.outcome.inSync = nil
-		r.learn(last.outcome)
+		r.learn(last.outcome, now)
 	}
 }
 
 // learn takes from an outcome what is to be known at the next one.
-func (r *record) learn(o *outcome) {
+func (r *record) learn(o *outcome, now time.Time) {
 	r.refused = nil
 	for _, result := range o.results {
 		if isRefused(result.err) {
@@ -241,8 +241,9 @@ func (r *record) learn(o *outcome) {
 		return
 	}
 
-	maps.DeleteFunc(r.written, func(number int, _ writtenField) bool {
-		return fields[number].unknown(o.observed) == nil && !isAmong(o.found, number)
+	maps.DeleteFunc(r.written, func(number int, w writtenField) bool {
+		kept := fields[number].unknown(o.observed) == nil && !isAmong(o.found, number)
+		return kept && now.Sub(w.at) >= settles // Another read may show again what was before.
 	})
 	for _, s := range o.done() {
 		for _, d := range s.sets {

@@ -40,7 +40,7 @@ func (w *writer) look() resting {
 	t, o := targetOf(w.trail), holding(w.trail, w.shows())
 	differences := differencesOf(t, o)
 	resting := w.record.rest(t, o, differences, w.now)
-	w.record.learn(outcomeOf(w.trail, o, nil))
+	w.record.learn(outcomeOf(w.trail, o, nil), w.now)
 	for _, d := range resting.without(differences) {
 		w.wrote = append(w.wrote, w.now.Sub(w.began))
 		// The answer to the first write is believed. That it is kept is read after the second.
@@ -491,12 +491,12 @@ func TestLearn(t *testing.T) {
 			{steps[2], awsError(cloudtrail.Transient, "UpdateTrail", "ServiceUnavailable", "no")},
 			{steps[3], awsError(cloudtrail.Permission, "UpdateTrail", "AccessDeniedException", "no")},
 		}
-	}))
+	}), testNow)
 	g.Expect(record.refused).To(And(HaveLen(2), HaveKeyWithValue(steps[0].key(), wrong), HaveKey(steps[1].key())))
 
-	record.learn(outcomeOf(trail, nil, func(o *outcome) { o.results = answered(wrong, steps[0]) }))
+	record.learn(outcomeOf(trail, nil, func(o *outcome) { o.results = answered(wrong, steps[0]) }), testNow)
 	g.Expect(record.refused).To(HaveLen(1), "only what was tried or held counts")
-	record.learn(outcomeOf(trail, holding(trail, nil), nil))
+	record.learn(outcomeOf(trail, holding(trail, nil), nil), testNow)
 	g.Expect(record.refused).To(BeEmpty())
 }
 
@@ -506,13 +506,14 @@ func TestLearnWritten(t *testing.T) {
 	g := NewWithT(t)
 	trail, record := testTrail(synced), newRecord()
 	prefix, logging := numberOf("s3KeyPrefix"), numberOf(fieldLogging)
+	now := testNow
 	look := func(has func(*observation), done ...step) {
 		record.learn(outcomeOf(trail, holding(trail, has), func(o *outcome) {
 			o.results = accepted(done...)
 			if len(done) > 0 {
 				o.open = nil // As AWS's answers say.
 			}
-		}))
+		}), now)
 	}
 	o := holding(trail, both(prefixed, stopped))
 	look(both(prefixed, stopped), planOf(trail, o)...)
@@ -525,6 +526,14 @@ func TestLearnWritten(t *testing.T) {
 	g.Expect(record.written).To(And(HaveLen(1), HaveKey(prefix)), "it was seen to be kept")
 	look(noTrail)
 	g.Expect(record.written).To(HaveKey(prefix), "it was not read")
+
+	record.written[prefix] = writtenField{before: "intruder", at: testNow}
+	look(nil)
+	g.Expect(record.written).To(HaveKey(prefix), "a read that lags more may still show what was before")
+	now = testNow.Add(settles)
+	look(nil)
+	g.Expect(record.written).To(BeEmpty())
+	record.written[prefix] = writtenField{before: "intruder"}
 
 	d := differencesOf(targetOf(trail), o)[1]
 	g.Expect(d.name).To(Equal("s3KeyPrefix"))
@@ -560,7 +569,7 @@ func TestUnconfirmed(t *testing.T) {
 				func() { completed = true },
 			}
 
-			record.begin(testTrail(c.now))
+			record.begin(testTrail(c.now), testNow)
 			g.Expect(completed).To(Equal(c.completed))
 			g.Expect(record.refused).To(HaveLen(map[bool]int{true: 1}[c.learned]))
 			g.Expect(record.inSync).NotTo(Equal([]int64{1}), "a drift may not have been told")

@@ -1,5 +1,5 @@
 // Command chart generates those parts of charts/trail-operator that come from config: the CRDs, the operator's rules,
-// the alerts and the dashboard. So there is one source for the chart and for kustomize.
+// the alerts, the dashboard and the name of the image. So there is one source for the chart and for kustomize.
 //
 // It is run from the repository's root, by `make chart`.
 package main
@@ -48,7 +48,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeCRDs(crds), writeRules(crds, rules), copyFiles())
+	return errors.Join(writeCRDs(crds), writeRules(crds, rules), copyFiles(), writeImage())
 }
 
 // crd is a generated CRD: what the chart needs to know of it, and the text of its spec.

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -32,7 +34,7 @@ func render(t *testing.T, arguments ...string) map[string]*unstructured.Unstruct
 		t.Skip("bin/helm is not built: run make helm-test")
 	}
 	arguments = append(
-		[]string{"template", "trail-operator", filepath.Join("..", "..", chart), "--namespace", "trail-operator"},
+		[]string{"template", "trail-operator", filepath.Join("..", "..", chart), "--namespace", "trail-operator-system"},
 		arguments...)
 	command := exec.Command(helm, arguments...)
 	var stderr bytes.Buffer
@@ -212,10 +214,15 @@ func TestRolesAreThoseOfConfig(t *testing.T) {
 		{
 			"leader_election_role.yaml",
 			"Role trail-operator-leader-election",
-			"Role trail-operator/trail-operator-leader-election",
+			"Role trail-operator-system/trail-operator-leader-election",
 		},
 		{"user_roles.yaml", "ClusterRole trail-operator-view", "ClusterRole trail-operator-view"},
 		{"user_roles.yaml", "ClusterRole trail-operator-edit", "ClusterRole trail-operator-edit"},
+		{
+			"metrics_reader_role.yaml",
+			"ClusterRole trail-operator-metrics-reader",
+			"ClusterRole trail-operator-metrics-reader",
+		},
 	} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "config", "rbac", test.file))
 		if err != nil {
@@ -243,6 +250,41 @@ func TestRolesAreThoseOfConfig(t *testing.T) {
 				difference,
 			)
 		}
+	}
+}
+
+// TestImageIsThatOfConfig holds that config and the chart install the same release, and that a node which has its image
+// need not pull it.
+func TestImageIsThatOfConfig(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	published, err := readImage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join("config", "manager", "manager.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	deployment := &appsv1.Deployment{}
+	if err := yaml.UnmarshalStrict(text, deployment); err != nil {
+		t.Fatal(err)
+	}
+	want := deployment.Spec.Template.Spec.Containers[0]
+	if want.Image != published.Name {
+		t.Fatalf("config/manager has the image %q, its kustomization replaces %q", want.Image, published.Name)
+	}
+
+	got := &appsv1.Deployment{}
+	rendered := render(t)["Deployment trail-operator-system/trail-operator"]
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(rendered.Object, got); err != nil {
+		t.Fatal(err)
+	}
+	container := got.Spec.Template.Spec.Containers[0]
+	if want := published.NewName + ":" + published.NewTag; container.Image != want {
+		t.Errorf("the chart has the image %q, config has %q", container.Image, want)
+	}
+	if want.ImagePullPolicy != corev1.PullIfNotPresent || container.ImagePullPolicy != want.ImagePullPolicy {
+		t.Errorf("the images are pulled %q by config and %q by the chart", want.ImagePullPolicy, container.ImagePullPolicy)
 	}
 }
 
@@ -280,7 +322,7 @@ func TestNetworkPolicyIsThatOfConfig(t *testing.T) {
 	if err := yaml.Unmarshal(text, &want.Object); err != nil {
 		t.Fatal(err)
 	}
-	got := render(t, "--set", "networkPolicy.enabled=true")["NetworkPolicy trail-operator/trail-operator"]
+	got := render(t, "--set", "networkPolicy.enabled=true")["NetworkPolicy trail-operator-system/trail-operator"]
 	if got == nil {
 		t.Fatal("the chart has no NetworkPolicy")
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -24,9 +25,10 @@ func (c *cluster) requests(user string, from int64) []auditv1.Event {
 	GinkgoHelper()
 	file, err := os.Open(c.audit)
 	Expect(err).NotTo(HaveOccurred())
-	defer file.Close()
-	_, err = file.Seek(from, 0)
+	defer func() { Expect(file.Close()).To(Succeed()) }()
+	_, err = file.Seek(from, io.SeekStart)
 	Expect(err).NotTo(HaveOccurred())
+
 	var events []auditv1.Event
 	scanner := bufio.NewScanner(file)
 	scanner.Buffer(nil, 1<<20)

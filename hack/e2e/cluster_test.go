@@ -61,7 +61,7 @@ type cluster struct {
 }
 
 // startCluster starts a cluster, which lives as long as what calls it: the container of a BeforeAll.
-func startCluster() *cluster {
+func startCluster(ctx context.Context) *cluster {
 	GinkgoHelper()
 	c := &cluster{folder: GinkgoT().TempDir()}
 	c.kubeconfig = filepath.Join(c.folder, "kubeconfig")
@@ -98,16 +98,16 @@ func startCluster() *cluster {
 	DeferCleanup(server.Close)
 	c.endpoint = server.URL
 	DeferCleanup(c.stopProcesses)
-	c.startControllerManager()
+	c.startControllerManager(ctx)
 	return c
 }
 
 // startControllerManager runs the controllers that what users do depends on: garbage collection, the end of namespaces,
 // aggregated roles, and Deployments.
-func (c *cluster) startControllerManager() {
+func (c *cluster) startControllerManager(ctx context.Context) {
 	GinkgoHelper()
 	binary := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kube-controller-manager")
-	host, port, err := net.SplitHostPort(freeAddress())
+	host, port, err := net.SplitHostPort(freeAddress(ctx))
 	Expect(err).NotTo(HaveOccurred())
 	c.start(
 		"kube-controller-manager",
@@ -140,10 +140,11 @@ func (c *cluster) start(name string, environment []string, binary string, argume
 	p.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.folder}, environment...)
 	p.command.Stdout, p.command.Stderr = log, log
 	Expect(p.command.Start()).To(Succeed(), name)
+	Expect(log.Close()).To(Succeed(), "the program has the file open itself")
+
 	go func() {
 		defer close(p.ended)
-		_ = p.command.Wait() // How it ended is in its log.
-		_ = log.Close()
+		_ = p.command.Wait() //nolint:errcheck // How it ended is in its log.
 	}()
 	c.processes = append(c.processes, p)
 	return p
@@ -157,7 +158,6 @@ func (c *cluster) stopProcesses() {
 
 // showLogs prints the last lines of all processes' logs.
 func (c *cluster) showLogs() {
-
 	for _, p := range c.processes {
 		GinkgoWriter.Printf("--- the last lines of %s:\n%s\n", p.name, tail(p.text(), 100))
 	}
@@ -174,8 +174,9 @@ func (p *process) running() bool {
 
 // stop asks the program to end and waits for it.
 func (p *process) stop() {
+	GinkgoHelper()
 	if p.running() {
-		_ = p.command.Process.Signal(syscall.SIGTERM)
+		Expect(p.command.Process.Signal(syscall.SIGTERM)).To(Or(Succeed(), MatchError(os.ErrProcessDone)), p.name)
 	}
 	select {
 	case <-p.ended:
@@ -186,7 +187,8 @@ func (p *process) stop() {
 
 // kill ends the program without warning.
 func (p *process) kill() {
-	_ = p.command.Process.Kill()
+	GinkgoHelper()
+	Expect(p.command.Process.Kill()).To(Or(Succeed(), MatchError(os.ErrProcessDone)), p.name)
 	<-p.ended
 }
 
@@ -201,9 +203,9 @@ func tail(text string, lines int) string {
 }
 
 // freeAddress returns an address of loopback, HOST:PORT, at which nobody listens.
-func freeAddress() string {
+func freeAddress(ctx context.Context) string {
 	GinkgoHelper()
-	address, err := sandbox.FreeAddress(context.Background())
+	address, err := sandbox.FreeAddress(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	return address
 }
@@ -231,6 +233,16 @@ func (c *cluster) kubectl(arguments ...string) string {
 	output, err := c.run(nil, kubectlBinary(), arguments...)
 	Expect(err).NotTo(HaveOccurred(), "kubectl %s:\n%s", strings.Join(arguments, " "), output)
 	return output
+}
+
+// canI asks the API server whether somebody may do something, and returns its answer: yes, or no.
+func (c *cluster) canI(arguments ...string) (string, error) {
+	output, err := c.run(nil, kubectlBinary(), append([]string{"auth", "can-i"}, arguments...)...)
+	answer := strings.TrimSpace(tail(output, 1))
+	if answer == "no" {
+		return answer, nil // Which kubectl also says by its exit code.
+	}
+	return answer, err
 }
 
 // apply applies a manifest as a user does.
@@ -267,8 +279,8 @@ type operator struct {
 }
 
 // startOperator runs the built operator as the release's Deployment would: with its arguments, its environment, and the
-// token of its ServiceAccount. Only the addresses are other ones, because the replicas share a machine; more is added
-// to the environment.
+// token of its ServiceAccount. Only the addresses are other ones, because the replicas share a machine, and the
+// namespace is told; more is added to the environment.
 func (c *cluster) startOperator(ctx context.Context, name string, more ...string) *operator {
 	GinkgoHelper()
 	deployment := &appsv1.Deployment{}
@@ -288,10 +300,15 @@ func (c *cluster) startOperator(ctx context.Context, name string, more ...string
 		environment = append(environment, variable.Name+"="+variable.Value)
 	}
 	environment = append(environment, more...)
-	o := &operator{metrics: freeAddress(), probes: freeAddress()}
+	o := &operator{metrics: freeAddress(ctx), probes: freeAddress(ctx)}
 	arguments := slices.Concat(
 		pod.Containers[0].Args,
-		[]string{"--metrics-bind-address=" + o.metrics, "--health-probe-bind-address=" + o.probes},
+		[]string{
+			"--metrics-bind-address=" + o.metrics,
+			"--health-probe-bind-address=" + o.probes,
+			// A pod finds its namespace in a file.
+			"--leader-election-namespace=" + releaseNamespace,
+		},
 	)
 	o.process = c.start(name, environment, filepath.Join(root, "bin", "trail-operator"), arguments...)
 	return o

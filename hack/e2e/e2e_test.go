@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,7 +29,7 @@ import (
 
 const (
 	release          = "trail-operator"
-	releaseNamespace = "trail-operator"
+	releaseNamespace = "trail-operator-system"
 	serviceAccount   = "system:serviceaccount:" + releaseNamespace + ":" + release
 	// takeover is how long a replica may need to notice that the leader is gone, and to take over.
 	takeover = 45 * time.Second
@@ -102,7 +103,7 @@ var _ = Describe("A release of the chart", Ordered, func() {
 	}
 
 	BeforeAll(func(ctx SpecContext) {
-		c = startCluster()
+		c = startCluster(ctx)
 		c.createNamespace(ctx, releaseNamespace, map[string]string{
 			"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest",
 		})
@@ -189,7 +190,7 @@ var _ = Describe("A release of the chart", Ordered, func() {
 			Eventually(func(g Gomega) {
 				response, err := http.Get("http://" + o.probes + "/readyz")
 				g.Expect(err).NotTo(HaveOccurred())
-				defer response.Body.Close()
+				g.Expect(response.Body.Close()).To(Succeed())
 				g.Expect(response.StatusCode).To(Equal(http.StatusOK))
 			}, patience, often).Should(Succeed(), "%s is to become ready", o.name)
 		}
@@ -227,6 +228,10 @@ var _ = Describe("A release of the chart", Ordered, func() {
 			Eventually(scrape, patience, often).WithArguments(o, "").Should(HaveField("StatusCode", http.StatusUnauthorized))
 			Expect(scrape(o, c.token(ctx, "default", "stranger"))).To(HaveField("StatusCode", http.StatusForbidden))
 		}
+		By("by the bindings in the documents")
+		c.expectDocumentedReaders(ctx, operators[0])
+
+		By("by a value of the chart")
 		upgrade(
 			chart,
 			"metrics.readers[0].kind=ServiceAccount",
@@ -301,18 +306,8 @@ var _ = Describe("A release of the chart", Ordered, func() {
 				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 				Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: role + "er"}},
 			}))).To(Succeed())
-			may := func(resource string) string {
-				output, _ := c.run(
-					nil,
-					kubectlBinary(),
-					"auth",
-					"can-i",
-					verb,
-					resource,
-					"--namespace=team-a",
-					"--as="+role+"er",
-				) //nolint:errcheck // "no" is an error too.
-				return strings.TrimSpace(tail(output, 1))
+			may := func(resource string) (string, error) {
+				return c.canI(verb, resource, "--namespace=team-a", "--as="+role+"er")
 			}
 			Eventually(
 				may,
@@ -462,9 +457,8 @@ func scrape(o *operator, token string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, string(body)}, err
+	return answer{response.StatusCode, string(body)}, errors.Join(err, response.Body.Close())
 }
 
 // earlierChart returns a chart of an earlier version, whose Trails had no spec.interval.

@@ -92,8 +92,8 @@ func (c *cluster) expectApplicable(ctx context.Context, manifests string) {
 
 var _ = Describe("The API server takes under strict validation, without a warning,", Ordered, func() {
 	var c *cluster
-	BeforeAll(func() {
-		c = startCluster()
+	BeforeAll(func(ctx SpecContext) {
+		c = startCluster(ctx)
 		_, err := envtest.InstallCRDs(c.rest, envtest.CRDInstallOptions{
 			Paths: []string{
 				filepath.Join(root, "config", "crd", "bases"),

@@ -2,29 +2,25 @@
 // and without a base image: the image holds the static binary, the certificate authorities that the Go project
 // publishes, a user, and nothing else. The same inputs give the same bytes.
 //
-//	image -binaries DIR -version VERSION -output FILE.tar
+//	image -binaries DIR -version VERSION -name NAME[:TAG] -output FILE.tar
 //
 // DIR holds linux-ARCH/trail-operator for every architecture.
 package main
 
 import (
-	"archive/tar"
 	"bytes"
 	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -32,7 +28,7 @@ import (
 )
 
 const (
-	name        = "trail-operator"
+	program     = "trail-operator"
 	user        = "65532"
 	certificate = "etc/ssl/certs/ca-certificates.crt"
 )
@@ -48,29 +44,52 @@ func run(arguments []string) error {
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	binaries := flags.String("binaries", "", "folder with linux-ARCH/trail-operator")
 	version := flags.String("version", "dev", "version of the operator")
+	imageName := flags.String("name", "", "name of the image in a pod, such as ghcr.io/example/trail-operator:v1.0.0")
 	output := flags.String("output", "", "archive to write")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
-	if *binaries == "" || *output == "" {
-		return errors.New("-binaries and -output are required")
+	if *binaries == "" || *imageName == "" || *output == "" {
+		return errors.New("-binaries, -name and -output are required")
 	}
-
-	found, err := filepath.Glob(filepath.Join(*binaries, "linux-*", name))
+	named, err := parseName(*imageName)
 	if err != nil {
 		return err
 	}
+
+	index, err := buildIndex(*binaries, *version)
+	if err != nil {
+		return err
+	}
+	if err := write(index, named, *output); err != nil {
+		return err
+	}
+
+	digest, err := index.Digest()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Printf("%s %s@%s\n", *output, named, digest)
+	return err
+}
+
+// buildIndex makes the image of every architecture that there is a binary for.
+func buildIndex(binaries, version string) (v1.ImageIndex, error) {
+	found, err := filepath.Glob(filepath.Join(binaries, "linux-*", program))
+	if err != nil {
+		return nil, err
+	}
 	if len(found) == 0 {
-		return fmt.Errorf("no linux-ARCH/%s in %s", name, *binaries)
+		return nil, fmt.Errorf("no linux-ARCH/%s in %s", program, binaries)
 	}
 	slices.Sort(found)
 
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, binary := range found {
 		architecture := strings.TrimPrefix(filepath.Base(filepath.Dir(binary)), "linux-")
-		image, err := build(binary, architecture, *version)
+		image, err := build(binary, architecture, version)
 		if err != nil {
-			return fmt.Errorf("%s: %w", binary, err)
+			return nil, fmt.Errorf("%s: %w", binary, err)
 		}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
 			Add:        image,
@@ -78,7 +97,7 @@ func run(arguments []string) error {
 		})
 	}
 
-	return write(index, *version, *output)
+	return index, nil
 }
 
 // build makes the image of one architecture.
@@ -102,10 +121,10 @@ func build(binary, architecture, version string) (v1.Image, error) {
 		{name: "etc/ssl/certs/", mode: 0o755},
 		{name: certificate, mode: 0o644, content: roots()},
 		{name: "tmp/", mode: 0o1777},
-		{name: name, mode: 0o755, content: content},
+		{name: program, mode: 0o755, content: content},
 	}
 
-	archive, err := archiveOf(files)
+	archive, err := tarOf(files)
 	if err != nil {
 		return nil, err
 	}
@@ -123,23 +142,24 @@ func build(binary, architecture, version string) (v1.Image, error) {
 	); err != nil {
 		return nil, err
 	}
-	return mutate.ConfigFile(image, configOf(image, architecture, version))
-}
 
-func configOf(image v1.Image, architecture, version string) *v1.ConfigFile {
 	config, err := image.ConfigFile()
 	if err != nil {
-		config = &v1.ConfigFile{}
+		return nil, err
 	}
-	config = config.DeepCopy()
+	return mutate.ConfigFile(image, configOf(config.DeepCopy(), architecture, version))
+}
+
+// configOf adds the platform to a config, and how to run the operator.
+func configOf(config *v1.ConfigFile, architecture, version string) *v1.ConfigFile {
 	config.OS, config.Architecture = "linux", architecture
 	config.Config = v1.Config{
 		User:       user + ":" + user,
-		Entrypoint: []string{"/" + name},
+		Entrypoint: []string{"/" + program},
 		WorkingDir: "/",
 		Env:        []string{"PATH=/", "SSL_CERT_FILE=/" + certificate},
 		Labels: map[string]string{
-			"org.opencontainers.image.title":       name,
+			"org.opencontainers.image.title":       program,
 			"org.opencontainers.image.description": "Kubernetes operator for AWS CloudTrail trails",
 			"org.opencontainers.image.source":      "https://github.com/trail-operator/trail-operator",
 			"org.opencontainers.image.licenses":    "Apache-2.0",
@@ -151,110 +171,11 @@ func configOf(image v1.Image, architecture, version string) *v1.ConfigFile {
 
 // roots are the certificate authorities, without those that are trusted for some certificates only.
 func roots() []byte {
-	var out bytes.Buffer
+	var out []byte
 	for root := range bundle.Roots() {
 		if root.Constraint == nil {
-			_ = pem.Encode(&out, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}) // A buffer takes everything.
+			out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate})...)
 		}
 	}
-	return out.Bytes()
-}
-
-// file is a file of the image, or a folder if its name ends in a slash.
-type file struct {
-	name    string
-	mode    int64
-	content []byte
-}
-
-func archiveOf(files []file) ([]byte, error) {
-	var out bytes.Buffer
-	writer := tar.NewWriter(&out)
-
-	for _, f := range files {
-		header := &tar.Header{
-			Name:     f.name,
-			Mode:     f.mode,
-			Size:     int64(len(f.content)),
-			ModTime:  time.Unix(0, 0),
-			Typeflag: tar.TypeReg,
-			Format:   tar.FormatPAX,
-		}
-		if strings.HasSuffix(f.name, "/") {
-			header.Typeflag = tar.TypeDir
-		}
-
-		if err := writer.WriteHeader(header); err != nil {
-			return nil, err
-		}
-		if _, err := writer.Write(f.content); err != nil {
-			return nil, err
-		}
-	}
-
-	return out.Bytes(), writer.Close()
-}
-
-// write writes an OCI layout with one index, tagged with the version, into an archive.
-func write(index v1.ImageIndex, version, output string) error {
-	folder, err := os.MkdirTemp("", "image")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(folder) }() // What is left is in the system's own temporary folder.
-
-	path, err := layout.Write(folder, empty.Index)
-	if err != nil {
-		return err
-	}
-	if err := path.AppendIndex(index, layout.WithAnnotations(map[string]string{
-		"org.opencontainers.image.ref.name": version,
-		"io.containerd.image.name":          name + ":" + version,
-	})); err != nil {
-		return err
-	}
-
-	files, err := filesIn(folder)
-	if err != nil {
-		return err
-	}
-	archive, err := archiveOf(files)
-	if err != nil {
-		return err
-	}
-
-	if err := os.MkdirAll(filepath.Dir(output), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(output, archive, 0o644); err != nil {
-		return err
-	}
-
-	digest, err := index.Digest()
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Printf("%s %s\n", output, digest)
-	return err
-}
-
-func filesIn(folder string) ([]file, error) {
-	var files []file
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || path == folder {
-			return err
-		}
-		relative, err := filepath.Rel(folder, path)
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			files = append(files, file{name: filepath.ToSlash(relative) + "/", mode: 0o755})
-			return nil
-		}
-		content, err := os.ReadFile(path)
-		files = append(files, file{name: filepath.ToSlash(relative), mode: 0o644, content: content})
-		return err
-	})
-	return files, err
+	return out
 }

@@ -8,11 +8,14 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
@@ -31,7 +34,9 @@ func archive(t *testing.T) string {
 }
 
 func TestImage(t *testing.T) {
-	index := load(t, archive(t))
+	path := archive(t)
+	checkTar(t, path)
+	index := load(t, path)
 	if err := validate.Index(index); err != nil {
 		t.Errorf("the archive is damaged: %v", err)
 	}
@@ -49,7 +54,7 @@ func TestImage(t *testing.T) {
 			}
 			checkConfig(t, image, architecture)
 			files := checkLayer(t, image)
-			checkBinary(t, files[name], machines[architecture])
+			checkBinary(t, files[program], machines[architecture])
 			if !x509.NewCertPool().AppendCertsFromPEM(files[certificate].content) {
 				t.Error("there are no certificate authorities")
 			}
@@ -92,23 +97,21 @@ func checkLayer(t *testing.T, image v1.Image) map[string]file {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer content.Close()
-	files := map[string]file{}
-	for reader := tar.NewReader(content); ; {
-		header, err := reader.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[header.Name] = file{name: header.Name, mode: header.Mode, content: text}
+	unpacked, err := io.ReadAll(content)
+	if err := errors.Join(err, content.Close()); err != nil {
+		t.Fatal(err)
 	}
-	want := []string{"etc/", "etc/group", "etc/passwd", "etc/ssl/", "etc/ssl/certs/", certificate, "tmp/", name}
+	path := filepath.Join(t.TempDir(), "layer.tar")
+	if err := os.WriteFile(path, unpacked, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	checkTar(t, path)
+
+	files := map[string]file{}
+	for _, f := range untar(t, path) {
+		files[f.name] = f
+	}
+	want := []string{"etc/", "etc/group", "etc/passwd", "etc/ssl/", "etc/ssl/certs/", certificate, "tmp/", program}
 	for path, f := range files {
 		if !slices.Contains(want, path) {
 			t.Errorf("%s has no place in the image", path)
@@ -132,81 +135,117 @@ func checkBinary(t *testing.T, f file, machine elf.Machine) {
 	if f.mode != 0o755 {
 		t.Errorf("the binary has mode %o", f.mode)
 	}
-	for _, program := range binary.Progs {
-		if program.Type == elf.PT_INTERP {
+	for _, segment := range binary.Progs {
+		if segment.Type == elf.PT_INTERP {
 			t.Error("the binary is linked dynamically")
 		}
 	}
 }
 
-// load unpacks the archive and returns the only index in it.
-func load(t *testing.T, path string) v1.ImageIndex {
+// checkTar has tar list an archive: unlike Go's reader, it insists on the end of the archive.
+func checkTar(t *testing.T, path string) {
 	t.Helper()
-	content, err := os.Open(path)
+	if output, err := exec.Command("tar", "-tf", path).CombinedOutput(); err != nil {
+		t.Errorf("tar -tf %s: %v\n%s", path, err, output)
+	}
+}
+
+// untar returns what is in an archive.
+func untar(t *testing.T, path string) []file {
+	t.Helper()
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer content.Close()
-	folder := t.TempDir()
-	for reader := tar.NewReader(content); ; {
+
+	var files []file
+	for reader := tar.NewReader(bytes.NewReader(content)); ; {
 		header, err := reader.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return files
 		}
 		if err != nil {
 			t.Fatal(err)
-		}
-		target := filepath.Join(folder, filepath.FromSlash(header.Name))
-		if header.Typeflag == tar.TypeDir {
-			if err := os.MkdirAll(target, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			continue
 		}
 		text, err := io.ReadAll(reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(target, text, 0o644); err != nil {
+		files = append(files, file{name: header.Name, mode: header.Mode, content: text})
+	}
+}
+
+// describe unpacks the archive and returns the layout in it, and the descriptor of its only index.
+func describe(t *testing.T, path string) (v1.ImageIndex, v1.Descriptor) {
+	t.Helper()
+	folder := t.TempDir()
+	for _, f := range untar(t, path) {
+		target := filepath.Join(folder, filepath.FromSlash(f.name))
+		if strings.HasSuffix(f.name, "/") {
+			if err := os.MkdirAll(target, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := os.WriteFile(target, f.content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	index, err := layout.ImageIndexFromPath(folder)
+
+	outer, err := layout.ImageIndexFromPath(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := index.IndexManifest()
-	if err != nil || len(manifest.Manifests) != 1 {
-		t.Fatalf("the archive has %d images (%v), want 1", len(manifest.Manifests), err)
-	}
-	inner, err := index.ImageIndex(manifest.Manifests[0].Digest)
+	manifest, err := outer.IndexManifest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return inner
+	if len(manifest.Manifests) != 1 {
+		t.Fatalf("the archive has %d images, want 1", len(manifest.Manifests))
+	}
+	return outer, manifest.Manifests[0]
+}
+
+// load returns the only index in the archive.
+func load(t *testing.T, path string) v1.ImageIndex {
+	t.Helper()
+	outer, descriptor := describe(t, path)
+	index, err := outer.ImageIndex(descriptor.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return index
 }
 
 func TestRunNeedsBinaries(t *testing.T) {
-	if err := run([]string{"-binaries", t.TempDir(), "-output", filepath.Join(t.TempDir(), "x.tar")}); err == nil {
+	output := filepath.Join(t.TempDir(), "image.tar")
+	if err := run([]string{"-binaries", t.TempDir(), "-name", "example:v1", "-output", output}); err == nil {
 		t.Error("an image without a binary was written")
 	}
 }
 
-func TestSameInputsGiveTheSameBytes(t *testing.T) {
+// writeArchive writes the archive of an image whose binary is a text, and returns its path.
+func writeArchive(t *testing.T, imageName string) string {
+	t.Helper()
 	binaries := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(binaries, "linux-amd64"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(binaries, "linux-amd64", name), []byte("binary"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(binaries, "linux-amd64", program), []byte("binary"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+
+	output := filepath.Join(t.TempDir(), "image.tar")
+	if err := run([]string{"-binaries", binaries, "-version", "v1", "-name", imageName, "-output", output}); err != nil {
+		t.Fatal(err)
+	}
+	return output
+}
+
+func TestSameInputsGiveTheSameBytes(t *testing.T) {
 	var archives [][]byte
 	for range 2 {
-		output := filepath.Join(t.TempDir(), "image.tar")
-		if err := run([]string{"-binaries", binaries, "-version", "v1", "-output", output}); err != nil {
-			t.Fatal(err)
-		}
-		content, err := os.ReadFile(output)
+		content, err := os.ReadFile(writeArchive(t, "example:v1"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,5 +253,49 @@ func TestSameInputsGiveTheSameBytes(t *testing.T) {
 	}
 	if !bytes.Equal(archives[0], archives[1]) {
 		t.Error("two archives of the same inputs differ")
+	}
+}
+
+// TestTarIsComplete has files of all lengths around a block of an archive, which is padded.
+func TestTarIsComplete(t *testing.T) {
+	for _, length := range []int{0, 1, 511, 512, 513} {
+		content, err := tarOf([]file{{name: "file", mode: 0o644, content: make([]byte, length)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "file.tar")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		checkTar(t, path)
+	}
+}
+
+// TestName holds by which name containerd has an imported image: the one that the kubelet asks for when a pod has this
+// image, which is the name as Docker's reference library normalizes it.
+func TestName(t *testing.T) {
+	for imageName, want := range map[string]string{
+		"trail-operator":                              "docker.io/library/trail-operator:latest",
+		"trail-operator:v1":                           "docker.io/library/trail-operator:v1",
+		"example/trail-operator:v1":                   "docker.io/example/trail-operator:v1",
+		"docker.io/trail-operator:v1":                 "docker.io/library/trail-operator:v1",
+		"ghcr.io/trail-operator/trail-operator:v1":    "ghcr.io/trail-operator/trail-operator:v1",
+		"registry.example.com:5000/trail-operator:v1": "registry.example.com:5000/trail-operator:v1",
+	} {
+		_, descriptor := describe(t, writeArchive(t, imageName))
+		if got := descriptor.Annotations["io.containerd.image.name"]; got != want {
+			t.Errorf("%s: containerd has it as %q, want %q", imageName, got, want)
+		}
+		_, tag, _ := strings.Cut(path.Base(want), ":")
+		if got := descriptor.Annotations["org.opencontainers.image.ref.name"]; got != tag {
+			t.Errorf("%s: the reference in the layout is %q, want %q", imageName, got, tag)
+		}
+	}
+
+	digested := "trail-operator@sha256:" + strings.Repeat("0", 64)
+	for _, imageName := range []string{"Trail-Operator:v1", "trail-operator:", digested} {
+		if named, err := parseName(imageName); err == nil {
+			t.Errorf("%s: taken as %s", imageName, named)
+		}
 	}
 }

@@ -71,7 +71,7 @@ func newWorld() *world {
 		"config/rbac/role_binding.yaml",
 		"config/rbac/leader_election_role.yaml",
 		"config/rbac/leader_election_role_binding.yaml",
-		"config/prometheus/metrics_reader_role.yaml",
+		"config/rbac/metrics_reader_role.yaml",
 		"config/identity/default.yaml",
 	)
 

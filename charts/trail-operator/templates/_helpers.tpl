@@ -54,9 +54,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
-{{- /* Roles and bindings that are cluster-scoped carry the namespace, as two releases of one name may exist. */}}
+{{- /*
+Roles and bindings that are cluster-scoped carry the namespace, as two releases of one name may exist. In the namespace
+that the documentation installs into, trail-operator-system, their names are those of config/rbac, which the
+documentation binds.
+*/}}
 {{- define "trail-operator.clusterName" -}}
-{{- if eq .Release.Namespace (include "trail-operator.fullname" .) -}}
+{{- if eq .Release.Namespace (printf "%s-system" (include "trail-operator.fullname" .)) -}}
 {{ include "trail-operator.fullname" . }}
 {{- else -}}
 {{ printf "%s-%s" .Release.Namespace (include "trail-operator.fullname" .) }}
