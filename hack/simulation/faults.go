@@ -25,6 +25,15 @@ var deniedFields = map[string][]string{
 	"RemoveTags":            {fieldTags},
 }
 
+// deny makes AWS deny the operation that stays denied.
+func (w *World) deny() {
+	if w.shape.Denied == "" {
+		return
+	}
+	w.note("%s is denied for good", w.shape.Denied)
+	w.emulator.Inject(cloudtrailtest.Fault{Operation: w.shape.Denied, Code: "AccessDeniedException", Message: "denied"})
+}
+
 // writeOperations is how many of the operations are writes.
 const writeOperations = 10
 

@@ -68,6 +68,15 @@ var intruderDeeds = []deed{
 			w.act(who, s, takeOwnerTag(s, chance))
 			w.traps = append(w.traps, &trap{s.arn(), chance.IntN(2) == 0, func() { w.act(who, s, giveAway(s, chance)) }})
 		}},
+	{"intruder gives the trail to another while all are changed", 2, func(w *World, a Action, chance *rand.Rand) {
+		s, who := slotOf(a.Slot), intruders[chance.IntN(len(intruders))]
+		for number := range slotCount {
+			if slotOf(number).account == s.account {
+				w.edit(number, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(number), chance) })
+			}
+		}
+		w.later(a, chance, 0, 10*time.Second, func() { w.act(who, s, giveAway(s, chance)) })
+	}},
 	{"intruder changes tags", 6, intrude(func(s slot, chance *rand.Rand) call {
 		tag := map[string]any{"Key": fmt.Sprintf("tag-%d", chance.IntN(5))}
 		if chance.IntN(2) == 0 {

@@ -1,5 +1,7 @@
 package simulation_test
 
+import "github.com/trail-operator/trail-operator/hack/simulation"
+
 // mutant is the operator with one mistake, to show that the simulation finds it.
 type mutant struct {
 	name string
@@ -7,8 +9,8 @@ type mutant struct {
 	file, from, to string
 	// invariant is the one that finds it.
 	invariant string
-	// leaders says that it takes worlds in which there are several replicas.
-	leaders bool
+	// in tells the worlds in which it can be found; nil: in any.
+	in func(simulation.Shape) bool
 }
 
 // mutants are the mistakes. The first ones take out, one by one, what was mended when people and tests attacked the
@@ -21,7 +23,7 @@ var mutants = []mutant{
 		from: "if c.of != of || c.outlived(resync, now) {",
 		to:   "if c.of == c.of || c.outlived(resync, now) {",
 
-		invariant: "AWS holds what the specs say",
+		invariant: "each drift is attributed in the end",
 	},
 	{
 		name: "side reads: Insights or aggregation that cannot be read keep a stopped trail from being started",
@@ -30,6 +32,9 @@ var mutants = []mutant{
 		to:   "return o, errors.Join(o.readSelectors(ctx, region, t), o.insights.err, o.aggregations.err)",
 
 		invariant: "AWS holds what the specs say",
+		in: func(s simulation.Shape) bool {
+			return s.Denied == "GetInsightSelectors" || s.Denied == "GetEventConfiguration"
+		},
 	},
 	{
 		name: "held step: a step that AWS refuses holds all others",
@@ -38,6 +43,7 @@ var mutants = []mutant{
 		to:   "if err != nil && (true || w.observed.trail == nil ||",
 
 		invariant: "AWS holds what the specs say",
+		in:        func(s simulation.Shape) bool { return s.Denied == "AddTags" || s.Denied == "RemoveTags" },
 	},
 	{
 		name: "owner tag: it is not looked at before a write",
@@ -99,7 +105,7 @@ var mutants = []mutant{
 		to:   "return nil",
 
 		invariant: "only the leader writes",
-		leaders:   true,
+		in:        func(s simulation.Shape) bool { return s.LeaderElection },
 	},
 	{
 		name: "account before create: nobody asks to which account the credentials lead before a trail is created anew",
@@ -239,11 +245,12 @@ var mutants = []mutant{
 		invariant: "AWS holds what the specs say",
 	},
 	{
-		name: "what could not be read counts as in sync",
-		file: "trail/requeue.go",
-		from: "return now.Sub(r.failing) >= hideFaults",
-		to:   "return false",
+		name: "Synced is True whatever differs",
+		file: "trail/status.go",
+		from: "setSynced(trail, notReady)",
+		to:   "setSynced(trail, nil)",
 
 		invariant: "status never lies",
+		in:        func(s simulation.Shape) bool { return s.Denied != "" },
 	},
 }

@@ -76,7 +76,7 @@ func (m *mutant) build(ctx context.Context, runtime, directory string) (string, 
 		return "", err
 	}
 
-	output, err := exec.CommandContext(ctx, "go", "test", "-overlay", both, "-c", "-o", program, ".").CombinedOutput()
+	output, err := exec.CommandContext(ctx, "go", "test", "-overlay", both, "-vet=off", "-c", "-o", program, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the mutant: %w\n%s", err, output)
 	}
@@ -88,7 +88,7 @@ func (m *mutant) build(ctx context.Context, runtime, directory string) (string, 
 func (m *mutant) find(t *testing.T, program string) (found *outcome, tried int) {
 	t.Helper()
 	for seed := max(*first, 1); tried < *seeds; seed++ {
-		if m.leaders && !simulation.HasReplicas(seed) {
+		if m.in != nil && !m.in(simulation.ShapeOf(seed)) {
 			continue
 		}
 		tried++

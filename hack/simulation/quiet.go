@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
-	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
 // longestInterval is the longest interval between two looks that a spec has.
@@ -28,12 +27,7 @@ const (
 func (w *World) calmDown() {
 	w.note("all is quiet from now on")
 	w.emulator.ClearFaults()
-	if w.shape.Denied != "" {
-		w.note("but %s stays denied", w.shape.Denied)
-		w.emulator.Inject(cloudtrailtest.Fault{
-			Operation: w.shape.Denied, Code: "AccessDeniedException", Message: "denied",
-		})
-	}
+	w.deny()
 	w.setAWSNetwork(calm(awsLatency))
 	w.setAPINetwork(calm(apiLatency))
 	w.watchDelay, w.skew, w.traps = apiLatency, 0, nil

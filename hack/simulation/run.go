@@ -38,6 +38,7 @@ func Run(ctx context.Context, seed uint64, script []Action, log func(string)) (*
 		w.start()
 	}
 	w.play(script)
+	w.scheduler.after(shape.Disturbed/2, w.deny)
 	w.proceed(shape.Disturbed)
 	w.calmDown()
 	w.proceed(shape.Disturbed + settling)

@@ -18,7 +18,7 @@ type Shape struct {
 	LeaderElection bool
 	// Disturbed is how long tenants, intruders and faults are at work, before all is quiet.
 	Disturbed time.Duration
-	// Denied is an operation of AWS that stays denied when all else is quiet; "" for none.
+	// Denied is an operation of AWS that is denied from the middle on, also when all else is quiet; "" for none.
 	Denied string
 }
 
@@ -36,8 +36,8 @@ func shapeOf(seed uint64) Shape {
 	return shape
 }
 
-// HasReplicas tells whether the operator has several replicas in the world of a seed, of which one leads.
-func HasReplicas(seed uint64) bool { return shapeOf(seed).LeaderElection }
+// ShapeOf returns the shape of a seed's world.
+func ShapeOf(seed uint64) Shape { return shapeOf(seed) }
 
 // Where the world is.
 var (

@@ -207,6 +207,10 @@ func (t *truth) ownerTold(r *request) (tag string, ok bool) {
 	return "", false
 }
 
+// ownerBelieved is how old what the operator knows of a trail's owner may be when a write is sent, and a bit: 10 seconds
+// when it is checked, 5 more after a write of its own, and 2 from the check until the write is sent.
+const ownerBelieved = 18 * time.Second
+
 // checkOwner holds that a trail that is written to is the object's, or may be taken over by it.
 func (t *truth) checkOwner(made write, recent []*v1alpha1.Trail) {
 	if made.Before == nil {
@@ -221,7 +225,7 @@ func (t *truth) checkOwner(made write, recent []*v1alpha1.Trail) {
 	}
 
 	wasOurs := false
-	since := time.Now().Add(-w.slack())
+	since := time.Now().Add(-ownerBelieved - w.worst - w.emulatorLag)
 	tags := []string{made.Before.Tags[v1alpha1.OwnerTagKey]}
 	for _, earlier := range t.writes[made.TrailARN][:len(t.writes[made.TrailARN])-1] {
 		if earlier.After == nil {
