@@ -93,6 +93,12 @@ simulate: bin/simulation/simulation.test ## Simulate the operator for days, in w
 	$(SIMULATE) -test.run '^(TestSimulation|TestSameHistory)$$' -seeds $(SEEDS) -folder $(CURDIR)/bin/simulation \
 		$(if $(SEED),-seed $(SEED)) $(if $(FOR),-for $(FOR)) $(if $(SCRIPT),-script $(abspath $(SCRIPT))) $(if $(HISTORY),-history)
 
+.PHONY: simulate-mutants
+simulate-mutants: SEEDS = 60
+simulate-mutants: bin/simulation/simulation.test ## Show that the simulation finds each known mistake of the operator (SEEDS=60, MUTANTS=regexp)
+	$(SIMULATE) -test.run '^TestMutants$$' -mutants '$(or $(MUTANTS),.)' -seeds $(SEEDS) $(if $(SEED),-seed $(SEED)) \
+		-overlay $(CURDIR)/bin/simulation/overlay.json
+
 .PHONY: bin/simulation/simulation.test
 bin/simulation/simulation.test:
 	go run ./hack/simulation/overlay bin/simulation

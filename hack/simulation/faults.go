@@ -7,12 +7,26 @@ import (
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
-// operations are those of CloudTrail that the operator calls, and of STS.
+// operations are those of CloudTrail that the operator calls, the writes first, and of STS.
 var operations = []string{
 	"CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging", "PutEventSelectors", "PutInsightSelectors",
 	"PutEventConfiguration", "AddTags", "RemoveTags", "DescribeTrails", "ListTags", "GetTrailStatus", "GetEventSelectors",
 	"GetInsightSelectors", "GetEventConfiguration", "LookupEvents", "GetCallerIdentity", "AssumeRole",
 }
+
+// deniedFields are operations that may be denied for good, with the fields that need not be as the spec says then.
+// Aggregation and event selectors depend on each other, and Insights on the selectors.
+var deniedFields = map[string][]string{
+	"GetInsightSelectors":   {fieldInsights},
+	"PutInsightSelectors":   {fieldInsights},
+	"GetEventConfiguration": {fieldAggregate, fieldSelectors, fieldInsights},
+	"PutEventConfiguration": {fieldAggregate, fieldSelectors, fieldInsights},
+	"AddTags":               {fieldTags, fieldOwnerTag},
+	"RemoveTags":            {fieldTags},
+}
+
+// writeOperations is how many of the operations are writes.
+const writeOperations = 10
 
 // faultDeeds are what goes wrong outside of the operator, for a while.
 var faultDeeds = []deed{
@@ -81,11 +95,29 @@ var faultDeeds = []deed{
 		w.skew = between(chance, -clocksDiffer, clocksDiffer)
 		w.later(a, chance, time.Minute, time.Hour, func() { w.skew = 0 })
 	}},
+	{"the operator's own credentials lead to another account", 2, func(w *World, a Action, chance *rand.Rand) {
+		w.ownAccount(accounts[1+chance.IntN(len(accounts)-1)])
+		w.later(a, chance, time.Minute, 30*time.Minute, func() { w.ownAccount(accounts[0]) })
+	}},
 	{"sessions are revoked", 2, func(w *World, a Action, _ *rand.Rand) {
 		if role := identityOf(slotOf(a.Slot).account).Spec.RoleARN; role != "" {
 			w.emulator.RevokeSessions(role)
 		}
 	}},
+}
+
+// ownKey is the access key of the operator, which belongs to the first account.
+const ownKey = "test"
+
+// ownAccount makes the operator's own credentials lead to an account.
+func (w *World) ownAccount(account string) {
+	w.awayUntil = time.Now()
+	if account != accounts[0] {
+		w.awayUntil = w.scheduler.start.Add(w.shape.Disturbed)
+	}
+	w.emulator.AddCredentials(cloudtrailtest.Credentials{
+		AccessKeyID: ownKey, SecretAccessKey: ownKey, ARN: "arn:aws:iam::" + account + ":user/operator",
+	})
 }
 
 // clocksDiffer is by how much the clock of AWS may differ from that of the operator.

@@ -60,16 +60,14 @@ var intruderDeeds = []deed{
 	{"intruder changes aggregation", 3, intrude(func(s slot, _ *rand.Rand) call {
 		return call{"PutEventConfiguration", map[string]any{"TrailName": s.arn(), "AggregationConfigurations": []any{}}}
 	})},
-	{"intruder takes the owner tag", 5, intrude(func(s slot, _ *rand.Rand) call {
-		return call{"RemoveTags", map[string]any{"ResourceId": s.arn(), "TagsList": []any{
-			map[string]any{"Key": v1alpha1.OwnerTagKey},
-		}}}
-	})},
-	{"intruder gives the trail to another", 3, intrude(func(s slot, _ *rand.Rand) call {
-		return call{"AddTags", map[string]any{"ResourceId": s.arn(), "TagsList": []any{
-			map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": "another/cluster/trail"},
-		}}}
-	})},
+	{"intruder takes the owner tag", 5, intrude(takeOwnerTag)},
+	{"intruder gives the trail to another", 3, intrude(giveAway)},
+	{"intruder takes the owner tag, and gives the trail to another before it is repaired", 2,
+		func(w *World, a Action, chance *rand.Rand) {
+			s, who := slotOf(a.Slot), intruders[chance.IntN(len(intruders))]
+			w.act(who, s, takeOwnerTag(s, chance))
+			w.traps = append(w.traps, &trap{s.arn(), chance.IntN(2) == 0, func() { w.act(who, s, giveAway(s, chance)) }})
+		}},
 	{"intruder changes tags", 6, intrude(func(s slot, chance *rand.Rand) call {
 		tag := map[string]any{"Key": fmt.Sprintf("tag-%d", chance.IntN(5))}
 		if chance.IntN(2) == 0 {
@@ -91,6 +89,20 @@ var intruderDeeds = []deed{
 			w.act(intruders[chance.IntN(len(intruders))], slotOf(a.Slot), call{operation, map[string]any{"Name": "noise"}})
 		}
 	}},
+}
+
+// takeOwnerTag removes the owner tag.
+func takeOwnerTag(s slot, _ *rand.Rand) call {
+	return call{"RemoveTags", map[string]any{"ResourceId": s.arn(), "TagsList": []any{
+		map[string]any{"Key": v1alpha1.OwnerTagKey},
+	}}}
+}
+
+// giveAway sets another owner tag.
+func giveAway(s slot, _ *rand.Rand) call {
+	return call{"AddTags", map[string]any{"ResourceId": s.arn(), "TagsList": []any{
+		map[string]any{"Key": v1alpha1.OwnerTagKey, "Value": "another/cluster/trail"},
+	}}}
 }
 
 // intrude makes a deed of a call: it is made at once, several times, or when the operator is at work on the trail.

@@ -30,7 +30,9 @@ type process struct {
 
 	// frozen says that the process stands still: it gets no answers and sends nothing. held are the requests that it would
 	// have sent since, and arrived the answers that wait.
-	frozen        bool
+	frozen bool
+	// owners are the owner tags of trails, by ARN, as the process was last told about a single trail.
+	owners        map[string]string
 	held, arrived []*request
 	thawed        chan struct{}
 }
@@ -41,7 +43,7 @@ func (w *World) start() *process {
 	ctx, stop := context.WithCancel(w.ctx)
 	p := &process{
 		name: fmt.Sprintf("operator-%d", w.processes), world: w, scheduler: w.scheduler, registry: prometheus.NewRegistry(),
-		stop: stop, ended: make(chan error, 1),
+		stop: stop, ended: make(chan error, 1), owners: map[string]string{},
 	}
 	arguments := []string{
 		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--aws-rate-limits=on",

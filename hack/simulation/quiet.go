@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
 // longestInterval is the longest interval between two looks that a spec has.
@@ -26,6 +28,12 @@ const (
 func (w *World) calmDown() {
 	w.note("all is quiet from now on")
 	w.emulator.ClearFaults()
+	if w.shape.Denied != "" {
+		w.note("but %s stays denied", w.shape.Denied)
+		w.emulator.Inject(cloudtrailtest.Fault{
+			Operation: w.shape.Denied, Code: "AccessDeniedException", Message: "denied",
+		})
+	}
 	w.setAWSNetwork(calm(awsLatency))
 	w.setAPINetwork(calm(apiLatency))
 	w.watchDelay, w.skew, w.traps = apiLatency, 0, nil
@@ -53,6 +61,22 @@ func (w *World) checkQuiet() {
 			continue
 		}
 		w.checkTrail(name, trail, held)
+	}
+	w.checkLeft()
+}
+
+// checkLeft holds that objects that are gone have left no trail behind that they ought to have deleted.
+func (w *World) checkLeft() {
+	for number := range slotCount {
+		s := slotOf(number)
+		found, exists := w.emulator.Trail(s.accountID, regions[s.region], s.trail)
+		last := w.truth.gone[s.String()]
+		if !exists || found.Tags[v1alpha1.OwnerTagKey] != w.owner(s.String()) || last == nil || w.trail(s.String()) != nil {
+			continue
+		}
+		if !last.Spec.Retained() && !last.Spec.ObserveOnly() {
+			w.violated("no trail is left behind", "%s of %s", s.arn(), s)
+		}
 	}
 }
 
@@ -84,20 +108,23 @@ func (w *World) checkTrail(name string, trail *v1alpha1.Trail, held map[string]s
 		actual = nil
 	}
 	mine := exists && found.Tags[v1alpha1.OwnerTagKey] == w.owner(name)
-	differences := differing(wantedBy(trail), fieldsOf(actual, w.owner(name), tagKeys(trail)))
+	wanted := wantedBy(trail)
+	differences := differing(wanted, fieldsOf(actual, w.owner(name), tagKeys(trail)))
+	maps.DeleteFunc(wanted, func(field, _ string) bool { return slices.Contains(deniedFields[w.shape.Denied], field) })
+	avoidable := differing(wanted, fieldsOf(actual, w.owner(name), tagKeys(trail)))
 	synced := meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionSynced)
 	ready := meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionReady)
 
 	switch {
 	case trail.Spec.ObserveOnly():
-		if synced != (len(differences) == 0) {
+		if synced != (len(differences) == 0) && (synced || w.shape.Denied == "") {
 			w.violated("status never lies", "%s observes %v: %s", name, differences, summary(trail))
 		}
 	case mine || !exists:
-		if len(differences) > 0 && !w.mayDiffer(trail) {
-			w.violated("AWS holds what the specs say", "%s differs in %v: %s", name, differences, summary(trail))
+		if len(avoidable) > 0 && !w.mayDiffer(trail) {
+			w.violated("AWS holds what the specs say", "%s differs in %v: %s", name, avoidable, summary(trail))
 		}
-		if len(differences) > 0 == synced {
+		if len(differences) > 0 == synced && (synced || w.shape.Denied == "") {
 			w.violated("status never lies", "%s differs in %v: %s", name, differences, summary(trail))
 		}
 		held[s.arn()] = name

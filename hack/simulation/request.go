@@ -49,6 +49,10 @@ type request struct {
 	http   *http.Request
 	body   []byte
 
+	// owner is the owner tag of the trail that it is about, if it asks for that of a single one.
+	owner      string
+	tellsOwner bool
+
 	// answered is closed when there is an answer or an error.
 	answered chan struct{}
 	response *http.Response
@@ -207,6 +211,9 @@ func (r *request) deliver() {
 	if p.frozen {
 		p.arrived = append(p.arrived, r)
 		return
+	}
+	if r.tellsOwner {
+		p.owners[r.target] = r.owner
 	}
 	r.answer(r.response, r.err)
 }

@@ -2,7 +2,9 @@ package simulation
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,16 +18,26 @@ type Shape struct {
 	LeaderElection bool
 	// Disturbed is how long tenants, intruders and faults are at work, before all is quiet.
 	Disturbed time.Duration
+	// Denied is an operation of AWS that stays denied when all else is quiet; "" for none.
+	Denied string
 }
 
 // shapeOf returns the shape of a seed's world.
 func shapeOf(seed uint64) Shape {
 	chance := chanceOf(seed, "shape")
-	return Shape{
+	shape := Shape{
 		LeaderElection: chance.IntN(8) == 0,
 		Disturbed:      between(chance, 2*time.Hour, 8*time.Hour).Round(time.Minute),
 	}
+	if chance.IntN(3) == 0 {
+		denied := slices.Sorted(maps.Keys(deniedFields))
+		shape.Denied = denied[chance.IntN(len(denied))]
+	}
+	return shape
 }
+
+// HasReplicas tells whether the operator has several replicas in the world of a seed, of which one leads.
+func HasReplicas(seed uint64) bool { return shapeOf(seed).LeaderElection }
 
 // Where the world is.
 var (

@@ -92,6 +92,11 @@ func simulate(ctx context.Context, seed uint64, arguments ...string) (*outcome, 
 	if err != nil {
 		return nil, err
 	}
+	return simulateWith(ctx, executable, seed, arguments...)
+}
+
+// simulateWith runs one world with a build of these tests, which may be another one than this.
+func simulateWith(ctx context.Context, executable string, seed uint64, arguments ...string) (*outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, executable, append([]string{"-test.run=^TestWorld$", "-test.timeout=0"}, arguments...)...)

@@ -1,12 +1,15 @@
 package simulation
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -153,6 +156,30 @@ func (t *truth) checkWrite(made write) {
 	t.checkTold(made, trail)
 }
 
+// leads takes note of the process that has written the leader election's lease. One that releases it still leads until
+// another one does.
+func (w *World) leads(r *request) {
+	var lease coordinationv1.Lease
+	written := r.status() == http.StatusOK || r.status() == http.StatusCreated
+	if !written || json.Unmarshal(r.body, &lease) != nil {
+		return
+	}
+	holder := lease.Spec.HolderIdentity
+	if holder != nil && *holder != "" && w.leader != r.link.process {
+		w.leader, w.leadsSince = r.link.process, time.Now()
+	}
+}
+
+// checkLeader holds that nobody writes when another process leads, but for what was sent before.
+func (w *World) checkLeader(r *request) {
+	isWrite := r.status() == http.StatusOK && slices.Contains(operations[:writeOperations], r.operation)
+	sent := time.Now().Add(-w.worst)
+	if isWrite && w.leader != nil && w.leader != r.link.process && sent.After(w.leadsSince) {
+		w.violated("only the leader writes", "%s of %s by %s: %s leads since %s", r.operation, r.target,
+			r.link.process.name, w.leader.name, w.leadsSince.Sub(w.scheduler.start))
+	}
+}
+
 // versions returns the versions of an object of the last time, with the one before.
 func (t *truth) versions(object string, last time.Duration) []*v1alpha1.Trail {
 	since := time.Now().Add(-last)
@@ -164,6 +191,20 @@ func (t *truth) versions(object string, last time.Duration) []*v1alpha1.Trail {
 		}
 	}
 	return recent
+}
+
+// ownerTold returns the owner tag that AWS tells of a single trail; false when it is not asked for, or lags behind.
+func (t *truth) ownerTold(r *request) (tag string, ok bool) {
+	if r.operation != "ListTags" || r.status() != http.StatusOK || t.w.emulatorLag > 0 {
+		return "", false
+	}
+	for number := range slotCount {
+		if s := slotOf(number); s.arn() == r.target {
+			found, exists := t.w.emulator.Trail(s.accountID, regions[s.region], s.trail)
+			return found.Tags[v1alpha1.OwnerTagKey], exists
+		}
+	}
+	return "", false
 }
 
 // checkOwner holds that a trail that is written to is the object's, or may be taken over by it.
@@ -192,6 +233,10 @@ func (t *truth) checkOwner(made write, recent []*v1alpha1.Trail) {
 			tags = append(tags, earlier.Before.Tags[v1alpha1.OwnerTagKey])
 		}
 	}
+	final := made.Operation == "DeleteTrail" || tags[0] != owner && made.After.Tags[v1alpha1.OwnerTagKey] == owner
+	if told, ok := w.serving.link.process.owners[made.TrailARN]; final && ok {
+		tags = []string{told} // Whose it is was read right before.
+	}
 	for _, tag := range tags {
 		if tag == owner || tag == "" && wasOurs || mayTake(tag) {
 			return
@@ -218,8 +263,8 @@ func (t *truth) checkTold(made write, trail *v1alpha1.Trail) {
 			continue
 		}
 
-		if !slices.ContainsFunc(driftsOf(trail), func(d v1alpha1.Drift) bool {
-			return has(d.Fields, field) && !d.DetectedTime.Time.Add(2*time.Second+clocksDiffer).Before(cause.Time)
+		if !slices.ContainsFunc(t.drifts[trail.UID], func(d told) bool {
+			return has(d.fields, field) && !d.detected.Add(2*time.Second+clocksDiffer).Before(cause.Time)
 		}) {
 			w.violated("a drift is told before it is repaired", "%s of %s, which %s has changed at %s", field, made.TrailARN,
 				cause.PrincipalARN, cause.Time.Sub(w.scheduler.start))
@@ -333,6 +378,9 @@ func (t *truth) checkDrift(object string, trail *v1alpha1.Trail, drift *v1alpha1
 	until := drift.DetectedTime.Add(clocksDiffer + time.Second)
 	for _, field := range drift.Fields {
 		field = named(field)
+		if field == fieldTrail && drift.DetectedTime.Time.Before(t.w.awayUntil.Add(t.w.slack())) {
+			continue // Where the credentials lead, there is no such trail.
+		}
 		made := t.foreign(object, trail, since, until)
 		if !slices.ContainsFunc(made, func(m write) bool { return m.NotApplied || changes(m, field) }) &&
 			!slices.ContainsFunc(t.writes[t.arnOf(trail)], func(m write) bool { return m.NotApplied && !m.Time.Before(since) }) {

@@ -56,6 +56,13 @@ type World struct {
 	clusterID string
 	// skew is how far the clock of AWS is from that of the operator.
 	skew time.Duration
+	// leader is the process that holds the leader election's lease, and leadsSince is since when.
+	leader     *process
+	leadsSince time.Time
+	// awayUntil is until when the operator's own credentials lead to another account, at the latest.
+	awayUntil time.Time
+	// serving is the request that AWS is at.
+	serving *request
 	// traps are what intruders do right before or after the operator's next call of an operation.
 	traps []*trap
 	// delivering are the watches to which the next event is planned.
@@ -113,7 +120,7 @@ func awsConfig(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return config, err
 	}
-	config.Credentials = credentials.NewStaticCredentialsProvider("test", "test", "")
+	config.Credentials = credentials.NewStaticCredentialsProvider(ownKey, ownKey, "")
 	config.HTTPClient = http.DefaultClient
 	return config, nil
 }
@@ -182,8 +189,11 @@ const kept = 200
 
 // aroundAWS is what happens around a call to AWS.
 func (w *World) aroundAWS(r *request, done bool) {
+	w.serving = r
 	if done {
 		w.note("%s %s %s: %d", r.link.process.name, r.operation, r.target, r.status())
+		w.checkLeader(r)
+		r.owner, r.tellsOwner = w.truth.ownerTold(r)
 	}
 	w.spring(r, done)
 }
@@ -192,6 +202,9 @@ func (w *World) aroundAWS(r *request, done bool) {
 func (w *World) aroundAPI(r *request, done bool) {
 	if r.operation == watching {
 		w.seenVersion = 0
+	}
+	if done && strings.Contains(r.target, "/leases") {
+		w.leads(r)
 	}
 	if !done || r.operation == http.MethodGet || strings.Contains(r.target, "/leases") {
 		return

@@ -1,0 +1,249 @@
+package simulation_test
+
+// mutant is the operator with one mistake, to show that the simulation finds it.
+type mutant struct {
+	name string
+	// file is the source file that has the mistake, of controllers. from occurs in it once, and to takes its place.
+	file, from, to string
+	// invariant is the one that finds it.
+	invariant string
+	// leaders says that it takes worlds in which there are several replicas.
+	leaders bool
+}
+
+// mutants are the mistakes. The first ones take out, one by one, what was mended when people and tests attacked the
+// operator from outside; then what the simulation itself has found; and then one for each other invariant, so that each
+// is known to be able to fail.
+var mutants = []mutant{
+	{
+		name: "livelock: what AWS has answered a reconcile is not kept for its next run",
+		file: "cloudtrail/calls.go",
+		from: "if c.of != of || c.outlived(resync, now) {",
+		to:   "if c.of == c.of || c.outlived(resync, now) {",
+
+		invariant: "AWS holds what the specs say",
+	},
+	{
+		name: "side reads: Insights or aggregation that cannot be read keep a stopped trail from being started",
+		file: "trail/observe.go",
+		from: "return o, o.readSelectors(ctx, region, t)",
+		to:   "return o, errors.Join(o.readSelectors(ctx, region, t), o.insights.err, o.aggregations.err)",
+
+		invariant: "AWS holds what the specs say",
+	},
+	{
+		name: "held step: a step that AWS refuses holds all others",
+		file: "trail/apply.go",
+		from: "if err != nil && (w.observed.trail == nil ||",
+		to:   "if err != nil && (true || w.observed.trail == nil ||",
+
+		invariant: "AWS holds what the specs say",
+	},
+	{
+		name: "owner tag: it is not looked at before a write",
+		file: "trail/guard.go",
+		from: "if isNew || found.TagsErr != nil {",
+		to:   "if isNew || found.TagsErr != nil || true {",
+
+		invariant: "no foreign trail is written to",
+	},
+	{
+		name: "drift after an error: a difference is drift only while Synced is True",
+		file: "trail/controller.go",
+		from: "drift:          driftOf(w.target, resting.without(differences)),",
+		to: `drift: func() []difference {
+			if !meta.IsStatusConditionTrue(w.Status.Conditions, v1alpha1.ConditionSynced) {
+				return nil
+			}
+			return driftOf(w.target, resting.without(differences))
+		}(),`,
+
+		invariant: "a drift is told before it is repaired",
+	},
+	{
+		name: "wrong name: whoever is found first is named for good",
+		file: "trail/attribution.go",
+		from: "settled := r.Now().Sub(drift.DetectedTime.Time) >= historyLag",
+		to:   "settled := true",
+
+		invariant: "whoever is named did it",
+	},
+	{
+		name: "account pin: the identity may lead to another account than that of the trail",
+		file: "trail/controller.go",
+		from: `if err == nil && account != "" && account != caller.AccountID {`,
+		to:   `if err == nil && account != account {`,
+
+		invariant: "a trail stays in its account",
+	},
+	{
+		name: "IfUnowned race: a trail is claimed without another look at whose it is",
+		file: "trail/guard.go",
+		from: "if !mayManage(w.target, &found) {",
+		to:   "if false {",
+
+		invariant: "no foreign trail is written to",
+	},
+	{
+		name: "endless drift: what AWS does not show yet is taken for a change",
+		file: "trail/settle.go",
+		from: "return w.wanted == d.wanted && w.before == d.found",
+		to:   "return false",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "late leader: a process that does not lead any more writes",
+		file: "cloudtrail/limits.go",
+		from: "return options.MayWrite()",
+		to:   "return nil",
+
+		invariant: "only the leader writes",
+		leaders:   true,
+	},
+	{
+		name: "account before create: nobody asks to which account the credentials lead before a trail is created anew",
+		file: "trail/guard.go",
+		from: `if pinned, _ := home(w.Trail); pinned != "" {`,
+		to:   `if pinned, _ := home(w.Trail); pinned == "none" {`,
+
+		invariant: "a trail stays in its account",
+	},
+	{
+		name: "unseen deletion: an object is let go although its trail may not be visible yet",
+		file: "trail/delete.go",
+		from: "if now.Sub(sent) < unseen || recentlyCreated(w.Trail, w.record, now) {",
+		to:   "if sent.After(now) {",
+
+		invariant: "no trail is left behind",
+	},
+	{
+		name: "the pace of retries waits until the cache has the operator's last write",
+		file: "trail/controller.go",
+		from: "request.NamespacedName, trail, client.DisableReadYourWritesConsistency)",
+		to:   "request.NamespacedName, trail)",
+
+		invariant: "every change is looked at",
+	},
+	{
+		name: "when a field was in sync is learned before the status is written",
+		file: "trail/status.go",
+		from: "o.inSync = record.inSyncAfter(o, record.calls.Since())",
+		to:   "o.inSync = record.inSyncAfter(o, record.calls.Since())\n\trecord.inSync = o.inSync",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "a status of which it is not known whether it was written is not compared",
+		file: "trail/controller.go",
+		from: "record.unconfirmed = &unconfirmed{attemptOf(trail), trail.Status.DeepCopy(), &o, complete}",
+		to:   "",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "a trail whose owner cannot be read, and which never was the object's, is compared",
+		file: "trail/state.go",
+		from: "case o.trail.TagsErr != nil && !isKnown(t, o.trail):",
+		to:   "case o.trail.TagsErr != nil && o.settingsErr != nil && !isKnown(t, o.trail):",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "what an object has observed counts as its own",
+		file: "trail/fields.go",
+		from: "wanted: func(t target) string {\n\t\t\tif t.Spec.ObserveOnly() {",
+		to:   "wanted: func(t target) string {\n\t\t\tif false {",
+
+		invariant: "no foreign trail is written to",
+	},
+	{
+		name: "spec.suspend is ignored",
+		file: "trail/controller.go",
+		from: "case trail.Spec.Suspended():",
+		to:   "case false:",
+
+		invariant: "suspended means suspended",
+	},
+	{
+		name: "an observer writes",
+		file: "trail/controller.go",
+		from: "case trail.Spec.ObserveOnly(), o.state == stateUnknown,",
+		to:   "case o.state == stateUnknown,",
+
+		invariant: "observing does not write",
+	},
+	{
+		name: "a trail is stopped instead of started",
+		file: "trail/plan.go",
+		from: "return []step{{operation: startLogging, sets: differing}}, nil",
+		to:   "return []step{{operation: stopLogging, sets: differing}}, nil",
+
+		invariant: "no audit trail is stopped against its spec",
+	},
+	{
+		name: "deletionPolicy Retain deletes",
+		file: "trail/delete.go",
+		from: "if trail.Spec.Retained() {",
+		to:   "if false {",
+
+		invariant: "only the trails of deleted objects are deleted",
+	},
+	{
+		name: "a trail that is in sync is written to at every look",
+		file: "trail/controller.go",
+		from: "o.err = r.addFinalizer(ctx, trail)",
+		to: "o.err = errors.Join(r.addFinalizer(ctx, trail), " +
+			"w.region.Update(ctx, w.observed.trail, settingsOf(&w.Spec), nil))",
+
+		invariant: "a quiet world costs no write",
+	},
+	{
+		name: "an object whose trail is gone is never let go",
+		file: "trail/delete.go",
+		from: "sent := latest(w.record.created, r.memory.begin(now))",
+		to:   "sent := latest(now, r.memory.begin(now))",
+
+		invariant: "what is deleted goes",
+	},
+	{
+		name: "that a change was looked at is not worth a write of the status",
+		file: "trail/controller.go",
+		from: "after.LastSyncedTime = before.LastSyncedTime",
+		to:   "after.LastSyncedTime, after.ObservedGeneration = before.LastSyncedTime, before.ObservedGeneration",
+
+		invariant: "every change is looked at",
+	},
+	{
+		name: "the history is asked once who made a drift, and not again",
+		file: "trail/attribution.go",
+		from: "return poll(wait), nil",
+		to:   "return poll(0 * wait), nil",
+
+		invariant: "each drift is attributed in the end",
+	},
+	{
+		name: "a call does not say on whose behalf it is made",
+		file: "cloudtrail/calls.go",
+		from: `ctx = WithActor(ctx, c.namespace+"/"+c.name)`,
+		to:   `ctx = WithActor(ctx, c.namespace)`,
+
+		invariant: "no write without an object",
+	},
+	{
+		name: "tags that the spec has dropped are not removed",
+		file: "trail/plan.go",
+		from: "if len(dropped) > 0 {",
+		to:   "if false {",
+
+		invariant: "AWS holds what the specs say",
+	},
+	{
+		name: "what could not be read counts as in sync",
+		file: "trail/requeue.go",
+		from: "return now.Sub(r.failing) >= hideFaults",
+		to:   "return false",
+
+		invariant: "status never lies",
+	},
+}

@@ -1,0 +1,186 @@
+package simulation_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/trail-operator/trail-operator/hack/simulation"
+)
+
+var (
+	mutated = flag.String("mutants", "", "a regular expression of the mutants of the operator that are to be found; "+
+		"empty: none, as it takes long")
+	overlay = flag.String("overlay", "", "the overlay of Go's runtime to build mutants with")
+)
+
+// source returns the path of the mutant's file.
+func (m *mutant) source() string {
+	return filepath.Join("..", "..", "controllers", filepath.FromSlash(m.file))
+}
+
+// content returns the mutant's file with its mistake.
+func (m *mutant) content() (string, error) {
+	read, err := os.ReadFile(m.source())
+	if err != nil {
+		return "", err
+	}
+	if n := strings.Count(string(read), m.from); n != 1 {
+		return "", fmt.Errorf("%s has %q %d times, and not once", m.file, m.from, n)
+	}
+	return strings.Replace(string(read), m.from, m.to, 1), nil
+}
+
+// build builds these tests with the mutant, and returns the path of the program.
+func (m *mutant) build(ctx context.Context, runtime, directory string) (string, error) {
+	content, err := m.content()
+	if err != nil {
+		return "", err
+	}
+	copied := filepath.Join(directory, filepath.Base(m.file))
+	if err := os.WriteFile(copied, []byte(content), 0o600); err != nil {
+		return "", err
+	}
+
+	read, err := os.ReadFile(runtime)
+	if err != nil {
+		return "", err
+	}
+	var replaced struct{ Replace map[string]string }
+	if err := json.Unmarshal(read, &replaced); err != nil {
+		return "", err
+	}
+	original, err := filepath.Abs(m.source())
+	if err != nil {
+		return "", err
+	}
+	replaced.Replace[original] = copied
+	written, err := json.Marshal(replaced)
+	if err != nil {
+		return "", err
+	}
+	both, program := filepath.Join(directory, "overlay.json"), filepath.Join(directory, "simulation.test")
+	if err := os.WriteFile(both, written, 0o600); err != nil {
+		return "", err
+	}
+
+	output, err := exec.CommandContext(ctx, "go", "test", "-overlay", both, "-c", "-o", program, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building the mutant: %w\n%s", err, output)
+	}
+	return program, nil
+}
+
+// find runs a program in worlds, in the order of their seeds, until an invariant does not hold. It returns nil when it
+// held in as many as -seeds says, and how many that were.
+func (m *mutant) find(t *testing.T, program string) (found *outcome, tried int) {
+	t.Helper()
+	for seed := max(*first, 1); tried < *seeds; seed++ {
+		if m.leaders && !simulation.HasReplicas(seed) {
+			continue
+		}
+		tried++
+		told, err := simulateWith(t.Context(), program, seed)
+		switch {
+		case err != nil:
+			t.Errorf("seed %d: %v", seed, err)
+			return nil, tried
+		case told.Violation == nil:
+		case strings.Contains(told.Violation.Invariant, m.invariant):
+			return told, tried
+		default:
+			t.Logf("seed %d: %s", seed, told.Violation)
+		}
+	}
+	return nil, tried
+}
+
+// unmutated runs the operator as it is in the world of a seed.
+func unmutated(ctx context.Context) func(seed uint64) (*outcome, error) {
+	var mu sync.Mutex
+	known := map[uint64]*outcome{}
+	return func(seed uint64) (*outcome, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if told, ok := known[seed]; ok {
+			return told, nil
+		}
+		told, err := simulate(ctx, seed)
+		if err == nil {
+			known[seed] = told
+		}
+		return told, err
+	}
+}
+
+// TestMutants holds that the simulation finds each mutant of the operator, by the invariant that is to find it and that
+// holds for the operator as it is.
+func TestMutants(t *testing.T) {
+	if os.Getenv(child) != "" || *mutated == "" {
+		t.Skip("make simulate-mutants runs it")
+	}
+	chosen, err := regexp.Compile(*mutated)
+	if err != nil {
+		t.Fatal(err)
+	}
+	original := unmutated(t.Context())
+
+	for _, m := range mutants {
+		if !chosen.MatchString(m.name) {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			program, err := m.build(t.Context(), *overlay, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			found, tried := m.find(t, program)
+			took := time.Since(began).Round(time.Second)
+			if found == nil {
+				t.Fatalf("%q holds in %d worlds (%s)", m.invariant, tried, took)
+			}
+			t.Logf("seed %d, world %d, %s: %s", found.Seed, tried, took, found.Violation)
+
+			told, err := original(found.Seed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if told.Violation != nil && told.Violation.Invariant == found.Violation.Invariant {
+				t.Errorf("without the mistake, seed %d: %s", told.Seed, told.Violation)
+			}
+		})
+	}
+}
+
+// TestMutantsAreCurrent holds that each mutant can still be made, and is known by its name.
+func TestMutantsAreCurrent(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, m := range mutants {
+		names[m.name] = true
+		content, err := m.content()
+		if err == nil {
+			_, err = parser.ParseFile(token.NewFileSet(), m.file, content, parser.AllErrors)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
+	}
+	if len(names) != len(mutants) {
+		t.Errorf("%d mutants have %d names: %v", len(mutants), len(names), maps.Keys(names))
+	}
+}
