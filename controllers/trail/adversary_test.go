@@ -941,6 +941,22 @@ var _ = Describe("The account of a trail", func() {
 		})
 	}
 
+	It("is asked for before a trail is told to be gone", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.AWS.AddCredentials(cloudtrailtest.Credentials{
+			AccessKeyID:     "test",
+			SecretAccessKey: "test",
+			ARN:             "arn:aws:iam::" + elsewhere + ":user/operator",
+		})
+		for range 3 {
+			w.lookAnyway(ctx)
+		}
+		found := w.get(ctx, "audit")
+		Expect(found.Status.LastDrift).To(BeNil(), "nobody has deleted it")
+		Expect(found.Status.Differences).To(BeEmpty())
+		Expect(w.AWS.Trails()).To(HaveLen(1))
+	})
+
 	It("is not that of credentials that begin to lead elsewhere", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 		w.AWS.AddCredentials(cloudtrailtest.Credentials{

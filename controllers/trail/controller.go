@@ -480,7 +480,7 @@ func (r *Reconciler) report(
 	}
 	if err := r.writeStatus(ctx, before, trail); err != nil {
 		// With what AWS has answered kept, so that nothing is lost.
-		record.unconfirmed = &unconfirmed{attemptOf(trail), trail.Status.DeepCopy(), &o, complete}
+		record.unconfirmed = &unconfirmed{attemptOf(trail), asJSON(trail.Status), &o, complete}
 		return requeue.OnConflict(client.IgnoreNotFound(err))
 	}
 	complete()

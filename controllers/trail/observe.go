@@ -78,10 +78,16 @@ func observe(ctx context.Context, region *cloudtrail.Region, t target) (*observa
 }
 
 // findTrail finds the trail among all of the region. When these cannot be read, one that was known before is gone on
-// with by its ARN.
+// with by its ARN; and that one that was known before is gone is not believed before it is certain whose region it is.
 func findTrail(ctx context.Context, region *cloudtrail.Region, t target) (*observation, error) {
 	found, err := read(region.Find(ctx, t.Status.TrailARN, t.TrailName()))
 	o := &observation{trail: found.value, settingsErr: found.err, managementAccountID: region.ManagementAccountID()}
+	if account, _ := home(t.Trail); err == nil && found.err == nil && found.value == nil && account != "" {
+		// The credentials may belong to another account by now, which has no such trail.
+		confirmed, err := read(struct{}{}, region.ConfirmAccount(ctx))
+		o.settingsErr = confirmed.err
+		return o, err
+	}
 	if err != nil || found.err == nil || t.Status.TrailARN == "" {
 		return o, err
 	}

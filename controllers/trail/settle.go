@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -201,8 +200,9 @@ func (r *record) alone(t target, resting resting) func(difference) bool {
 
 // unconfirmed is a reconcile whose status the API server has refused, or has taken without an answer that arrived.
 type unconfirmed struct {
-	attempt  attempt
-	status   *v1alpha1.TrailStatus
+	attempt attempt
+	// status is as JSON, in which times have whole seconds.
+	status   string
 	outcome  *outcome
 	complete func()
 }
@@ -215,7 +215,7 @@ func (r *record) begin(trail *v1alpha1.Trail, now time.Time) {
 	r.unconfirmed = nil
 	switch {
 	case last == nil:
-	case equality.Semantic.DeepEqual(*last.status, trail.Status):
+	case last.status == asJSON(trail.Status):
 		last.complete()
 	case last.attempt != attemptOf(trail):
 		last.outcome.inSync = nil

@@ -553,8 +553,13 @@ func TestUnconfirmed(t *testing.T) {
 		now                func(*v1alpha1.Trail) // What the object is at the next reconcile.
 		completed, learned bool
 	}{
-		"it was written": {func(trail *v1alpha1.Trail) { trail.Status.TrailARN = testARN }, true, false},
-		"it was not":     {nil, false, false},
+		"it was written": {
+			func(trail *v1alpha1.Trail) {
+				trail.Status = v1alpha1.TrailStatus{TrailARN: testARN, LastSyncedTime: ago(0)}
+			},
+			true, false,
+		},
+		"it was not": {nil, false, false},
 		"it was not, and something else is worked on": {func(trail *v1alpha1.Trail) { trail.Generation++ }, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -562,9 +567,10 @@ func TestUnconfirmed(t *testing.T) {
 			g := NewWithT(t)
 			completed, record := false, newRecord()
 			refused := awsError(cloudtrail.FixSpec, "UpdateTrail", "InvalidS3PrefixException", "no")
-			status := v1alpha1.TrailStatus{TrailARN: testARN}
+			now := metav1.NewTime(testNow.Add(time.Millisecond)) // As conditions have it.
+			status := asJSON(v1alpha1.TrailStatus{TrailARN: testARN, LastSyncedTime: &now})
 			record.unconfirmed = &unconfirmed{
-				attemptOf(testTrail(nil)), &status,
+				attemptOf(testTrail(nil)), status,
 				&outcome{results: answered(refused, step{operation: updateTrail}), inSync: []int64{1}},
 				func() { completed = true },
 			}

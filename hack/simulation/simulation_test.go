@@ -59,8 +59,10 @@ func TestWorld(t *testing.T) {
 		}
 	}
 	var log func(string)
+	var history strings.Builder // To print is to wait for the system.
 	if *show {
-		log = func(line string) { fmt.Println(line) }
+		log = func(line string) { fmt.Fprintln(&history, line) }
+		defer func() { fmt.Print(history.String()) }()
 	}
 
 	debug.SetGCPercent(-1)

@@ -4,7 +4,7 @@
 //	overlay DIRECTORY
 //
 // A select takes the first case that is ready, timers of the same moment of virtual time run in the order in which they
-// were set, a goroutine runs until it waits, and hashes, the order of maps and math/rand come from a sequence that is the
+// were set, a goroutine runs until it waits (or for a second, as some wait by spinning), and hashes, the order of maps and math/rand come from a sequence that is the
 // same in every process. It changes copies of a few lines of the runtime's sources, and fails where it does not find them: another version of Go
 // may need other changes.
 package main
@@ -37,7 +37,7 @@ func nextSimulated(sequence *uint64) uint64 {
 `
 
 var changes = []change{
-	{"proc.go", "const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1 << 62"},
+	{"proc.go", "const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1000 * 1000 * 1000"},
 	{"time.go", "t.rand = cheaprand()", "t.rand = 0"},
 	{"select.go", "j := cheaprandn(uint32(norder + 1))", "j := uint32(norder)"},
 	{"rand.go", "func bootstrapRand() uint64 {\n", "func bootstrapRand() uint64 {\n\treturn nextSimulated(&simulatedThreads)\n"},
@@ -100,7 +100,7 @@ func copies(sources, directory string) (map[string]string, error) {
 
 	replaced := map[string]string{}
 	for file, text := range texts {
-		written := filepath.Join(directory, file+".changed") // No package is to be seen here.
+		written := filepath.Join(directory, file+".changed")               // No package is to be seen here.
 		if err := os.WriteFile(written, []byte(text), 0o644); err != nil { //nolint:gosec // Likewise.
 			return nil, err
 		}
