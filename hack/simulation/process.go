@@ -23,6 +23,7 @@ type process struct {
 	world     *World
 	scheduler *scheduler
 	registry  *prometheus.Registry
+	begun     time.Time
 	stop      context.CancelFunc
 	// ended gets the operator's error when it has ended.
 	ended chan error
@@ -42,7 +43,7 @@ func (w *World) start() *process {
 	w.processes++
 	ctx, stop := context.WithCancel(w.ctx)
 	p := &process{
-		name: fmt.Sprintf("operator-%d", w.processes), world: w, scheduler: w.scheduler, registry: prometheus.NewRegistry(),
+		name: fmt.Sprintf("operator-%d", w.processes), world: w, scheduler: w.scheduler, registry: prometheus.NewRegistry(), begun: time.Now(),
 		stop: stop, ended: make(chan error, 1), owners: map[string]string{},
 	}
 	arguments := []string{
@@ -98,11 +99,20 @@ func (w *World) crash(p *process) {
 		return
 	}
 	w.note("%s crashes", p.name)
+	w.bury(p)
+}
+
+// bury lets a dead process end, which nothing more is heard of. One that is still starting ends when it has started:
+// until then controller-runtime's manager would wait for its own parts by spinning.
+func (w *World) bury(p *process) {
 	p.dead.Store(true)
 	p.thaw()
-	p.stop()
 	w.forget(p)
+	w.scheduler.at(p.begun.Add(starting), p.stop)
 }
+
+// starting is how long a process takes to start, at most: caches that do not fill end it after two minutes.
+const starting = 3 * time.Minute
 
 // restarted is how long the kubelet waits before it starts a process again that has ended by itself.
 const restarted = 10 * time.Second
@@ -121,6 +131,10 @@ func (w *World) ended(p *process, err error) {
 // terminate asks the process to end, as the kubelet does.
 func (w *World) terminate(p *process) {
 	w.note("%s is told to end", p.name)
+	if time.Since(p.begun) < starting {
+		w.bury(p) // It has done nothing yet that has to be completed.
+		return
+	}
 	p.stop()
 	w.forget(p)
 }

@@ -122,7 +122,17 @@ func awsConfig(ctx context.Context) (aws.Config, error) {
 	}
 	config.Credentials = credentials.NewStaticCredentialsProvider(ownKey, ownKey, "")
 	config.HTTPClient = http.DefaultClient
+	retryer := config.Retryer
+	config.Retryer = func() aws.Retryer { return steady{retryer()} }
 	return config, nil
+}
+
+// steady waits before a retry for a time that is not random: what is random is the network.
+type steady struct{ aws.Retryer }
+
+// RetryDelay implements aws.Retryer.
+func (steady) RetryDelay(attempt int, _ error) (time.Duration, error) {
+	return min(300*time.Millisecond<<min(attempt, 10), 20*time.Second), nil
 }
 
 // readCRDs reads the custom resource definitions of this repository, once.
@@ -294,6 +304,6 @@ func (w *World) end() {
 	for _, p := range slices.Clone(w.alive) {
 		w.terminate(p)
 	}
-	w.scheduler.run(w.scheduler.elapsed() + 2*time.Minute)
+	w.scheduler.run(w.scheduler.elapsed() + starting + 2*time.Minute)
 	w.emulator.Close()
 }
