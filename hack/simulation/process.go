@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -39,12 +38,21 @@ type process struct {
 }
 
 // start starts the operator.
-func (w *World) start() *process {
+func (w *World) start() {
 	w.processes++
 	ctx, stop := context.WithCancel(w.ctx)
 	p := &process{
-		name: fmt.Sprintf("operator-%d", w.processes), world: w, scheduler: w.scheduler, registry: prometheus.NewRegistry(), begun: time.Now(),
-		stop: stop, ended: make(chan error, 1), owners: map[string]string{},
+		name: fmt.Sprintf(
+			"operator-%d",
+			w.processes,
+		),
+		world:     w,
+		scheduler: w.scheduler,
+		registry:  prometheus.NewRegistry(),
+		begun:     time.Now(),
+		stop:      stop,
+		ended:     make(chan error, 1),
+		owners:    map[string]string{},
 	}
 	arguments := []string{
 		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--aws-rate-limits=on",
@@ -55,8 +63,8 @@ func (w *World) start() *process {
 	set := flag.NewFlagSet(p.name, flag.ContinueOnError)
 	options.BindFlags(set)
 	if err := set.Parse(arguments); err != nil {
-		p.ended <- err
-		return p
+		w.note("%s cannot start: %v", p.name, err)
+		return
 	}
 
 	environment := operator.Environment{
@@ -69,7 +77,6 @@ func (w *World) start() *process {
 		p.ended <- err
 		w.scheduler.submit(&request{link: &link{process: p}, key: p.name + " ends", operation: ending, err: err})
 	}()
-	return p
 }
 
 // cluster returns a configuration that leads to the API server.
@@ -163,9 +170,6 @@ func (p *process) thaw() {
 	}
 	p.arrived, p.held = nil, nil
 }
-
-// errDead ends the waits of a process that is dead.
-var errDead = errors.New("the process is dead")
 
 // wait waits for the answer to a request. A process that stands still does not notice that the time for it is over.
 func (p *process) wait(ctx context.Context, r *request) (*http.Response, error) {

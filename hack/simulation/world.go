@@ -81,8 +81,15 @@ type World struct {
 // newWorld makes the world of a seed.
 func newWorld(ctx context.Context, seed uint64, shape Shape, log func(string)) (*World, error) {
 	w := &World{
-		ctx: ctx, shape: shape, scheduler: newScheduler(seed), log: log, delivering: map[*apiserver.Watch]bool{}, versions: map[string][]version{},
-		apiNetwork: calm(apiLatency), awsNetwork: calm(awsLatency), watchDelay: apiLatency,
+		ctx:        ctx,
+		shape:      shape,
+		scheduler:  newScheduler(seed),
+		log:        log,
+		delivering: map[*apiserver.Watch]bool{},
+		versions:   map[string][]version{},
+		apiNetwork: calm(apiLatency),
+		awsNetwork: calm(awsLatency),
+		watchDelay: apiLatency,
 	}
 	crds, err := readCRDs()
 	if err != nil {
@@ -143,7 +150,7 @@ var readCRDs = sync.OnceValues(func() ([]*apiextensionsv1.CustomResourceDefiniti
 	}
 	var crds []*apiextensionsv1.CustomResourceDefinition
 	for _, file := range files {
-		content, err := os.ReadFile(file) //nolint:gosec // Of this repository.
+		content, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
