@@ -68,7 +68,7 @@ func (w *World) checkLeft() {
 		if !exists || found.Tags[v1alpha1.OwnerTagKey] != w.owner(s.String()) || last == nil || w.trail(s.String()) != nil {
 			continue
 		}
-		if !last.Spec.Retained() && !last.Spec.ObserveOnly() {
+		if last.DeletionTimestamp != nil && !last.Spec.Retained() && !last.Spec.ObserveOnly() {
 			w.violated("no trail is left behind", "%s of %s", s.arn(), s)
 		}
 	}
