@@ -76,11 +76,13 @@ func (w *World) checkLeft() {
 
 // checkTrail holds that AWS holds what a Trail says, and that its status says so.
 func (w *World) checkTrail(name string, trail *v1alpha1.Trail, held map[string]string) {
-	if trail.DeletionTimestamp != nil {
+	s := w.slotOfObject(name)
+	home, known := w.truth.homes[trail.UID]
+	if trail.DeletionTimestamp != nil && (!known || home == s.accountID) {
 		w.violated("what is deleted goes", "%s is still there: %s", name, summary(trail))
 		return
 	}
-	if trail.Spec.Suspended() {
+	if trail.DeletionTimestamp != nil || trail.Spec.Suspended() {
 		return
 	}
 	if trail.Status.ObservedGeneration != trail.Generation {
@@ -89,8 +91,7 @@ func (w *World) checkTrail(name string, trail *v1alpha1.Trail, held map[string]s
 		return
 	}
 
-	s := w.slotOfObject(name)
-	if home, known := w.truth.homes[trail.UID]; known && home != s.accountID {
+	if known && home != s.accountID {
 		if meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionReady) {
 			w.violated("a trail stays in its account", "%s was created in %s: %s", name, home, summary(trail))
 		}
