@@ -57,16 +57,7 @@ var faultDeeds = []deed{
 	{"AWS has a conflict", 3, fault(func(chance *rand.Rand) cloudtrailtest.Fault {
 		return cloudtrailtest.Fault{Code: "ConflictException", Message: "busy", Times: 1 + chance.IntN(3)}
 	})},
-	{"AWS lags", 6, func(w *World, a Action, chance *rand.Rand) {
-		lag := between(chance, 0, 10*time.Second)
-		w.emulatorLag = max(w.emulatorLag, lag)
-		w.emulator.SetLags(cloudtrailtest.Lags{
-			Read: lag / 4, ReadMax: lag, History: time.Minute, HistoryMax: between(chance, time.Minute, 14*time.Minute),
-		})
-		w.later(a, chance, time.Minute, 20*time.Minute, func() {
-			w.emulator.SetLags(cloudtrailtest.Lags{History: time.Minute, HistoryMax: 5 * time.Minute})
-		})
-	}},
+	{"AWS lags", 6, (*World).lag},
 	{"AWS is slow", 4, func(w *World, a Action, chance *rand.Rand) {
 		w.setAWSNetwork(conditions{
 			least: awsLatency, most: between(chance, time.Second, 20*time.Second), hangs: chance.Float64() / 10,
@@ -118,12 +109,20 @@ var faultDeeds = []deed{
 // ownKey is the access key of the operator, which belongs to the first account.
 const ownKey = "test"
 
+// lag makes what AWS shows lag behind for a while.
+func (w *World) lag(a Action, chance *rand.Rand) {
+	lag := between(chance, 0, 10*time.Second)
+	w.emulatorLag = max(w.emulatorLag, lag)
+	w.emulator.SetLags(cloudtrailtest.Lags{
+		Read: lag / 4, ReadMax: lag, History: time.Minute, HistoryMax: between(chance, time.Minute, 14*time.Minute),
+	})
+	w.later(a, chance, time.Minute, 20*time.Minute, func() {
+		w.emulator.SetLags(cloudtrailtest.Lags{History: time.Minute, HistoryMax: 5 * time.Minute})
+	})
+}
+
 // ownAccount makes the operator's own credentials lead to an account.
 func (w *World) ownAccount(account string) {
-	w.awayUntil = time.Now()
-	if account != accounts[0] {
-		w.awayUntil = w.scheduler.start.Add(w.shape.Disturbed)
-	}
 	w.emulator.AddCredentials(cloudtrailtest.Credentials{
 		AccessKeyID: ownKey, SecretAccessKey: ownKey, ARN: "arn:aws:iam::" + account + ":user/operator",
 	})

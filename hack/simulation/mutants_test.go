@@ -108,10 +108,10 @@ var mutants = []mutant{
 		in:        func(s simulation.Shape) bool { return s.LeaderElection },
 	},
 	{
-		name: "account before create: nobody asks to which account the credentials lead before a trail is created anew",
-		file: "trail/guard.go",
-		from: `if pinned, _ := home(w.Trail); pinned != "" {`,
-		to:   `if pinned, _ := home(w.Trail); pinned == "none" {`,
+		name: "account before create: nobody asks whose the credentials are before a trail is created anew",
+		file: "cloudtrail/region.go",
+		from: "return r.accountID, r.session.confirm(ctx)",
+		to:   "return r.accountID, nil",
 
 		invariant: "a trail stays in its account",
 	},

@@ -69,7 +69,7 @@ func (w *World) checkLeft() {
 		if !exists || found.Tags[v1alpha1.OwnerTagKey] != w.owner(s.String()) || last == nil || w.trail(s.String()) != nil {
 			continue
 		}
-		if !last.Spec.Retained() && !last.Spec.ObserveOnly() {
+		if last.DeletionTimestamp != nil && !last.Spec.Retained() && !last.Spec.ObserveOnly() {
 			w.violated("no trail is left behind", "%s of %s", s.arn(), s)
 		}
 	}
@@ -77,11 +77,16 @@ func (w *World) checkLeft() {
 
 // checkTrail holds that AWS holds what a Trail says, and that its status says so.
 func (w *World) checkTrail(name string, trail *v1alpha1.Trail, held map[string]string) {
-	if trail.DeletionTimestamp != nil {
+	s := w.slotOfObject(name)
+	home, known := w.truth.homes[trail.UID]
+	if !known {
+		home, known = mayBeIn(trail)
+	}
+	if trail.DeletionTimestamp != nil && (!known || home == s.accountID) {
 		w.violated("what is deleted goes", "%s is still there: %s", name, summary(trail))
 		return
 	}
-	if trail.Spec.Suspended() {
+	if trail.DeletionTimestamp != nil || trail.Spec.Suspended() {
 		return
 	}
 	if trail.Status.ObservedGeneration != trail.Generation {
@@ -90,17 +95,13 @@ func (w *World) checkTrail(name string, trail *v1alpha1.Trail, held map[string]s
 		return
 	}
 
-	s := w.slotOfObject(name)
-	home, known := w.truth.homes[trail.UID]
-	if !known {
-		home, known = mayBeIn(trail)
-	}
 	if known && home != s.accountID {
 		if meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionReady) {
 			w.violated("a trail stays in its account", "%s was created in %s: %s", name, home, summary(trail))
 		}
 		return
 	}
+
 	found, exists := w.emulator.Trail(s.accountID, regions[s.region], s.trail)
 	actual := &found
 	if !exists {

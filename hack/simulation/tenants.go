@@ -31,10 +31,16 @@ var tenantDeeds = []deed{
 	{"tenant suspends or resumes", 4, func(w *World, a Action, _ *rand.Rand) {
 		w.edit(a.Slot, func(trail *v1alpha1.Trail) { trail.Spec.Suspend = new(!trail.Spec.Suspended()) })
 	}},
-	{"tenant deletes", 5, func(w *World, a Action, _ *rand.Rand) {
+	{"tenant deletes", 5, func(w *World, a Action, _ *rand.Rand) { w.remove(slotOf(a.Slot)) }},
+	{"tenant deletes what is being created, while AWS lags", 3, func(w *World, a Action, chance *rand.Rand) {
 		s := slotOf(a.Slot)
-		w.request(w.user.Delete(w.ctx, &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}))
-		w.changed(s.String())
+		w.remove(s)
+		w.later(a, chance, time.Minute, 2*time.Minute, func() {
+			w.lag(a, chance)
+			w.request(w.user.Create(w.ctx, newTrail(s, chance)))
+			w.changed(s.String())
+			w.traps = append(w.traps, &trap{s.arn(), true, func() { w.remove(s) }})
+		})
 	}},
 	{"tenant asks for a look", 3, func(w *World, a Action, _ *rand.Rand) {
 		w.edit(a.Slot, func(trail *v1alpha1.Trail) {
@@ -86,6 +92,12 @@ var adminDeeds = []deed{
 			})
 		})
 	}},
+}
+
+// remove deletes the Trail of a slot.
+func (w *World) remove(s slot) {
+	w.request(w.user.Delete(w.ctx, &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}))
+	w.changed(s.String())
 }
 
 // edit changes the Trail of a slot, if there is one.

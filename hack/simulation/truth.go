@@ -382,9 +382,6 @@ func (t *truth) checkDrift(object string, trail *v1alpha1.Trail, drift *v1alpha1
 	until := drift.DetectedTime.Add(clocksDiffer + time.Second)
 	for _, field := range drift.Fields {
 		field = named(field)
-		if field == fieldTrail && drift.DetectedTime.Time.Before(t.w.awayUntil.Add(t.w.slack())) {
-			continue // Where the credentials lead, there is no such trail.
-		}
 		made := t.foreign(object, trail, since, until)
 		if !slices.ContainsFunc(made, func(m write) bool { return m.NotApplied || changes(m, field) }) &&
 			!slices.ContainsFunc(t.writes[t.arnOf(trail)], func(m write) bool { return m.NotApplied && !m.Time.Before(since) }) {

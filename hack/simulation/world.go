@@ -59,8 +59,6 @@ type World struct {
 	// leader is the process that holds the leader election's lease, and leadsSince is since when.
 	leader     *process
 	leadsSince time.Time
-	// awayUntil is until when the operator's own credentials lead to another account, at the latest.
-	awayUntil time.Time
 	// serving is the request that AWS is at.
 	serving *request
 	// traps are what intruders do right before or after the operator's next call of an operation.
