@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 )
@@ -35,6 +36,9 @@ type scheduler struct {
 
 // collected is how many events there are between two collections of garbage. Nothing else may collect any.
 const collected = 2000
+
+// Steps counts the steps of all simulations of this process: one whose steps do not become more is stuck.
+var Steps atomic.Int64
 
 // event is something that takes place at a time.
 type event struct {
@@ -71,6 +75,7 @@ func (s *scheduler) run(until time.Duration) {
 // step lets the next event take place, or time pass to it. It returns false when the time has elapsed.
 func (s *scheduler) step(until time.Duration) bool {
 	synctest.Wait()
+	Steps.Add(1)
 	s.admit()
 	s.before()
 

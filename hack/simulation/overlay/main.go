@@ -19,8 +19,8 @@ import (
 	"strings"
 )
 
-// change replaces a text of a file of the runtime by another one.
-type change struct{ file, from, to string }
+// change replaces a text of a file of a package by another one.
+type change struct{ pkg, file, from, to string }
 
 // next are two sequences of numbers that look random (splitmix64): one for new threads, of which there are more or
 // fewer each time, and one for everything else. One processor makes them safe.
@@ -36,16 +36,19 @@ func nextSimulated(sequence *uint64) uint64 {
 }
 `
 
+// runtime is the package of the runtime.
+const runtime = "runtime"
+
 var changes = []change{
-	{"proc.go", "const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1000 * 1000 * 1000"},
-	{"time.go", "t.rand = cheaprand()", "t.rand = 0"},
-	{"select.go", "j := cheaprandn(uint32(norder + 1))", "j := uint32(norder)"},
+	{runtime, "proc.go", "const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1000 * 1000 * 1000"},
+	{runtime, "time.go", "t.rand = cheaprand()", "t.rand = 0"},
+	{runtime, "select.go", "j := cheaprandn(uint32(norder + 1))", "j := uint32(norder)"},
 	{
-		"rand.go",
+		runtime, "rand.go",
 		"func bootstrapRand() uint64 {\n",
-		"func bootstrapRand() uint64 {\n\treturn nextSimulated(&simulatedThreads)\n",
+		next + "\nfunc bootstrapRand() uint64 {\n\treturn nextSimulated(&simulatedThreads)\n",
 	},
-	{"rand.go", "func rand() uint64 {\n", "func rand() uint64 {\n\treturn nextSimulated(&simulated)\n"},
+	{runtime, "rand.go", "func rand() uint64 {\n", "func rand() uint64 {\n\treturn nextSimulated(&simulated)\n"},
 }
 
 func main() {
@@ -63,13 +66,7 @@ func run(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	root, err := exec.Command("go", "env", "GOROOT").Output()
-	if err != nil {
-		return fmt.Errorf("finding Go's sources: %w", err)
-	}
-	sources := filepath.Join(strings.TrimSpace(string(root)), "src", "runtime")
-
-	replaced, err := copies(sources, directory)
+	replaced, err := copies(directory)
 	if err != nil {
 		return err
 	}
@@ -81,34 +78,35 @@ func run(arguments []string) error {
 }
 
 // copies writes the changed copies, and returns where that of each file is.
-func copies(sources, directory string) (map[string]string, error) {
+func copies(directory string) (map[string]string, error) {
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return nil, err
 	}
-	texts := map[string]string{}
-	for _, c := range changes {
-		text, ok := texts[c.file]
-		if !ok {
-			read, err := os.ReadFile(filepath.Join(sources, c.file))
-			if err != nil {
-				return nil, err
-			}
-			text = string(read)
-		}
-		if strings.Count(text, c.from) != 1 {
-			return nil, fmt.Errorf("%s has no single %q: this version of Go needs another change", c.file, c.from)
-		}
-		texts[c.file] = strings.Replace(text, c.from, c.to, 1)
-	}
-	texts["rand.go"] += next
-
 	replaced := map[string]string{}
-	for file, text := range texts {
-		written := filepath.Join(directory, file+".changed") // No package is to be seen here.
-		if err := os.WriteFile(written, []byte(text), 0o644); err != nil {
+	for _, c := range changes {
+		folder, err := exec.Command("go", "list", "-f", "{{.Dir}}", c.pkg).Output()
+		if err != nil {
+			return nil, fmt.Errorf("finding the sources of %s: %w", c.pkg, err)
+		}
+		source := filepath.Join(strings.TrimSpace(string(folder)), c.file)
+		written, known := replaced[source]
+		read := written
+		if !known {
+			read, written = source, filepath.Join(directory, c.file+".changed") // No package is to be seen here.
+		}
+
+		content, err := os.ReadFile(read)
+		if err != nil {
 			return nil, err
 		}
-		replaced[filepath.Join(sources, file)] = written
+		text := string(content)
+		if strings.Count(text, c.from) != 1 {
+			return nil, fmt.Errorf("%s of %s has no single %q: this version needs another change", c.file, c.pkg, c.from)
+		}
+		if err := os.WriteFile(written, []byte(strings.Replace(text, c.from, c.to, 1)), 0o644); err != nil {
+			return nil, err
+		}
+		replaced[source] = written
 	}
 	return replaced, nil
 }
