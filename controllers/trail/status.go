@@ -199,7 +199,8 @@ func (o *outcome) shownDifferences(trail *v1alpha1.Trail) []difference {
 		return of(o.open, fieldOwnerTag)
 	}
 	return slices.DeleteFunc(slices.Clone(o.open), func(d difference) bool {
-		return isAmong(o.settling, d.number) && !isAmong(o.drift, d.number) && !slices.Contains(trail.Status.Differences, d.shown())
+		return isAmong(o.settling, d.number) && !isAmong(o.drift, d.number) &&
+			!slices.Contains(trail.Status.Differences, d.shown())
 	})
 }
 

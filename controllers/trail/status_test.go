@@ -317,7 +317,8 @@ func TestStatus(t *testing.T) {
 		},
 		"somebody else's, that was ours: its logging goes on being reported": {
 			synced, ends(taggedOver, nil), notReady("OwnedByAnother", fine, stalled),
-			"this object managed or observed the trail " + testARN + ", which carries the owner tag of " + anotherOwner, "Failed",
+			"this object managed or observed the trail " + testARN + ", which carries the owner tag of " + anotherOwner,
+			"Failed",
 		},
 		"somebody's, who cannot be told": {
 			nil, ends(both(otherBucket, tagsFail(cloudtrail.Permission)), nil),

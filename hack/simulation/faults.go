@@ -39,7 +39,7 @@ const writeOperations = 10
 
 // faultDeeds are what goes wrong outside of the operator, for a while.
 var faultDeeds = []deed{
-	{"AWS denies an operation", 8, fault(func(chance *rand.Rand) cloudtrailtest.Fault {
+	{"AWS denies an operation", 8, fault(func(*rand.Rand) cloudtrailtest.Fault {
 		return cloudtrailtest.Fault{Code: "AccessDeniedException", Message: "denied"}
 	})},
 	{"AWS fails", 6, fault(func(chance *rand.Rand) cloudtrailtest.Fault {
@@ -132,9 +132,9 @@ func (w *World) ownAccount(account string) {
 const clocksDiffer = 3 * time.Second
 
 // fault makes a deed of what goes wrong with an operation, for a while.
-func fault(make func(*rand.Rand) cloudtrailtest.Fault) func(*World, Action, *rand.Rand) {
+func fault(kind func(*rand.Rand) cloudtrailtest.Fault) func(*World, Action, *rand.Rand) {
 	return func(w *World, a Action, chance *rand.Rand) {
-		f := make(chance)
+		f := kind(chance)
 		f.Operation = operations[chance.IntN(len(operations))]
 		if f.Operation != "AssumeRole" {
 			f.AccountID = slotOf(a.Slot).accountID

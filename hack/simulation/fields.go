@@ -11,8 +11,8 @@ import (
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
-// Fields of a trail, by the names that they have in a drift, with the operation that sets them. It is a second reading of
-// the API, apart from the operator's own.
+// Fields of a trail, by the names that they have in a drift, with the operation that sets them. It is a second reading
+// of the API, apart from the operator's own.
 const (
 	fieldTrail     = "trail"
 	fieldOwnerTag  = "ownerTag"
@@ -166,7 +166,7 @@ func as[T any](from any) (to T) {
 		err = json.Unmarshal(data, &to)
 	}
 	if err != nil {
-		panic(err) //nolint:forbidigo // The types do not resemble each other any more: nothing can be simulated.
+		panic(err) // The types do not resemble each other any more: nothing can be simulated.
 	}
 	return to
 }

@@ -115,10 +115,10 @@ func giveAway(s slot, _ *rand.Rand) call {
 }
 
 // intrude makes a deed of a call: it is made at once, several times, or when the operator is at work on the trail.
-func intrude(make func(slot, *rand.Rand) call) func(*World, Action, *rand.Rand) {
+func intrude(choose func(slot, *rand.Rand) call) func(*World, Action, *rand.Rand) {
 	return func(w *World, a Action, chance *rand.Rand) {
 		s, who := slotOf(a.Slot), intruders[chance.IntN(len(intruders))]
-		made := make(s, chance)
+		made := choose(s, chance)
 		do := func() { w.act(who, s, made) }
 		switch chance.IntN(8) {
 		case 0:
@@ -129,7 +129,7 @@ func intrude(make func(slot, *rand.Rand) call) func(*World, Action, *rand.Rand) 
 		case 2:
 			do()
 			other := intruders[chance.IntN(len(intruders))]
-			w.later(a, chance, 0, time.Minute, func() { w.act(other, s, make(s, chance)) })
+			w.later(a, chance, 0, time.Minute, func() { w.act(other, s, choose(s, chance)) })
 		default:
 			do()
 		}

@@ -76,7 +76,8 @@ func (m *mutant) build(ctx context.Context, runtime, directory string) (string, 
 		return "", err
 	}
 
-	output, err := exec.CommandContext(ctx, "go", "test", "-overlay", both, "-vet=off", "-c", "-o", program, ".").CombinedOutput()
+	output, err := exec.CommandContext(ctx, "go", "test", "-overlay", both, "-vet=off", "-c", "-o", program, ".").
+		CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the mutant: %w\n%s", err, output)
 	}
@@ -128,7 +129,7 @@ func unmutated(ctx context.Context) func(seed uint64) (*outcome, error) {
 // TestMutants holds that the simulation finds each mutant of the operator, by the invariant that is to find it and that
 // holds for the operator as it is.
 func TestMutants(t *testing.T) {
-	if os.Getenv(child) != "" || *mutated == "" {
+	if os.Getenv(child) != "" || *mutated == "" { //nolint:tparallel // One at a time: each takes all processors.
 		t.Skip("make simulate-mutants runs it")
 	}
 	chosen, err := regexp.Compile(*mutated)

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -23,6 +22,7 @@ type process struct {
 	world     *World
 	scheduler *scheduler
 	registry  *prometheus.Registry
+	begun     time.Time
 	stop      context.CancelFunc
 	// ended gets the operator's error when it has ended.
 	ended chan error
@@ -38,12 +38,21 @@ type process struct {
 }
 
 // start starts the operator.
-func (w *World) start() *process {
+func (w *World) start() {
 	w.processes++
 	ctx, stop := context.WithCancel(w.ctx)
 	p := &process{
-		name: fmt.Sprintf("operator-%d", w.processes), world: w, scheduler: w.scheduler, registry: prometheus.NewRegistry(),
-		stop: stop, ended: make(chan error, 1), owners: map[string]string{},
+		name: fmt.Sprintf(
+			"operator-%d",
+			w.processes,
+		),
+		world:     w,
+		scheduler: w.scheduler,
+		registry:  prometheus.NewRegistry(),
+		begun:     time.Now(),
+		stop:      stop,
+		ended:     make(chan error, 1),
+		owners:    map[string]string{},
 	}
 	arguments := []string{
 		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--aws-rate-limits=on",
@@ -54,8 +63,8 @@ func (w *World) start() *process {
 	set := flag.NewFlagSet(p.name, flag.ContinueOnError)
 	options.BindFlags(set)
 	if err := set.Parse(arguments); err != nil {
-		p.ended <- err
-		return p
+		w.note("%s cannot start: %v", p.name, err)
+		return
 	}
 
 	environment := operator.Environment{
@@ -68,7 +77,6 @@ func (w *World) start() *process {
 		p.ended <- err
 		w.scheduler.submit(&request{link: &link{process: p}, key: p.name + " ends", operation: ending, err: err})
 	}()
-	return p
 }
 
 // cluster returns a configuration that leads to the API server.
@@ -98,11 +106,20 @@ func (w *World) crash(p *process) {
 		return
 	}
 	w.note("%s crashes", p.name)
+	w.bury(p)
+}
+
+// bury lets a dead process end, which nothing more is heard of. One that is still starting ends when it has started:
+// until then controller-runtime's manager would wait for its own parts by spinning.
+func (w *World) bury(p *process) {
 	p.dead.Store(true)
 	p.thaw()
-	p.stop()
 	w.forget(p)
+	w.scheduler.at(p.begun.Add(starting), p.stop)
 }
+
+// starting is how long a process takes to start, at most: caches that do not fill end it after two minutes.
+const starting = 3 * time.Minute
 
 // restarted is how long the kubelet waits before it starts a process again that has ended by itself.
 const restarted = 10 * time.Second
@@ -121,6 +138,10 @@ func (w *World) ended(p *process, err error) {
 // terminate asks the process to end, as the kubelet does.
 func (w *World) terminate(p *process) {
 	w.note("%s is told to end", p.name)
+	if time.Since(p.begun) < starting {
+		w.bury(p) // It has done nothing yet that has to be completed.
+		return
+	}
 	p.stop()
 	w.forget(p)
 }
@@ -149,9 +170,6 @@ func (p *process) thaw() {
 	}
 	p.arrived, p.held = nil, nil
 }
-
-// errDead ends the waits of a process that is dead.
-var errDead = errors.New("the process is dead")
 
 // wait waits for the answer to a request. A process that stands still does not notice that the time for it is over.
 func (p *process) wait(ctx context.Context, r *request) (*http.Response, error) {

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,8 +17,8 @@ import (
 const longestInterval = 30 * time.Minute
 
 const (
-	// settling is how long after the last disturbance all must be well: two looks of the laziest Trail, and the longest wait
-	// after a refusal.
+	// settling is how long after the last disturbance all must be well: two looks of the laziest Trail, and the longest
+	// wait after a refusal.
 	settling = 2*longestInterval + 15*time.Minute
 	// resting is how long nothing is written then.
 	resting = longestInterval + 10*time.Minute
@@ -78,6 +79,9 @@ func (w *World) checkLeft() {
 func (w *World) checkTrail(name string, trail *v1alpha1.Trail, held map[string]string) {
 	s := w.slotOfObject(name)
 	home, known := w.truth.homes[trail.UID]
+	if !known {
+		home, known = mayBeIn(trail)
+	}
 	if trail.DeletionTimestamp != nil && (!known || home == s.accountID) {
 		w.violated("what is deleted goes", "%s is still there: %s", name, summary(trail))
 		return
@@ -90,7 +94,6 @@ func (w *World) checkTrail(name string, trail *v1alpha1.Trail, held map[string]s
 			trail.Status.ObservedGeneration, summary(trail))
 		return
 	}
-
 	if known && home != s.accountID {
 		if meta.IsStatusConditionTrue(trail.Status.Conditions, v1alpha1.ConditionReady) {
 			w.violated("a trail stays in its account", "%s was created in %s: %s", name, home, summary(trail))
@@ -153,8 +156,18 @@ func (w *World) checkTrail(name string, trail *v1alpha1.Trail, held map[string]s
 func (w *World) mayDiffer(trail *v1alpha1.Trail) bool {
 	synced := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionSynced)
 	return synced != nil && slices.Contains([]string{
-		"MaximumNumberOfTrailsExceeded", "TagsLimitExceeded", "MaximumNumberOfTrailsExceededException", "TagsLimitExceededException",
+		"MaximumNumberOfTrailsExceeded",
+		"TagsLimitExceeded",
+		"MaximumNumberOfTrailsExceededException",
+		"TagsLimitExceededException",
 	}, synced.Reason)
+}
+
+// mayBeIn returns the account in which a creation was once prepared: the object stays with it, as it may have succeeded.
+func mayBeIn(trail *v1alpha1.Trail) (account string, known bool) {
+	var creation struct{ Account string }
+	err := json.Unmarshal([]byte(trail.Annotations[v1alpha1.AnnotationCreation]), &creation)
+	return creation.Account, err == nil && creation.Account != ""
 }
 
 // slotOfObject returns the slot of an object.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -185,7 +186,7 @@ func (r *request) serve() {
 	sent := r.http.Clone(ctx)
 	sent.Body = io.NopCloser(bytes.NewReader(r.body))
 	r.link.around(r, false)
-	r.response, r.err = r.link.server.RoundTrip(sent)
+	r.response, r.err = r.link.server.RoundTrip(sent) //nolint:bodyclose // Whoever has asked closes it.
 	if r.operation == watching && r.err == nil {
 		r.response.Body = watchBody{r.response.Body}
 	}
@@ -246,6 +247,6 @@ func targetOf(body []byte) string {
 	if json.Unmarshal(body, &parameters) != nil {
 		return ""
 	}
-	named := append(parameters.ResourceIDList, parameters.TrailNameList...)
+	named := slices.Concat(parameters.ResourceIDList, parameters.TrailNameList)
 	return cmp.Or(parameters.Name, parameters.TrailName, parameters.ResourceID, strings.Join(named, ","))
 }

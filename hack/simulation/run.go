@@ -19,8 +19,8 @@ type Result struct {
 	Events    int
 }
 
-// Run simulates the world of a seed with a script; nil is the seed's own. It must be called in a synctest bubble. log gets
-// each line of the history; nil: nobody does.
+// Run simulates the world of a seed with a script; nil is the seed's own. It must be called in a synctest bubble. log
+// gets each line of the history; nil: nobody does.
 func Run(ctx context.Context, seed uint64, script []Action, log func(string)) (*Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -60,6 +60,7 @@ func Run(ctx context.Context, seed uint64, script []Action, log func(string)) (*
 
 // proceed lets everything happen until an elapsed time, or until an invariant does not hold.
 func (w *World) proceed(until time.Duration) {
-	for w.violation == nil && w.scheduler.step(until) {
+	for ok := true; ok && w.violation == nil; {
+		ok = w.scheduler.step(until)
 	}
 }

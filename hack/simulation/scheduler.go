@@ -101,8 +101,8 @@ func (s *scheduler) step(until time.Duration) bool {
 	return true
 }
 
-// admit plans the requests that were made since the last event. Which of them was made first is not told, as that is for
-// the Go scheduler to choose: they are planned in the order of their keys.
+// admit plans the requests that were made since the last event. Which of them was made first is not told, as that is
+// for the Go scheduler to choose: they are planned in the order of their keys.
 func (s *scheduler) admit() {
 	s.mu.Lock()
 	made := s.requests
@@ -136,7 +136,7 @@ func (s *scheduler) chance(kind string) *rand.Rand {
 func chanceOf(seed uint64, name string) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(name))
-	return rand.New(rand.NewPCG(seed, h.Sum64())) //nolint:gosec // It has to be the same every time.
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
 // between returns a time between two.

@@ -100,7 +100,7 @@ func (w *World) play(script []Action) {
 	for _, a := range script {
 		w.scheduler.at(w.scheduler.start.Add(a.At), func() {
 			w.note("%s", a)
-			named[a.Do].do(w, a, rand.New(rand.NewPCG(a.Number, 0))) //nolint:gosec // The same every time.
+			named[a.Do].do(w, a, rand.New(rand.NewPCG(a.Number, 0)))
 		})
 	}
 }

@@ -60,11 +60,10 @@ const slotCount = 20
 
 // slot is the place of one Trail: its names, and where its trail is. Two slots that share a trail fight for it.
 type slot struct {
-	number                   int
-	namespace, name, trail   string
-	account, region          int
-	identity                 string
-	accountNumber, accountID string
+	number                 int
+	namespace, name, trail string
+	account, region        int
+	identity, accountID    string
 }
 
 // slotOf returns a slot. Each account has five trails in its first region, and some in the second.
@@ -132,7 +131,9 @@ func vary(spec *v1alpha1.TrailSpec, s slot, chance *rand.Rand) {
 	spec.S3BucketName = fmt.Sprintf("logs-of-%s-%d", s.accountID, chance.IntN(2))
 	spec.S3KeyPrefix = []string{"", "audit", "audit/trails"}[chance.IntN(3)]
 	spec.SNSTopicName = []string{"", "", "trail-topic"}[chance.IntN(3)]
-	spec.KMSKeyID = []string{"", "", "arn:aws:kms:" + regions[s.region] + ":" + s.accountID + ":key/" + key}[chance.IntN(3)]
+	spec.KMSKeyID = []string{
+		"", "", "arn:aws:kms:" + regions[s.region] + ":" + s.accountID + ":key/" + key,
+	}[chance.IntN(3)]
 	spec.CloudWatchLogsLogGroupARN, spec.CloudWatchLogsRoleARN = "", ""
 	if chance.IntN(4) == 0 {
 		spec.CloudWatchLogsLogGroupARN = "arn:aws:logs:" + regions[s.region] + ":" + s.accountID + ":log-group:trail:*"
@@ -167,7 +168,9 @@ func vary(spec *v1alpha1.TrailSpec, s slot, chance *rand.Rand) {
 	}
 	spec.Interval = nil
 	if chance.IntN(3) == 0 {
-		spec.Interval = &metav1.Duration{Duration: []time.Duration{time.Minute, 10 * time.Minute, 30 * time.Minute}[chance.IntN(3)]}
+		spec.Interval = &metav1.Duration{
+			Duration: []time.Duration{time.Minute, 10 * time.Minute, 30 * time.Minute}[chance.IntN(3)],
+		}
 	}
 }
 

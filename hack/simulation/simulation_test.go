@@ -25,7 +25,11 @@ import (
 )
 
 var (
-	seeds   = flag.Int("seeds", 2, "how many worlds to simulate")
+	seeds = flag.Int(
+		"seeds",
+		0,
+		"how many worlds to simulate; make simulate does, with a runtime of Go that it builds for that",
+	)
 	first   = flag.Uint64("seed", 0, "the first seed; 0: a new one each time")
 	lasting = flag.Duration("for", 0, "how long to simulate new worlds, instead of how many")
 	script  = flag.String("script", "", "a file with a script to play in the world of the first seed")
@@ -99,7 +103,10 @@ func simulate(ctx context.Context, seed uint64, arguments ...string) (*outcome, 
 func simulateWith(ctx context.Context, executable string, seed uint64, arguments ...string) (*outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, executable, append([]string{"-test.run=^TestWorld$", "-test.timeout=0"}, arguments...)...)
+	command := exec.CommandContext(
+		ctx,
+		executable,
+		append([]string{"-test.run=^TestWorld$", "-test.timeout=0"}, arguments...)...)
 	command.Env = append(os.Environ(), fmt.Sprint(child, "=", seed),
 		"GOMAXPROCS=1", "GODEBUG=randseednop=0,asyncpreemptoff=1", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
@@ -126,7 +133,12 @@ func simulateWith(ctx context.Context, executable string, seed uint64, arguments
 		}
 		last = append(last, lines.Text())
 	}
-	return nil, fmt.Errorf("%w\n%s\n%s", runErr, strings.Join(last[max(0, len(last)-30):], "\n"), firstLines(messages.String(), 60))
+	return nil, fmt.Errorf(
+		"%w\n%s\n%s",
+		runErr,
+		strings.Join(last[max(0, len(last)-30):], "\n"),
+		firstLines(messages.String(), 60),
+	)
 }
 
 // tee writes to both.
@@ -151,6 +163,9 @@ func firstLines(text string, count int) string {
 func TestSimulation(t *testing.T) {
 	if os.Getenv(child) != "" {
 		t.Skip("this process simulates one world")
+	}
+	if *seeds == 0 && *lasting == 0 {
+		t.Skip("make simulate simulates worlds")
 	}
 	begin := *first
 	if begin == 0 {

@@ -207,8 +207,8 @@ func (t *truth) ownerTold(r *request) (tag string, ok bool) {
 	return "", false
 }
 
-// ownerBelieved is how old what the operator knows of a trail's owner may be when a write is sent, and a bit: 10 seconds
-// when it is checked, 5 more after a write of its own, and 2 from the check until the write is sent.
+// ownerBelieved is how old what the operator knows of a trail's owner may be when a write is sent, and a bit: 10
+// seconds when it is checked, 5 more after a write of its own, and 2 from the check until the write is sent.
 const ownerBelieved = 18 * time.Second
 
 // checkOwner holds that a trail that is written to is the object's, or may be taken over by it.

@@ -79,8 +79,15 @@ type World struct {
 // newWorld makes the world of a seed.
 func newWorld(ctx context.Context, seed uint64, shape Shape, log func(string)) (*World, error) {
 	w := &World{
-		ctx: ctx, shape: shape, scheduler: newScheduler(seed), log: log, delivering: map[*apiserver.Watch]bool{}, versions: map[string][]version{},
-		apiNetwork: calm(apiLatency), awsNetwork: calm(awsLatency), watchDelay: apiLatency,
+		ctx:        ctx,
+		shape:      shape,
+		scheduler:  newScheduler(seed),
+		log:        log,
+		delivering: map[*apiserver.Watch]bool{},
+		versions:   map[string][]version{},
+		apiNetwork: calm(apiLatency),
+		awsNetwork: calm(awsLatency),
+		watchDelay: apiLatency,
 	}
 	crds, err := readCRDs()
 	if err != nil {
@@ -120,7 +127,17 @@ func awsConfig(ctx context.Context) (aws.Config, error) {
 	}
 	config.Credentials = credentials.NewStaticCredentialsProvider(ownKey, ownKey, "")
 	config.HTTPClient = http.DefaultClient
+	retryer := config.Retryer
+	config.Retryer = func() aws.Retryer { return steady{retryer()} }
 	return config, nil
+}
+
+// steady waits before a retry for a time that is not random: what is random is the network.
+type steady struct{ aws.Retryer }
+
+// RetryDelay implements aws.Retryer.
+func (steady) RetryDelay(attempt int, _ error) (time.Duration, error) {
+	return min(300*time.Millisecond<<min(attempt, 10), 20*time.Second), nil
 }
 
 // readCRDs reads the custom resource definitions of this repository, once.
@@ -131,7 +148,7 @@ var readCRDs = sync.OnceValues(func() ([]*apiextensionsv1.CustomResourceDefiniti
 	}
 	var crds []*apiextensionsv1.CustomResourceDefinition
 	for _, file := range files {
-		content, err := os.ReadFile(file) //nolint:gosec // Of this repository.
+		content, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
@@ -292,6 +309,6 @@ func (w *World) end() {
 	for _, p := range slices.Clone(w.alive) {
 		w.terminate(p)
 	}
-	w.scheduler.run(w.scheduler.elapsed() + 2*time.Minute)
+	w.scheduler.run(w.scheduler.elapsed() + starting + 2*time.Minute)
 	w.emulator.Close()
 }

@@ -34,7 +34,7 @@ type Request struct {
 
 // request is a request for objects.
 type request struct {
-	context     context.Context //nolint:containedctx // A request has one.
+	context     context.Context // A request has one.
 	verb        string
 	table       *table
 	resource    *resource

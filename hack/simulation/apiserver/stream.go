@@ -11,7 +11,7 @@ import (
 // stream is the body of the answer to a watch. What is written waits in memory until it is read; Read waits for it. It
 // needs no goroutine, and its timer runs while Read waits only.
 type stream struct {
-	ctx context.Context //nolint:containedctx // It is the request's, and a body has no other way to learn that it ended.
+	ctx context.Context // It is the request's, and a body has no other way to learn that it ended.
 	// deadline is when it ends by itself; zero: never.
 	deadline time.Time
 	now      func() time.Time

@@ -1,12 +1,12 @@
-// Command overlay writes what go build -overlay needs to build the simulation with a Go runtime in which nothing is left
-// to chance, so that the same seed gives the same history:
+// Command overlay writes what go build -overlay needs to build the simulation with a Go runtime in which nothing is
+// left to chance, so that the same seed gives the same history:
 //
 //	overlay DIRECTORY
 //
 // A select takes the first case that is ready, timers of the same moment of virtual time run in the order in which they
-// were set, a goroutine runs until it waits (or for a second, as some wait by spinning), and hashes, the order of maps and math/rand come from a sequence that is the
-// same in every process. It changes copies of a few lines of the runtime's sources, and fails where it does not find them: another version of Go
-// may need other changes.
+// were set, a goroutine runs until it waits (or for a second, as some wait by spinning), and hashes, the order of maps
+// and math/rand come from a sequence that is the same in every process. It changes copies of a few lines of the
+// runtime's sources, and fails where it does not find them: another version of Go may need other changes.
 package main
 
 import (
@@ -22,8 +22,8 @@ import (
 // change replaces a text of a file of the runtime by another one.
 type change struct{ file, from, to string }
 
-// next are two sequences of numbers that look random (splitmix64): one for new threads, of which there are more or fewer
-// each time, and one for everything else. One processor makes them safe.
+// next are two sequences of numbers that look random (splitmix64): one for new threads, of which there are more or
+// fewer each time, and one for everything else. One processor makes them safe.
 const next = `
 var simulated, simulatedThreads uint64
 
@@ -40,14 +40,18 @@ var changes = []change{
 	{"proc.go", "const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1000 * 1000 * 1000"},
 	{"time.go", "t.rand = cheaprand()", "t.rand = 0"},
 	{"select.go", "j := cheaprandn(uint32(norder + 1))", "j := uint32(norder)"},
-	{"rand.go", "func bootstrapRand() uint64 {\n", "func bootstrapRand() uint64 {\n\treturn nextSimulated(&simulatedThreads)\n"},
+	{
+		"rand.go",
+		"func bootstrapRand() uint64 {\n",
+		"func bootstrapRand() uint64 {\n\treturn nextSimulated(&simulatedThreads)\n",
+	},
 	{"rand.go", "func rand() uint64 {\n", "func rand() uint64 {\n\treturn nextSimulated(&simulated)\n"},
 }
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "overlay:", err)
-		os.Exit(1) //nolint:forbidigo // It is a program.
+		os.Exit(1)
 	}
 }
 
@@ -59,7 +63,7 @@ func run(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	root, err := exec.Command("go", "env", "GOROOT").Output() //nolint:noctx // It ends by itself.
+	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return fmt.Errorf("finding Go's sources: %w", err)
 	}
@@ -78,14 +82,14 @@ func run(arguments []string) error {
 
 // copies writes the changed copies, and returns where that of each file is.
 func copies(sources, directory string) (map[string]string, error) {
-	if err := os.MkdirAll(directory, 0o755); err != nil { //nolint:gosec // There is nothing secret in it.
+	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return nil, err
 	}
 	texts := map[string]string{}
 	for _, c := range changes {
 		text, ok := texts[c.file]
 		if !ok {
-			read, err := os.ReadFile(filepath.Join(sources, c.file)) //nolint:gosec // Of Go's own sources.
+			read, err := os.ReadFile(filepath.Join(sources, c.file))
 			if err != nil {
 				return nil, err
 			}
@@ -100,8 +104,8 @@ func copies(sources, directory string) (map[string]string, error) {
 
 	replaced := map[string]string{}
 	for file, text := range texts {
-		written := filepath.Join(directory, file+".changed")               // No package is to be seen here.
-		if err := os.WriteFile(written, []byte(text), 0o644); err != nil { //nolint:gosec // Likewise.
+		written := filepath.Join(directory, file+".changed") // No package is to be seen here.
+		if err := os.WriteFile(written, []byte(text), 0o644); err != nil {
 			return nil, err
 		}
 		replaced[filepath.Join(sources, file)] = written
