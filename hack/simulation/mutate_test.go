@@ -129,7 +129,8 @@ func unmutated(ctx context.Context) func(seed uint64) (*outcome, error) {
 // TestMutants holds that the simulation finds each mutant of the operator, by the invariant that is to find it and that
 // holds for the operator as it is.
 func TestMutants(t *testing.T) {
-	if os.Getenv(child) != "" || *mutated == "" { //nolint:tparallel // One at a time: each takes all processors.
+	t.Parallel()
+	if os.Getenv(child) != "" || *mutated == "" {
 		t.Skip("make simulate-mutants runs it")
 	}
 	chosen, err := regexp.Compile(*mutated)

@@ -163,7 +163,8 @@ func (w *World) mayDiffer(trail *v1alpha1.Trail) bool {
 	}, synced.Reason)
 }
 
-// mayBeIn returns the account in which a creation was once prepared: the object stays with it, as it may have succeeded.
+// mayBeIn returns the account in which a creation was once prepared: the object stays with it, as it may have
+// succeeded.
 func mayBeIn(trail *v1alpha1.Trail) (account string, known bool) {
 	var creation struct{ Account string }
 	err := json.Unmarshal([]byte(trail.Annotations[v1alpha1.AnnotationCreation]), &creation)
