@@ -141,9 +141,25 @@ var mutants = []mutant{
 	},
 	{
 		name: "a status of which it is not known whether it was written is not compared",
-		file: "trail/controller.go",
-		from: "record.unconfirmed = &unconfirmed{attemptOf(trail), trail.Status.DeepCopy(), &o, complete}",
-		to:   "",
+		file: "trail/settle.go",
+		from: "case last.status == asJSON(trail.Status):",
+		to:   "case false:",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "what AWS has shown once is not expected to be hidden by the next read",
+		file: "trail/settle.go",
+		from: "return kept && now.Sub(w.at) >= settles",
+		to:   "return kept",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "a trail is told to be gone where nobody knows whose account is looked at",
+		file: "trail/observe.go",
+		from: `found.value == nil && account != "" {`,
+		to:   `found.value == nil && account == "none" {`,
 
 		invariant: "each drift is told once, and none that is not",
 	},

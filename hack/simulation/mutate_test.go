@@ -128,7 +128,8 @@ func unmutated(ctx context.Context) func(seed uint64) (*outcome, error) {
 
 // TestMutants holds that the simulation finds each mutant of the operator, by the invariant that is to find it and that
 // holds for the operator as it is.
-func TestMutants(t *testing.T) { //nolint:tparallel // One at a time: each takes all processors.
+func TestMutants(t *testing.T) {
+	t.Parallel()
 	if os.Getenv(child) != "" || *mutated == "" {
 		t.Skip("make simulate-mutants runs it")
 	}
