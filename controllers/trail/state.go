@@ -103,10 +103,8 @@ func stateOf(t target, o *observation, differences []difference) state {
 		return stateElsewhere
 	case t.Spec.ObserveOnly():
 		return inSyncOr(differences, differs)
-	case isTransient(o.trail.TagsErr) && !tagsWereSynced(t):
-		return stateOwnerUnknown // What differs may be just the tags.
-	case o.trail.TagsErr != nil && !isKnown(t, o.trail):
-		return stateOwnerUnknown // It may be anybody's: it is not compared.
+	case o.trail.TagsErr != nil && !needsNoTags(t, o.trail):
+		return stateOwnerUnknown
 	case o.trail.TagsErr != nil:
 		return inSyncOr(differences, stateOwnerUnknown)
 	case !mayManage(t, o.trail):
@@ -116,6 +114,12 @@ func stateOf(t target, o *observation, differences []difference) state {
 	default:
 		return inSyncOr(differences, differs)
 	}
+}
+
+// needsNoTags tells whether a trail can be compared without its tags. One that was never the object's may be anybody's.
+// Where tags cannot be read for a moment, they may be just what differs.
+func needsNoTags(t target, found *cloudtrail.Trail) bool {
+	return isKnown(t, found) && (!isTransient(found.TagsErr) || tagsWereSynced(t))
 }
 
 // tagsWereSynced tells whether AWS once held the owner tag and the tags of the spec.
