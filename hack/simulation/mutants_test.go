@@ -166,8 +166,8 @@ var mutants = []mutant{
 	{
 		name: "a trail whose owner cannot be read, and which never was the object's, is compared",
 		file: "trail/state.go",
-		from: "case o.trail.TagsErr != nil && !isKnown(t, o.trail):",
-		to:   "case o.trail.TagsErr != nil && o.settingsErr != nil && !isKnown(t, o.trail):",
+		from: "return isKnown(t, found) && (!isTransient(found.TagsErr) || tagsWereSynced(t))",
+		to:   "return !isTransient(found.TagsErr) || tagsWereSynced(t)",
 
 		invariant: "each drift is told once, and none that is not",
 	},
