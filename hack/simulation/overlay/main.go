@@ -4,9 +4,10 @@
 //	overlay DIRECTORY
 //
 // A select takes the first case that is ready, timers of the same moment of virtual time run in the order in which they
-// were set, a goroutine runs until it waits (or for a second, as some wait by spinning), and hashes, the order of maps
-// and math/rand come from a sequence that is the same in every process. It changes copies of a few lines of the
-// runtime's sources, and fails where it does not find them: another version of Go may need other changes.
+// were set, a goroutine runs until it waits (or for a second, as some wait by spinning), also while it calls the system,
+// who waited long for a mutex is not preferred, and hashes, the order of maps and math/rand come from a sequence that is
+// the same in every process. It changes copies of a few lines of the sources of the runtime, and fails where it does not
+// find them: another version of Go may need other changes.
 package main
 
 import (
@@ -41,6 +42,12 @@ const runtime = "runtime"
 
 var changes = []change{
 	{runtime, "proc.go", "const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1000 * 1000 * 1000"},
+	{
+		runtime, "proc.go",
+		"!sysretake && int64(pd.syscalltick) != syst {",
+		"!sysretake && (gomaxprocs == 1 || int64(pd.syscalltick) != syst) {",
+	},
+	{"internal/sync", "mutex.go", "starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
 	{runtime, "time.go", "t.rand = cheaprand()", "t.rand = 0"},
 	{runtime, "select.go", "j := cheaprandn(uint32(norder + 1))", "j := uint32(norder)"},
 	{
@@ -48,6 +55,7 @@ var changes = []change{
 		"func bootstrapRand() uint64 {\n",
 		next + "\nfunc bootstrapRand() uint64 {\n\treturn nextSimulated(&simulatedThreads)\n",
 	},
+	{runtime, "rand.go", "mp.cheaprand = rand()", "mp.cheaprand = nextSimulated(&simulatedThreads)"},
 	{runtime, "rand.go", "func rand() uint64 {\n", "func rand() uint64 {\n\treturn nextSimulated(&simulated)\n"},
 }
 
