@@ -102,7 +102,7 @@ simulate-mutants: bin/simulation/simulation.test ## Show that the simulation fin
 .PHONY: bin/simulation/simulation.test
 bin/simulation/simulation.test:
 	go run ./hack/simulation/overlay bin/simulation
-	go test -overlay bin/simulation/overlay.json -c -o $@ ./hack/simulation
+	go test -overlay bin/simulation/overlay.json -ldflags '-X github.com/trail-operator/trail-operator/hack/simulation_test.determined=yes' -c -o $@ ./hack/simulation
 
 ##@ Chart
 

@@ -344,6 +344,10 @@ func (c *Calls) send(
 		if PendingOf(err) == nil {
 			c.giveUp(r, limited) // Others wait for it, and nobody knows when this call may be made.
 		}
+		if _, ok := errors.AsType[*Error](err); ok {
+			// The reconcile goes on to other calls: it must not come back to this one each time that it waits for them.
+			c.keep(key, "guard of "+q.operation, nil, err, r.now())
+		}
 		return nil, err
 	}
 

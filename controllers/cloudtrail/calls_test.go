@@ -755,6 +755,29 @@ func TestGuards(t *testing.T) {
 			g.Expect(took(func() { spend(d.t, region.limits, limitKey{testKey, writeClass}) })).To(BeZero())
 		})
 	})
+	t.Run("one that fails by AWS's answer is not asked again while other calls wait", func(t *testing.T) {
+		t.Parallel()
+		inBubble(t, &fakeAWS{}, func(o *Options) { o.RateLimits = RateLimitOn }, func(g Gomega, d *driver, region *Region) {
+			denied := func(context.Context) error { return &Error{Operation: "ListTags", Class: Permission} }
+			both := func(d *driver) func(context.Context) error {
+				return func(ctx context.Context) error {
+					err := region.StopLogging(ctx, trail(), denied)
+					if PendingOf(err) != nil || d.runs > 100 {
+						return err
+					}
+					return region.StartLogging(ctx, trail(), denied)
+				}
+			}
+			spend(d.t, region.limits, limitKey{testKey, writeClass})
+			other := newDriver(d.t, d.sessions, "other", "trail")
+			var group sync.WaitGroup
+			for _, driver := range []*driver{d, other} {
+				group.Go(func() { g.Expect(driver.reconcile(both(driver))).To(MatchError(ContainSubstring("ListTags"))) })
+			}
+			group.Wait()
+			g.Expect(d.runs + other.runs).To(BeNumerically("<", 10))
+		})
+	})
 	t.Run("one whose own call is not answered yet", func(t *testing.T) {
 		t.Parallel()
 		server := &fakeAWS{answer: slowly(time.Second, nil)}

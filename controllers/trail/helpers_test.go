@@ -220,7 +220,10 @@ func planOf(trail *v1alpha1.Trail, o *observation) []step {
 func differ(trail *v1alpha1.Trail, names ...string) []difference {
 	var differences []difference
 	for _, name := range names {
-		differences = append(differences, one(targetOf(trail), name)...)
+		number := numberOf(name)
+		differences = append(differences, difference{
+			field: fields[number], number: number, name: name, wanted: fields[number].wanted(targetOf(trail)),
+		})
 	}
 	return differences
 }

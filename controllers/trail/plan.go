@@ -113,18 +113,9 @@ func planCreate(t target, missing []difference) []step {
 		change:    settingsOf(&t.Spec),
 		spec:      asJSON(t.Spec),
 	}
-	steps := []step{create}
-	if t.Spec.LoggingDesired() {
-		steps = append(steps, step{operation: startLogging, sets: one(t, fieldLogging)})
-	}
-	empty := &observation{trail: &cloudtrail.Trail{}}
-	return append(steps, planSelectors(t, differencesOf(t, empty))...)
-}
-
-// one returns a field as a difference from nothing.
-func one(t target, name string) []difference {
-	number := numberOf(name)
-	return []difference{{field: fields[number], number: number, name: name, wanted: fields[number].wanted(t)}}
+	after := differencesOf(t, &observation{trail: &cloudtrail.Trail{}}) // From what a new trail holds.
+	start, _ := planLogging(t, after)
+	return slices.Concat([]step{create}, start, planSelectors(t, after))
 }
 
 // specTags returns the tags of the spec.

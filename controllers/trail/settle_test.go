@@ -139,6 +139,35 @@ func TestValueThatIsChangedBack(t *testing.T) {
 	})
 }
 
+// TestNewTrailThatIsShownLate holds that what AWS shows of a trail before the calls that follow its creation is no
+// difference that somebody made, also when a read that lags less has shown them already.
+func TestNewTrailThatIsShownLate(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	trail, record := fullTrail(nil), newRecord()
+	target := targetOf(trail)
+	steps := planOf(trail, holding(trail, noTrail))
+	record.learn(outcomeOf(trail, holding(trail, nil), func(o *outcome) {
+		o.results = accepted(steps...)
+		o.open = nil
+	}), testNow)
+	for number, w := range record.written {
+		w.at = testNow
+		record.written[number] = w
+	}
+	record.learn(outcomeOf(trail, holding(trail, nil), nil), testNow.Add(time.Second))
+
+	again := holding(trail, func(o *observation) {
+		o.status.value.IsLogging = false
+		o.selectors.value = cloudtrail.Selectors{}
+		o.insights.value, o.aggregations.value = nil, nil
+	})
+	differences := differencesOf(target, again)
+	g.Expect(namesOf(differences)).To(ContainElement(fieldLogging))
+	resting := record.rest(target, again, differences, testNow.Add(2*time.Second))
+	g.Expect(namesOf(resting.without(differences))).To(BeEmpty())
+}
+
 // TestLoggingThatIsStoppedAgain holds that CloudTrail's own time of a stop tells it from a start that is not shown yet.
 func TestLoggingThatIsStoppedAgain(t *testing.T) {
 	t.Parallel()

@@ -3,11 +3,11 @@
 //
 //	overlay DIRECTORY
 //
-// A select takes the first case that is ready, timers of the same moment of virtual time run in the order in which they
-// were set, a goroutine runs until it waits (or for a second, as some wait by spinning), also while it calls the system,
-// who waited long for a mutex is not preferred, and hashes, the order of maps and math/rand come from a sequence that is
-// the same in every process. It changes copies of a few lines of the sources of the runtime, and fails where it does not
-// find them: another version of Go may need other changes.
+// A select chooses among what is ready, maps have their order, and math/rand and hashes their numbers, by a sequence that
+// is the same in every process. Timers of the same moment of virtual time run in the order in which they were set. A
+// goroutine runs until it waits, also while it calls the system, and who waited long for a mutex is not preferred. One
+// that waits by spinning over a select lets virtual time pass. It changes copies of a few lines of the sources of the
+// runtime, and fails where it does not find them: another version of Go may need other changes.
 package main
 
 import (
@@ -37,6 +37,23 @@ func nextSimulated(sequence *uint64) uint64 {
 }
 `
 
+// spinning tells whether a goroutine has chosen many times without ever waiting.
+const spinning = `
+var spin struct {
+	goroutine uint64
+	tick      uint32
+	selects   int
+}
+
+func isSpinning(gp *g) bool {
+	if tick := gp.m.p.ptr().schedtick; spin.goroutine != gp.goid || spin.tick != tick {
+		spin.goroutine, spin.tick, spin.selects = gp.goid, tick, 0
+	}
+	spin.selects++
+	return gp.bubble != nil && spin.selects%1000 == 0
+}
+`
+
 // runtime is the package of the runtime.
 const runtime = "runtime"
 
@@ -49,7 +66,17 @@ var changes = []change{
 	},
 	{"internal/sync", "mutex.go", "starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
 	{runtime, "time.go", "t.rand = cheaprand()", "t.rand = 0"},
-	{runtime, "select.go", "j := cheaprandn(uint32(norder + 1))", "j := uint32(norder)"},
+	{
+		runtime, "select.go",
+		"j := cheaprandn(uint32(norder + 1))",
+		"j := uint32(nextSimulated(&simulated) % uint64(norder+1))",
+	},
+	{
+		runtime, "select.go",
+		"	gp := getg()\n	if debugSelect {",
+		"	gp := getg()\n	if isSpinning(gp) {\n		timeSleep(1e9)\n	}\n	if debugSelect {",
+	},
+	{runtime, "select.go", "func selectgo(", spinning + "\nfunc selectgo("},
 	{
 		runtime, "rand.go",
 		"func bootstrapRand() uint64 {\n",
