@@ -69,6 +69,9 @@ func (w *World) checkLeft() {
 		if !exists || found.Tags[v1alpha1.OwnerTagKey] != w.owner(s.String()) || last == nil || w.trail(s.String()) != nil {
 			continue
 		}
+		if home, known := w.homeOf(last); known && home != s.accountID {
+			continue // It was an earlier object's.
+		}
 		if last.DeletionTimestamp != nil && !last.Spec.Retained() && !last.Spec.ObserveOnly() {
 			w.violated("no trail is left behind", "%s of %s", s.arn(), s)
 		}
@@ -78,10 +81,7 @@ func (w *World) checkLeft() {
 // checkTrail holds that AWS holds what a Trail says, and that its status says so.
 func (w *World) checkTrail(name string, trail *v1alpha1.Trail, held map[string]string) {
 	s := w.slotOfObject(name)
-	home, known := w.truth.homes[trail.UID]
-	if !known {
-		home, known = mayBeIn(trail)
-	}
+	home, known := w.homeOf(trail)
 	if trail.DeletionTimestamp != nil && (!known || home == s.accountID) {
 		w.violated("what is deleted goes", "%s is still there: %s", name, summary(trail))
 		return
@@ -165,9 +165,12 @@ func (w *World) mayDiffer(trail *v1alpha1.Trail) bool {
 	}, synced.Reason)
 }
 
-// mayBeIn returns the account in which a creation was once prepared: the object stays with it, as it may have
-// succeeded.
-func mayBeIn(trail *v1alpha1.Trail) (account string, known bool) {
+// homeOf returns the account in which an object's trail was created, or in which its creation was once prepared: the
+// object stays with that, as it may have succeeded.
+func (w *World) homeOf(trail *v1alpha1.Trail) (account string, known bool) {
+	if account, known = w.truth.homes[trail.UID]; known {
+		return account, true
+	}
 	var creation struct{ Account string }
 	err := json.Unmarshal([]byte(trail.Annotations[v1alpha1.AnnotationCreation]), &creation)
 	return creation.Account, err == nil && creation.Account != ""
