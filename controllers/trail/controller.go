@@ -402,6 +402,23 @@ func (r *Reconciler) act(ctx context.Context, w *work, o *outcome) {
 	}
 	o.open = differencesOf(w.target, w.observed)
 	o.judge(w.record)
+	o.noticeOthers(w, r.Now())
+}
+
+// noticeOthers takes note of the differences that were made by others while the steps were taken, or that reads did not
+// show before. The next reconcile ends them.
+func (o *outcome) noticeOthers(w *work, now time.Time) {
+	others := slices.DeleteFunc(slices.Clone(o.open), func(d difference) bool {
+		return isAmong(o.found, d.number) || slices.ContainsFunc(o.done(), func(s step) bool { return s.writes(d.number) })
+	})
+	resting := w.record.rest(w.target, w.observed, others, now)
+	made := driftOf(w.target, resting.without(others))
+	if len(of(made, fieldLogging)) > 0 {
+		o.loggingChanged = loggingChanged(w.Trail, w.observed)
+	}
+	o.drift = slices.Concat(o.drift, made)
+	o.settling = slices.Concat(o.settling, resting.settling)
+	o.notKept = slices.Concat(o.notKept, resting.notKept)
 }
 
 // ownerOf returns the value of the owner tag of the object's trail.

@@ -180,7 +180,7 @@ func (r *record) inSyncAfter(o *outcome, since time.Time) []int64 {
 		}
 		at := since.Add(-readLag)
 		for _, s := range o.done() {
-			if s.operation == createTrail || isAmong(s.sets, number) {
+			if s.writes(number) {
 				at = latest(at, r.calls.SentAt(s.operation))
 			}
 		}

@@ -436,6 +436,48 @@ func TestDriftWhileSettling(t *testing.T) {
 	})
 }
 
+// TestDriftWhileWriting holds that what somebody does while the operator writes, or what reads did not show before, is
+// told as drift, too, and that what reads may just not show yet is not.
+func TestDriftWhileWriting(t *testing.T) {
+	t.Parallel()
+	stoppedAt := both(stopped, func(o *observation) { o.status.value.StopLoggingTime = testNow })
+	for name, c := range map[string]struct {
+		during func(*observation)
+		told   []string
+	}{
+		"nothing":                 {nil, nil},
+		"a stop":                  {stoppedAt, []string{"logging"}},
+		"a start that lags":       {stopped, nil},
+		"what is written, again":  {prefixed, nil},
+		"both, at the same time":  {both(prefixed, stoppedAt), []string{"logging"}},
+		"a change that lags, too": {both(prefixed, stopped), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			trail, record := testTrail(synced), newRecord()
+			record.written = map[int]writtenField{
+				numberOf(fieldLogging): {wanted: "true", before: "false", at: testNow.Add(-time.Second)},
+			}
+			before := holding(trail, prefixed)
+			o := outcomeOf(trail, before, func(o *outcome) { o.results = accepted(planOf(trail, before)...) })
+			g.Expect(setStatus(trail, record, o, true, testNow)).To(BeTrue(), "the one that is repaired")
+
+			w := &work{target: o.target, record: record, observed: holding(trail, c.during)}
+			o.observed, o.open = w.observed, differencesOf(w.target, w.observed)
+			o.judge(record)
+			o.noticeOthers(w, testNow)
+			drifted := setStatus(trail, record, o, true, testNow)
+			g.Expect(drifted).To(Equal(c.told != nil))
+			if drifted {
+				g.Expect(trail.Status.LastDrift.Fields).To(Equal(c.told))
+				g.Expect(trail.Status.LastDrift.LoggingChangedTime.Time).To(Equal(testNow))
+				g.Expect(notReadyOf(trail, o).message).To(ContainSubstring("logging"))
+			}
+		})
+	}
+}
+
 // TestLastInSync holds since when a difference may have been there.
 func TestLastInSync(t *testing.T) {
 	t.Parallel()

@@ -42,6 +42,9 @@ type step struct {
 // claims tells whether the step makes a trail ours.
 func (s step) claims() bool { return s.operation == addTags && s.tags[v1alpha1.OwnerTagKey] != "" }
 
+// writes tells whether the step sets a field. A creation sets them all.
+func (s step) writes(number int) bool { return s.operation == createTrail || isAmong(s.sets, number) }
+
 // key says what the step is to do: AWS is not asked again for what it has refused.
 func (s step) key() string {
 	parts := make([]string, 1, 1+2*len(s.sets))

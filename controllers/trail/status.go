@@ -399,6 +399,9 @@ func differenceNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
 		message := fmt.Sprintf("AWS differs in %s; managementPolicy Observe changes nothing (Manage would call %s)",
 			names, describe(plan(o.target, o.observed, o.open, never)))
 		return &notReady{reason: v1alpha1.ReasonDifferent, message: message}
+	case len(o.resting.without(o.open)) > 0:
+		message := "AWS differs in " + names + " since it was written to: it is written again at once"
+		return &notReady{retrying: true, reason: v1alpha1.ReasonDifferent, message: message}
 	case len(o.open) > 0:
 		message := "AWS accepted the change but does not show it yet: " + names
 		return &notReady{retrying: true, reason: v1alpha1.ReasonDifferent, message: message}

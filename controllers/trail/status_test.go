@@ -269,8 +269,12 @@ func TestStatus(t *testing.T) {
 			and(retrying, notReady("TrailAlreadyExistsException", nil)), "yes", "InProgress",
 		},
 		"AWS does not show the change yet": {
-			nil, ends(func(o *observation) { o.trail.KMSKeyARN = otherKeyARN }, answers(nil)),
+			nil, ends(func(o *observation) { o.trail.KMSKeyARN = otherKeyARN }, func(o *outcome) { o.settling = o.open }),
 			and(retrying, notReady("Different", fine)), "does not show it yet: kmsKeyID", "InProgress",
+		},
+		"somebody changes something else meanwhile": {
+			nil, ends(func(o *observation) { o.trail.KMSKeyARN = otherKeyARN }, answers(nil)),
+			and(retrying, notReady("Different", fine)), "AWS differs in kmsKeyID since it was written to", "InProgress",
 		},
 		"AWS does not show the trail yet": {
 			synced, ends(noTrail, func(o *outcome) { o.settling, o.drift = o.open, nil }),
