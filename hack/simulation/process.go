@@ -56,7 +56,7 @@ func (w *World) start() {
 	}
 	arguments := []string{
 		"--metrics-bind-address=0", "--health-probe-bind-address=0", "--aws-rate-limits=on",
-		"--resync-interval=" + resyncInterval.String(),
+		"--resync-interval=" + w.shape.Resync.String(),
 		"--leader-election-namespace=kube-system", "--leader-elect=" + fmt.Sprint(w.shape.LeaderElection),
 	}
 	options := operator.Options{Version: "simulated"}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -76,9 +77,12 @@ func scriptOf(seed uint64, shape Shape) []Action {
 	for _, d := range deeds {
 		total += d.weight
 	}
-	// Some hours are wild and others calm.
-	pace := between(chance, 30*time.Second, 10*time.Minute)
+	var pace time.Duration
+	hour := time.Duration(-1)
 	for at := 2 * time.Minute; at < shape.Disturbed; at += time.Duration(chance.ExpFloat64() * float64(pace)) {
+		if at/time.Hour != hour { // Some hours are wild and others calm.
+			hour, pace = at/time.Hour, time.Duration(float64(time.Minute)*math.Pow(120, chance.Float64()))
+		}
 		n := chance.IntN(total)
 		for _, d := range deeds {
 			if n -= d.weight; n < 0 {

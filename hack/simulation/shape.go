@@ -16,6 +16,8 @@ import (
 type Shape struct {
 	// LeaderElection runs the operator with leader election, which makes up most of the work.
 	LeaderElection bool
+	// Resync is how often the operator looks at a trail by itself.
+	Resync time.Duration
 	// Disturbed is how long tenants, intruders and faults are at work, before all is quiet.
 	Disturbed time.Duration
 	// Denied is an operation of AWS that is denied from the middle on, also when all else is quiet; "" for none.
@@ -27,7 +29,8 @@ func shapeOf(seed uint64) Shape {
 	chance := chanceOf(seed, "shape")
 	shape := Shape{
 		LeaderElection: chance.IntN(8) == 0,
-		Disturbed:      between(chance, 2*time.Hour, 8*time.Hour).Round(time.Minute),
+		Resync:         []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}[chance.IntN(3)],
+		Disturbed:      between(chance, 4*time.Hour, 24*time.Hour).Round(time.Minute),
 	}
 	if chance.IntN(3) == 0 {
 		denied := slices.Sorted(maps.Keys(deniedFields))

@@ -28,9 +28,6 @@ import (
 	"github.com/trail-operator/trail-operator/hack/simulation/apiserver"
 )
 
-// resyncInterval is the operator's, of which an interval in a spec is at most a multiple.
-const resyncInterval = 5 * time.Minute
-
 // World is a cluster, its AWS accounts, and those who work in them.
 type World struct {
 	ctx       context.Context
