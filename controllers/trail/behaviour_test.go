@@ -181,6 +181,22 @@ var _ = Describe("What AWS refuses", func() {
 		expectCondition(w.settle(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, "AccessDeniedException")
 	})
 
+	It("is no drift when it is what its own creation left whose answer was lost", func(ctx context.Context) {
+		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		spec := v1alpha1.TrailSpec{S3BucketName: "trail-logs", AdvancedEventSelectors: dataEvents}
+		w.apply(ctx, "audit", spec)
+		w.expectSettled(ctx, "audit", spec)
+		_, err := w.intruder().Do(region, "DeleteTrail", map[string]any{"Name": "audit"})
+		Expect(err).NotTo(HaveOccurred())
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", DropAfter: true, Times: 1})
+		_, err = w.look(ctx, "audit")
+		Expect(err).To(MatchError(ContainSubstring("already exists")), "the retry finds it there")
+		w.expectSettled(ctx, "audit", spec)
+		found := w.get(ctx, "audit")
+		Expect(found.Status.LastDrift.Fields).To(Equal([]string{"trail"}))
+		Expect(found.Status.EarlierDrifts).To(BeEmpty())
+	})
+
 	It("does not keep a stopped trail from logging again when something else is refused", func(ctx context.Context) {
 		w := newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
 		w.apply(ctx, "audit", v1alpha1.TrailSpec{S3BucketName: "trail-logs"})

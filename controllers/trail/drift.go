@@ -33,6 +33,12 @@ func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome) erro
 			return false
 		}
 		w.Status.Differences = shownOf(&w.Status, o.observed, o.shownDifferences(w.Trail))
+		if len(of(o.drift, fieldTrail)) > 0 {
+			// The trail is created anew. What further calls have to set is not somebody's next change.
+			synced := digestsOf(&w.Status)
+			synced.forgetUncreated()
+			w.Status.SyncedDigest = synced.String()
+		}
 		return true
 	}
 	if !note() {
@@ -195,7 +201,7 @@ func lastSynced(inSync []int64, o *outcome) time.Time {
 	var last time.Time
 	for number, at := range inSync {
 		switch {
-		case isAmong(o.open, number):
+		case isAmong(o.open, number), errors.Is(fields[number].unknown(o.observed), errNotRead):
 		case at == 0:
 			return time.Time{}
 		case last.IsZero(), time.Unix(at, 0).Before(last):

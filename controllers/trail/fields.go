@@ -367,6 +367,15 @@ func (d digests) noteSynced(t target, o *observation, differences []difference) 
 	}
 }
 
+// forgetUncreated forgets the fields that CreateTrail does not set.
+func (d digests) forgetUncreated() {
+	for number, f := range fields {
+		if !slices.Contains([]string{createTrail, updateTrail, addTags}, f.operation) {
+			clear(d.of(number))
+		}
+	}
+}
+
 // numberOf returns the place of a field among the fields.
 func numberOf(name string) int {
 	return slices.IndexFunc(fields, func(f field) bool { return f.name == name })

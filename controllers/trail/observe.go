@@ -117,14 +117,14 @@ func (o *observation) readSelectors(ctx context.Context, region *cloudtrail.Regi
 	}
 
 	wanted := len(spec.AggregationConfigurations) > 0 || t.Status.AggregationApplied
-	if wanted || selectsData(o.selectors.value) {
+	if wanted || o.selectors.err != nil || selectsData(o.selectors.value) {
 		if o.aggregations, err = read(region.Aggregations(ctx, arn)); err != nil {
 			return err
 		}
 		if !wanted && !isTransient(o.aggregations.err) {
 			// They are somebody else's at most: that they cannot be read, as an older IAM policy does not allow it, is no reason
 			// to fail.
-			o.aggregations.err = nil
+			o.aggregations.err = errNotRead
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
 // TestReadable holds that of a trail that is not ours nothing more is read than whose it is.
@@ -91,6 +92,36 @@ func TestObserve(t *testing.T) {
 			} else {
 				g.Expect(read).To(Equal(c.read))
 			}
+		})
+	}
+
+	for name, c := range map[string]struct {
+		denied string
+		failed bool
+	}{
+		"selectors that cannot be read":                     {"GetEventSelectors", true},
+		"aggregations that nobody wants and cannot be read": {"GetEventConfiguration", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			emulator, session := newAWS(t)
+			region := session.Region(testRegion)
+			trail := testTrail(nil)
+			created, err := region.Create(t.Context(), "audit", settingsOf(&trail.Spec), wantedTags(targetOf(trail)), nil)
+			g.Expect(err).NotTo(HaveOccurred())
+			_, err = region.PutSelectors(t.Context(), created, cloudtrail.Selectors{Advanced: someAdvanced}, nil)
+			g.Expect(err).NotTo(HaveOccurred())
+			_, err = region.PutAggregations(t.Context(), created, someAggregations, nil)
+			g.Expect(err).NotTo(HaveOccurred())
+
+			emulator.Inject(cloudtrailtest.Fault{Operation: c.denied, Code: "AccessDeniedException", Message: "No."})
+			o, err := observe(begin(t, newRecord()), region, targetOf(trail))
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(o.err() != nil).To(Equal(c.failed))
+			g.Expect(fields[numberOf("aggregationConfigurations")].unknown(o) != nil ||
+				isAmong(differencesOf(targetOf(trail), o), numberOf("aggregationConfigurations"))).To(BeTrue(),
+				"they are not taken for none")
 		})
 	}
 

@@ -282,12 +282,15 @@ func (t *truth) causeOf(made write, trail *v1alpha1.Trail, field, wanted string)
 	writes, owner := t.writes[made.TrailARN], t.w.owner(made.object)
 	for i := len(writes) - 2; i >= 0; i-- {
 		earlier := &writes[i]
+		if earlier.Before == nil || earlier.After == nil {
+			return nil // It is another trail.
+		}
 		before := fieldsOf(earlier.Before, owner, tagKeys(trail))[field]
 		after := fieldsOf(earlier.After, owner, tagKeys(trail))[field]
 		if before != wanted || after == wanted {
 			continue
 		}
-		if earlier.object == "" && earlier.Before != nil && earlier.After != nil && !earlier.NotApplied {
+		if earlier.object == "" && !earlier.NotApplied {
 			return earlier
 		}
 		return nil
