@@ -497,9 +497,10 @@ func (r *Reconciler) report(
 	}
 	if err := r.writeStatus(ctx, before, trail); err != nil {
 		// With what AWS has answered kept, so that nothing is lost.
-		record.unconfirmed = &unconfirmed{attemptOf(trail), asJSON(trail.Status), &o, complete}
+		record.unwritten(trail, &o, err, complete)
 		return requeue.OnConflict(client.IgnoreNotFound(err))
 	}
+	record.unconfirmed = nil
 	complete()
 	return r.requeue(trail, &o, now)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -201,10 +202,23 @@ func (r *record) alone(t target, resting resting) func(difference) bool {
 // unconfirmed is a reconcile whose status the API server has refused, or has taken without an answer that arrived.
 type unconfirmed struct {
 	attempt attempt
-	// status is as JSON, in which times have whole seconds.
-	status   string
+	// statuses are those that it may have taken, as JSON, in which times have whole seconds: with time, the same answers of
+	// AWS make another one.
+	statuses []string
 	outcome  *outcome
 	complete func()
+}
+
+// unwritten takes note that a status could not be written, or that nobody knows whether it was.
+func (r *record) unwritten(trail *v1alpha1.Trail, o *outcome, err error, complete func()) {
+	is := &unconfirmed{attempt: attemptOf(trail), outcome: o, complete: complete}
+	if r.unconfirmed != nil {
+		is.statuses = r.unconfirmed.statuses
+	}
+	if status := asJSON(trail.Status); !apierrors.IsConflict(err) && !slices.Contains(is.statuses, status) {
+		is.statuses = append(is.statuses, status)
+	}
+	r.unconfirmed = is
 }
 
 // begin settles what has become of the reconcile before, if that is not certain. It is complete if the object has its
@@ -212,15 +226,18 @@ type unconfirmed struct {
 // was done in AWS is learned, but not what was in sync: a drift may not have been told yet.
 func (r *record) begin(trail *v1alpha1.Trail, now time.Time) {
 	last := r.unconfirmed
-	r.unconfirmed = nil
 	switch {
 	case last == nil:
-	case last.status == asJSON(trail.Status):
+		return
+	case slices.Contains(last.statuses, asJSON(trail.Status)):
 		last.complete()
 	case last.attempt != attemptOf(trail):
 		last.outcome.inSync = nil
 		r.learn(last.outcome, now)
+	default:
+		return
 	}
+	r.unconfirmed = nil
 }
 
 // learn takes from an outcome what is to be known at the next one.

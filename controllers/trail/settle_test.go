@@ -1,12 +1,15 @@
 package trail
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
@@ -597,18 +600,25 @@ func TestUnconfirmed(t *testing.T) {
 			completed, record := false, newRecord()
 			refused := awsError(cloudtrail.FixSpec, "UpdateTrail", "InvalidS3PrefixException", "no")
 			now := metav1.NewTime(testNow.Add(time.Millisecond)) // As conditions have it.
-			status := asJSON(v1alpha1.TrailStatus{TrailARN: testARN, LastSyncedTime: &now})
-			record.unconfirmed = &unconfirmed{
-				attemptOf(testTrail(nil)), status,
-				&outcome{results: answered(refused, step{operation: updateTrail}), inSync: []int64{1}},
-				func() { completed = true },
+			o := &outcome{results: answered(refused, step{operation: updateTrail}), inSync: []int64{1}}
+			write := func(err error, arn string, at *metav1.Time) {
+				trail := testTrail(func(trail *v1alpha1.Trail) {
+					trail.Status = v1alpha1.TrailStatus{TrailARN: arn, LastSyncedTime: at}
+				})
+				record.unwritten(trail, o, err, func() { completed = true })
 			}
+			lost, conflict := errors.New("connection reset"), apierrors.NewConflict(schema.GroupResource{}, "audit", nil)
+			write(lost, testARN, &now)
+			write(lost, testARN, ago(time.Minute))
+			write(lost, testARN, ago(time.Minute))
+			write(conflict, "another", nil)
+			g.Expect(record.unconfirmed.statuses).To(HaveLen(2), "a conflict says that it was not written")
 
 			record.begin(testTrail(c.now), testNow)
 			g.Expect(completed).To(Equal(c.completed))
 			g.Expect(record.refused).To(HaveLen(map[bool]int{true: 1}[c.learned]))
 			g.Expect(record.inSync).NotTo(Equal([]int64{1}), "a drift may not have been told")
-			g.Expect(record.unconfirmed).To(BeNil())
+			g.Expect(record.unconfirmed == nil).To(Equal(c.completed || c.learned), "else it may still be seen to be written")
 		})
 	}
 }
