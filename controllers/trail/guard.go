@@ -52,13 +52,11 @@ func (r *Reconciler) mayChange(ctx context.Context, w *work, s step) error {
 	return r.prepare(ctx, w, nil)
 }
 
-// mayCreate makes sure that a trail may be created: in the account in which there was one, for an object that is still
-// there.
+// mayCreate makes sure that a trail may be created: the credentials may belong to another account by now, and the object
+// may be gone.
 func (r *Reconciler) mayCreate(ctx context.Context, w *work, s step) error {
-	if pinned, _ := home(w.Trail); pinned != "" {
-		if err := w.region.ConfirmAccount(ctx); err != nil {
-			return err
-		}
+	if err := w.region.ConfirmAccount(ctx); err != nil {
+		return err
 	}
 	keys := make([]string, 0, len(s.tags))
 	for key := range s.tags {

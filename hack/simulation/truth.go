@@ -238,7 +238,7 @@ func (t *truth) checkOwner(made write, recent []*v1alpha1.Trail) {
 		}
 	}
 	final := made.Operation == "DeleteTrail" || tags[0] != owner && made.After.Tags[v1alpha1.OwnerTagKey] == owner
-	if told, ok := w.serving.link.process.owners[made.TrailARN]; final && ok {
+	if told, ok := w.serving.link.process.owners[made.TrailARN]; final && ok && w.emulatorLag == 0 {
 		tags = []string{told} // Whose it is was read right before.
 	}
 	for _, tag := range tags {
