@@ -203,7 +203,7 @@ type TrailSpec struct {
 	Suspend *bool `json:"suspend,omitempty"`
 
 	// interval is how often to resync, that is, to check for drift and refresh the status, such as 10m. From 10s to 24h.
-	// Defaults to the operator's --resync-interval.
+	// Defaults to the operator's --resync-interval. For ten minutes after somebody changed the trail in AWS, it is 10s.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32

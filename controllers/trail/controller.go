@@ -205,10 +205,10 @@ func (r *Reconciler) requests(ctx context.Context, options ...client.ListOption)
 // to AWS is not answered yet it ends, and is run again from its beginning when it is: see cloudtrail.Calls.
 func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reconcile.Result, error) {
 	record := r.recordOf(trail)
-	now, interval := r.Now(), trail.Spec.ResyncInterval(r.Interval)
+	now := r.Now()
 	r.memory.begin(now)
 	record.begin(trail, now)
-	ctx, err := record.calls.Begin(ctx, attemptOf(trail), reasonFor(trail, record), interval, now)
+	ctx, err := record.calls.Begin(ctx, attemptOf(trail), reasonFor(trail, record), r.intervalAt(trail, now), now)
 	if err != nil {
 		return requeue.Wait(cloudtrail.PendingOf(err).After)
 	}

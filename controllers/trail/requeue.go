@@ -25,6 +25,10 @@ const (
 	hideFaults = time.Minute
 	// settleRetry is the wait when AWS accepted a change and does not show it yet.
 	settleRetry = 2 * time.Second
+	// vigilantInterval is how often a trail is looked at, and vigilantFor how long, after somebody has changed it: whoever
+	// did may not be done.
+	vigilantInterval = 10 * time.Second
+	vigilantFor      = 10 * time.Minute
 )
 
 // requeue says when to reconcile again.
@@ -40,8 +44,17 @@ func (r *Reconciler) requeue(trail *v1alpha1.Trail, o *outcome, now time.Time) (
 	case len(o.settling) > 0, len(o.done()) > 0 && len(o.open) > 0 && !isStalled(trail):
 		return poll(min(settleRetry, interval)), nil
 	default:
-		return poll(untilResync(now, interval, o.caller.AccountID+"/"+o.caller.Region)), nil
+		return poll(untilResync(now, r.intervalAt(trail, now), o.caller.AccountID+"/"+o.caller.Region)), nil
 	}
+}
+
+// intervalAt returns how often a trail is looked at by now.
+func (r *Reconciler) intervalAt(trail *v1alpha1.Trail, now time.Time) time.Duration {
+	interval := trail.Spec.ResyncInterval(r.Interval)
+	if drift := trail.Status.LastDrift; drift != nil && now.Sub(drift.DetectedTime.Time) < vigilantFor {
+		return min(interval, vigilantInterval)
+	}
+	return interval
 }
 
 // poll looks again after a time.

@@ -42,7 +42,11 @@ func TestRequeue(t *testing.T) {
 	t.Parallel()
 	const interval = 10 * time.Minute
 	resync := [2]time.Duration{interval / 2, 3 * interval / 2}
+	vigilant := [2]time.Duration{5 * time.Second, 15 * time.Second}
 	exactly := func(d time.Duration) [2]time.Duration { return [2]time.Duration{d, d} }
+	drifted := func(before time.Duration) func(*v1alpha1.Trail) {
+		return func(trail *v1alpha1.Trail) { trail.Status.LastDrift = &v1alpha1.Drift{DetectedTime: *ago(before)} }
+	}
 	often := func(trail *v1alpha1.Trail) { trail.Spec.Interval = &metav1.Duration{Duration: 12 * time.Second} }
 	fault := awsError(cloudtrail.Transient, "UpdateTrail", "ServiceUnavailable", "no")
 	gone := awsError(cloudtrail.NotFound, "UpdateTrail", "TrailNotFoundException", "no")
@@ -68,8 +72,13 @@ func TestRequeue(t *testing.T) {
 		after   [2]time.Duration // From and to.
 		err     error            // With it the queue's own backoff is used.
 	}{
-		"in sync":                        {nil, outcome{}, resync, nil},
-		"in sync, by its own interval":   {often, outcome{}, [2]time.Duration{6 * time.Second, 18 * time.Second}, nil},
+		"in sync":                      {nil, outcome{}, resync, nil},
+		"in sync, by its own interval": {often, outcome{}, [2]time.Duration{6 * time.Second, 18 * time.Second}, nil},
+		"changed by somebody just now": {drifted(0), outcome{}, vigilant, nil},
+		"changed ten minutes ago":      {drifted(10 * time.Minute), outcome{}, resync, nil},
+		"changed, and refused for a day": {
+			both(drifted(0), notReadyFor(24*time.Hour, false)), fails(refused), exactly(5 * time.Minute), nil,
+		},
 		"suspended":                      {nil, outcome{suspended: true}, exactly(0), nil},
 		"a passing fault":                {nil, fails(fault), exactly(0), fault},
 		"a passing fault, before all":    {nil, outcome{err: fault}, exactly(0), fault},

@@ -142,7 +142,7 @@ var mutants = []mutant{
 	{
 		name: "a status of which it is not known whether it was written is not compared",
 		file: "trail/settle.go",
-		from: "case last.status == asJSON(trail.Status):",
+		from: "case slices.Contains(last.statuses, asJSON(trail.Status)):",
 		to:   "case false:",
 
 		invariant: "each drift is told once, and none that is not",
@@ -178,6 +178,65 @@ var mutants = []mutant{
 		to:   "wanted: func(t target) string {\n\t\t\tif false {",
 
 		invariant: "no foreign trail is written to",
+	},
+	{
+		name: "a status that was written is forgotten when a later try is refused",
+		file: "trail/settle.go",
+		from: "is.statuses = r.unconfirmed.statuses",
+		to:   "is.statuses = nil",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "a guard that failed is asked again whenever another call is waited for",
+		file: "cloudtrail/calls.go",
+		from: "if _, ok := errors.AsType[*Error](err); ok {",
+		to:   "if _, ok := errors.AsType[*Error](err); ok && false {",
+
+		invariant: "time passes",
+	},
+	{
+		name: "what a new trail holds before its first calls counts as nothing",
+		file: "trail/plan.go",
+		from: "start, _ := planLogging(t, after)",
+		to: `start, _ := planLogging(t, after)
+	for i := range start {
+		start[i].sets[0].found = ""
+	}`,
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "what somebody does while the operator writes is no drift",
+		file: "trail/controller.go",
+		from: "o.drift = slices.Concat(o.drift, made)",
+		to:   "",
+
+		invariant: "a drift is told before it is repaired",
+	},
+	{
+		name: "aggregations are taken for none where the selectors cannot be read",
+		file: "trail/observe.go",
+		from: "if wanted || o.selectors.err != nil ||",
+		to:   "if wanted ||",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "what a creation without an answer left to be done is drift",
+		file: "trail/drift.go",
+		from: "synced.forgetUncreated()",
+		to:   "",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "a trail is created where the credentials led when they were last asked",
+		file: "trail/guard.go",
+		from: "if err := w.region.ConfirmAccount(ctx); err != nil {",
+		to:   "if err := w.region.ConfirmAccount(ctx); false {",
+
+		invariant: "a trail stays in its account",
 	},
 	{
 		name: "spec.suspend is ignored",

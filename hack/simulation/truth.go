@@ -45,6 +45,8 @@ type truth struct {
 	drifts map[types.UID][]told
 	// gone are the last versions of objects that are gone, by name.
 	gone map[string]*v1alpha1.Trail
+	// hidden are the trails, by ARN, whose tags AWS did not tell when it was asked last.
+	hidden map[string]bool
 }
 
 // write is one that AWS has accepted.
@@ -64,7 +66,7 @@ type told struct {
 func newTruth(w *World) *truth {
 	return &truth{
 		w: w, writes: map[string][]write{}, homes: map[types.UID]string{}, drifts: map[types.UID][]told{},
-		gone: map[string]*v1alpha1.Trail{},
+		gone: map[string]*v1alpha1.Trail{}, hidden: map[string]bool{},
 	}
 }
 
@@ -193,6 +195,15 @@ func (t *truth) versions(object string, last time.Duration) []*v1alpha1.Trail {
 	return recent
 }
 
+// hides takes note of whether AWS tells tags.
+func (t *truth) hides(r *request) {
+	if r.operation == "ListTags" {
+		for arn := range strings.SplitSeq(r.target, ",") {
+			t.hidden[arn] = r.status() != http.StatusOK
+		}
+	}
+}
+
 // ownerTold returns the owner tag that AWS tells of a single trail; false when it is not asked for, or lags behind.
 func (t *truth) ownerTold(r *request) (tag string, ok bool) {
 	if r.operation != "ListTags" || r.status() != http.StatusOK || t.w.emulatorLag > 0 {
@@ -245,6 +256,9 @@ func (t *truth) checkOwner(made write, recent []*v1alpha1.Trail) {
 		if tag == owner || tag == "" && wasOurs || mayTake(tag) {
 			return
 		}
+	}
+	if made.Operation == "StartLogging" && wasOurs && t.hidden[made.TrailARN] {
+		return // Nobody keeps an audit trail stopped by hiding whose it is.
 	}
 	w.violated("no foreign trail is written to", "%s of %s for %s, whose owner is %q", made.Operation, made.TrailARN,
 		made.object, tags[0])
@@ -396,8 +410,11 @@ func (t *truth) checkDrift(object string, trail *v1alpha1.Trail, drift *v1alpha1
 
 // changes tells whether a write may have made a field differ.
 func changes(made write, field string) bool {
-	if made.Before == nil || made.After == nil {
+	if made.Before == nil {
 		return true // What was created anew differs in anything.
+	}
+	if made.After == nil {
+		return field == fieldTrail
 	}
 	if field == fieldTags || field == fieldOwnerTag {
 		return text(made.Before.Tags) != text(made.After.Tags)

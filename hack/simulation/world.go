@@ -205,6 +205,7 @@ func (w *World) aroundAWS(r *request, done bool) {
 	if done {
 		w.note("%s %s %s: %d", r.link.process.name, r.operation, r.target, r.status())
 		w.checkLeader(r)
+		w.truth.hides(r)
 		r.owner, r.tellsOwner = w.truth.ownerTold(r)
 	}
 	w.spring(r, done)
