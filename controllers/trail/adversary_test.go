@@ -896,7 +896,7 @@ var _ = Describe("The account of a trail", func() {
 			w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
 			w.apply(ctx, "audit", full)
 			dying, cancel := context.WithCancel(ctx)
-			w.death.Store(&death{cancel: cancel, at: 2, after: after})
+			w.death.Store(&death{cancel: cancel, at: 3, after: after})
 			_, err := w.look(dying, "audit")
 			Expect(err).To(HaveOccurred())
 			cancel()
@@ -914,6 +914,21 @@ var _ = Describe("The account of a trail", func() {
 			expectCondition(w.get(ctx, "audit"), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountChanged)
 		})
 	}
+
+	It("is asked for before a first trail is created", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.AWS.AddCredentials(cloudtrailtest.Credentials{
+			AccessKeyID: "test", SecretAccessKey: "test", ARN: "arn:aws:iam::" + elsewhere + ":user/operator",
+		})
+		w.apply(ctx, "second", full)
+		for range 3 {
+			w.look(ctx, "second") //nolint:errcheck // The queue would look again.
+			w.Clock.Add(time.Second)
+		}
+		_, known := w.AWS.Trail(elsewhere, region, "second")
+		Expect(known).To(BeTrue(), "that is whose the identity is by now")
+		Expect(w.get(ctx, "second").Status.AccountID).To(Equal(elsewhere))
+	})
 
 	for name, c := range map[string]struct {
 		deleted bool
