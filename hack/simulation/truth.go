@@ -433,10 +433,16 @@ func (t *truth) checkActor(object string, trail *v1alpha1.Trail, drift *v1alpha1
 		since = drift.LastInSyncTime.Add(-t.w.slack())
 	}
 	until := drift.DetectedTime.Add(clocksDiffer + time.Second)
-	for _, made := range t.foreign(object, trail, since, until) {
-		if made.PrincipalARN == drift.Actor && made.Operation == drift.EventName &&
-			slices.ContainsFunc(drift.Fields, func(field string) bool { return did(made, named(field)) }) {
-			return
+	foreign := t.foreign(object, trail, since, until)
+	for _, made := range foreign {
+		if made.PrincipalARN != drift.Actor || made.Operation != drift.EventName {
+			continue
+		}
+		for _, other := range foreign { // The history tells whole seconds.
+			atOnce := other.Operation == made.Operation && other.Time.Sub(made.Time).Abs() < time.Second
+			if atOnce && slices.ContainsFunc(drift.Fields, func(field string) bool { return did(other, named(field)) }) {
+				return
+			}
 		}
 	}
 	t.w.violated("whoever is named did it", "%s is named for %s of %s at %s", drift.Actor, drift.EventName, object,
