@@ -318,7 +318,7 @@ func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail, record *
 		return outcome{target: w.target, err: err}
 	}
 
-	o := decide(w, r.Now())
+	o := decide(w)
 	switch {
 	case trail.Spec.ObserveOnly(), o.state == stateUnknown, o.state.isForeign():
 	case o.state == stateInSync:
@@ -330,9 +330,9 @@ func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail, record *
 }
 
 // decide tells what the spec and the observation make of each other.
-func decide(w *work, now time.Time) outcome {
+func decide(w *work) outcome {
 	differences := differencesOf(w.target, w.observed)
-	resting := w.record.rest(w.target, w.observed, differences, now)
+	resting := w.rest(differences)
 	return outcome{
 		target:         w.target,
 		observed:       w.observed,
@@ -402,16 +402,16 @@ func (r *Reconciler) act(ctx context.Context, w *work, o *outcome) {
 	}
 	o.open = differencesOf(w.target, w.observed)
 	o.judge(w.record)
-	o.noticeOthers(w, r.Now())
+	o.noticeOthers(w)
 }
 
 // noticeOthers takes note of the differences that were made by others while the steps were taken, or that reads did not
 // show before. The next reconcile ends them.
-func (o *outcome) noticeOthers(w *work, now time.Time) {
+func (o *outcome) noticeOthers(w *work) {
 	others := slices.DeleteFunc(slices.Clone(o.open), func(d difference) bool {
 		return isAmong(o.found, d.number) || slices.ContainsFunc(o.done(), func(s step) bool { return s.writes(d.number) })
 	})
-	resting := w.record.rest(w.target, w.observed, others, now)
+	resting := w.rest(others)
 	made := driftOf(w.target, resting.without(others))
 	if len(of(made, fieldLogging)) > 0 {
 		o.loggingChanged = loggingChanged(w.Trail, w.observed)

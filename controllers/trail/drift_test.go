@@ -466,7 +466,7 @@ func TestDriftWhileWriting(t *testing.T) {
 			w := &work{target: o.target, record: record, observed: holding(trail, c.during)}
 			o.observed, o.open = w.observed, differencesOf(w.target, w.observed)
 			o.judge(record)
-			o.noticeOthers(w, testNow)
+			o.noticeOthers(w)
 			drifted := setStatus(trail, record, o, true, testNow)
 			g.Expect(drifted).To(Equal(c.told != nil))
 			if drifted {

@@ -75,7 +75,12 @@ func recentlyCreated(trail *v1alpha1.Trail, record *record, now time.Time) bool 
 	return now.Sub(created) < settles
 }
 
-// rest tells which differences are not worth a write now.
+// rest tells which differences are not worth a write now. It counts when AWS was asked, and not when it has answered.
+func (w *work) rest(differences []difference) resting {
+	return w.record.rest(w.target, w.observed, differences, w.record.calls.Since())
+}
+
+// rest tells which differences are not worth a write, of what was read at a time.
 func (r *record) rest(t target, o *observation, differences []difference, now time.Time) resting {
 	var resting resting
 	for _, d := range differences {

@@ -142,6 +142,32 @@ func TestValueThatIsChangedBack(t *testing.T) {
 	})
 }
 
+// TestSlowRead holds that it counts when AWS was asked: its answer may be long on its way.
+func TestSlowRead(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		asked    time.Duration // After the write.
+		settling bool
+	}{
+		"soon after the write": {time.Second, true}, "before it": {-time.Minute, true},
+		"when it must be shown": {settles + time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			trail, record := testTrail(synced), newRecord()
+			begin(t, record)
+			record.written = map[int]writtenField{
+				numberOf("s3KeyPrefix"): {before: "intruder", at: record.calls.Began().Add(-c.asked)},
+			}
+			o := decide(&work{target: targetOf(trail), record: record, observed: holding(trail, prefixed)})
+			g.Expect(namesOf(o.found)).To(Equal([]string{"s3KeyPrefix"}))
+			g.Expect(len(o.settling) > 0).To(Equal(c.settling))
+			g.Expect(len(o.drift) > 0).To(Equal(!c.settling))
+		})
+	}
+}
+
 // TestNewTrailThatIsShownLate holds that what AWS shows of a trail before the calls that follow its creation is no
 // difference that somebody made, also when a read that lags less has shown them already.
 func TestNewTrailThatIsShownLate(t *testing.T) {
