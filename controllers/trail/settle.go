@@ -2,6 +2,7 @@ package trail
 
 import (
 	"context"
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"time"
@@ -207,9 +208,9 @@ func (r *record) alone(t target, resting resting) func(difference) bool {
 // unconfirmed is a reconcile whose status the API server has refused, or has taken without an answer that arrived.
 type unconfirmed struct {
 	attempt attempt
-	// statuses are those that it may have taken, as JSON, in which times have whole seconds: with time, the same answers of
-	// AWS make another one.
-	statuses []string
+	// statuses are the digests of those that it may have taken, the newest last: with time, the same answers of AWS make
+	// another one.
+	statuses [][sha256.Size]byte
 	outcome  *outcome
 	complete func()
 }
@@ -220,10 +221,18 @@ func (r *record) unwritten(trail *v1alpha1.Trail, o *outcome, err error, complet
 	if r.unconfirmed != nil {
 		is.statuses = r.unconfirmed.statuses
 	}
-	if status := asJSON(trail.Status); !apierrors.IsConflict(err) && !slices.Contains(is.statuses, status) {
-		is.statuses = append(is.statuses, status)
+	if status := digestOfStatus(trail); !apierrors.IsConflict(err) && !slices.Contains(is.statuses, status) {
+		is.statuses = append(is.statuses[max(0, len(is.statuses)-maxUnconfirmed+1):], status)
 	}
 	r.unconfirmed = is
+}
+
+// maxUnconfirmed is how many statuses of one reconcile are remembered that may have been written.
+const maxUnconfirmed = 30
+
+// digestOfStatus returns a digest of a status as JSON, in which times have whole seconds.
+func digestOfStatus(trail *v1alpha1.Trail) [sha256.Size]byte {
+	return sha256.Sum256([]byte(asJSON(trail.Status)))
 }
 
 // begin settles what has become of the reconcile before, if that is not certain. It is complete if the object has its
@@ -234,7 +243,7 @@ func (r *record) begin(trail *v1alpha1.Trail, now time.Time) {
 	switch {
 	case last == nil:
 		return
-	case slices.Contains(last.statuses, asJSON(trail.Status)):
+	case slices.Contains(last.statuses, digestOfStatus(trail)):
 		last.complete()
 	case last.attempt != attemptOf(trail):
 		last.outcome.inSync = nil

@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
@@ -639,6 +640,14 @@ func TestUnconfirmed(t *testing.T) {
 			write(lost, testARN, ago(time.Minute))
 			write(conflict, "another", nil)
 			g.Expect(record.unconfirmed.statuses).To(HaveLen(2), "a conflict says that it was not written")
+			for range maxUnconfirmed - 2 {
+				write(lost, rand.Text(), nil)
+			}
+			g.Expect(record.unconfirmed.statuses).To(HaveLen(maxUnconfirmed))
+			last := newRecord()
+			last.unconfirmed = &unconfirmed{statuses: record.unconfirmed.statuses}
+			last.unwritten(testTrail(nil), o, lost, nil)
+			g.Expect(last.unconfirmed.statuses).To(HaveLen(maxUnconfirmed), "the oldest is forgotten")
 
 			record.begin(testTrail(c.now), testNow)
 			g.Expect(completed).To(Equal(c.completed))
