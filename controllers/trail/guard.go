@@ -52,8 +52,8 @@ func (r *Reconciler) mayChange(ctx context.Context, w *work, s step) error {
 	return r.prepare(ctx, w, nil)
 }
 
-// mayCreate makes sure that a trail may be created: the credentials may belong to another account by now, and the object
-// may be gone.
+// mayCreate makes sure that a trail may be created: the credentials may belong to another account by now, and the
+// object may be gone.
 func (r *Reconciler) mayCreate(ctx context.Context, w *work, s step) error {
 	if err := w.region.ConfirmAccount(ctx); err != nil {
 		return err

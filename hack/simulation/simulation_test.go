@@ -94,8 +94,8 @@ const prefix = "OUTCOME "
 // determined is set by the linker when Go's runtime leaves nothing to chance.
 var determined string
 
-// timePasses is the invariant that nothing runs for ever at one moment of virtual time, and noTime how a process ends in
-// which something does.
+// timePasses is the invariant that nothing runs for ever at one moment of virtual time, and noTime how a process ends
+// in which something does.
 const (
 	timePasses = "time passes"
 	noTime     = "something runs and runs, and no time passes"
