@@ -24,8 +24,8 @@ import (
 const (
 	account = "111122223333"
 	region  = "us-east-1"
-	// patience is how long anything may take before the demo says that it failed.
-	patience = 90 * time.Second
+	// maxWait is how long anything may take before the demo says that it failed.
+	maxWait = 90 * time.Second
 	// glance is how often the demo looks at the objects.
 	glance = 200 * time.Millisecond
 )
@@ -292,7 +292,7 @@ func (s *stage) trails(ctx context.Context) ([]v1alpha1.Trail, error) {
 
 // until shows the Trails until they are as the condition wants, and says so.
 func (s *stage) until(ctx context.Context, then string, condition func([]v1alpha1.Trail) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	began := time.Now()
 	var screen screen

@@ -32,8 +32,8 @@ import (
 const (
 	account = "111122223333"
 	region  = "us-east-1"
-	// patience is how long anything may take that needs no lease to run out.
-	patience = 30 * time.Second
+	// maxWait is how long anything may take that needs no lease to run out.
+	maxWait = 30 * time.Second
 	often    = 100 * time.Millisecond
 )
 
@@ -180,7 +180,7 @@ func (p *process) stop() {
 	}
 	select {
 	case <-p.ended:
-	case <-time.After(patience):
+	case <-time.After(maxWait):
 		p.kill()
 	}
 }
@@ -337,7 +337,7 @@ func (c *cluster) deleteNamespace(ctx context.Context, name string) {
 	Expect(c.client.Delete(ctx, namespace)).To(Succeed())
 	Eventually(
 		func() bool { return apierrors.IsNotFound(c.get(ctx, namespace)) },
-		2*patience,
+		2*maxWait,
 		often,
 	).Should(BeTrue(), "namespace %s is to go", name)
 }

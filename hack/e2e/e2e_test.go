@@ -151,7 +151,7 @@ var _ = Describe("A release of the chart", Ordered, func() {
 				"--filename=-",
 			)
 			return err
-		}, patience, often).Should(Succeed(), "the CRD of this version has spec.interval")
+		}, maxWait, often).Should(Succeed(), "the CRD of this version has spec.interval")
 
 		By("what there was is still there")
 		after := trail("survivors", "survivor")
@@ -167,7 +167,7 @@ var _ = Describe("A release of the chart", Ordered, func() {
 			var pods corev1.PodList
 			g.Expect(c.client.List(ctx, &pods, client.InNamespace(releaseNamespace))).To(Succeed())
 			g.Expect(pods.Items).To(HaveLen(2))
-		}, patience, often).Should(Succeed(), "the controller manager creates the pods of the Deployment")
+		}, maxWait, often).Should(Succeed(), "the controller manager creates the pods of the Deployment")
 	})
 
 	It("shows what the operator has not looked at as progressing", func(ctx SpecContext) {
@@ -192,12 +192,12 @@ var _ = Describe("A release of the chart", Ordered, func() {
 				g.Expect(err).NotTo(HaveOccurred())
 				g.Expect(response.Body.Close()).To(Succeed())
 				g.Expect(response.StatusCode).To(Equal(http.StatusOK))
-			}, patience, often).Should(Succeed(), "%s is to become ready", o.name)
+			}, maxWait, often).Should(Succeed(), "%s is to become ready", o.name)
 		}
-		Eventually(leader, patience, often).ShouldNot(BeNil(), "one of the two is to lead")
-		eventuallyReady(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, patience)
-		eventuallyReady(ctx, trail("survivors", "survivor"), patience)
-		eventuallyReady(ctx, trail("survivors", "later"), patience)
+		Eventually(leader, maxWait, often).ShouldNot(BeNil(), "one of the two is to lead")
+		eventuallyReady(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, maxWait)
+		eventuallyReady(ctx, trail("survivors", "survivor"), maxWait)
+		eventuallyReady(ctx, trail("survivors", "later"), maxWait)
 		Expect(operators[0].leads() && operators[1].leads()).To(BeFalse(), "both replicas lead")
 
 		By("a Trail that AWS will not answer about for a while")
@@ -225,7 +225,7 @@ var _ = Describe("A release of the chart", Ordered, func() {
 			).To(Succeed())
 		}
 		for _, o := range operators {
-			Eventually(scrape, patience, often).WithArguments(o, "").Should(HaveField("StatusCode", http.StatusUnauthorized))
+			Eventually(scrape, maxWait, often).WithArguments(o, "").Should(HaveField("StatusCode", http.StatusUnauthorized))
 			Expect(scrape(o, c.token(ctx, "default", "stranger"))).To(HaveField("StatusCode", http.StatusForbidden))
 		}
 		By("by the bindings in the documents")
@@ -239,7 +239,7 @@ var _ = Describe("A release of the chart", Ordered, func() {
 			"metrics.readers[0].namespace=default",
 		)
 		for _, o := range operators {
-			Eventually(scrape, patience, often).WithArguments(o, c.token(ctx, "default", "prometheus")).Should(And(
+			Eventually(scrape, maxWait, often).WithArguments(o, c.token(ctx, "default", "prometheus")).Should(And(
 				HaveField("StatusCode", http.StatusOK), HaveField("Body", ContainSubstring("controller_runtime_"))))
 		}
 	})
@@ -255,9 +255,9 @@ var _ = Describe("A release of the chart", Ordered, func() {
 			for _, item := range trails.Items {
 				g.Expect(item.Status.ObservedGeneration).To(Equal(item.Generation), item.Name)
 			}
-		}, patience, often).Should(Succeed(), "the operator is to look at every sample")
-		eventuallyReady(ctx, trail(namespace, "minimal"), patience)
-		eventuallyReady(ctx, trail(namespace, "organization"), patience)
+		}, maxWait, often).Should(Succeed(), "the operator is to look at every sample")
+		eventuallyReady(ctx, trail(namespace, "minimal"), maxWait)
+		eventuallyReady(ctx, trail(namespace, "organization"), maxWait)
 
 		By("a second time, which changes nothing")
 		specs := c.specs(ctx, namespace)
@@ -311,13 +311,13 @@ var _ = Describe("A release of the chart", Ordered, func() {
 			}
 			Eventually(
 				may,
-				patience,
+				maxWait,
 				often,
 			).WithArguments("trails.trail-operator.dev").
 				Should(Equal("yes"), "%s may %s trails", role, verb)
 			Eventually(
 				may,
-				patience,
+				maxWait,
 				often,
 			).WithArguments("eventlookups.trail-operator.dev").
 				Should(Equal("yes"), "%s may %s eventlookups", role, verb)
@@ -340,11 +340,11 @@ var _ = Describe("A release of the chart", Ordered, func() {
 				return c.get(ctx, found) == nil &&
 					meta.IsStatusConditionTrue(found.Status.Conditions, v1alpha1.ConditionReconciling)
 			}, 15*time.Second, often).Should(BeTrue())
-		}, 2*patience, often).Should(Succeed(), "the operator shows a fault that lasts for a minute")
+		}, 2*maxWait, often).Should(Succeed(), "the operator shows a fault that lasts for a minute")
 		c.expectHealth(ctx, "Trail", "reconciling", gallery, "reconciling", "Progressing")
 		c.aws.ClearFaults()
 		c.reconcile(gallery, "reconciling")
-		eventuallyReady(ctx, trail(gallery, "reconciling"), 2*patience)
+		eventuallyReady(ctx, trail(gallery, "reconciling"), 2*maxWait)
 	})
 
 	It("survives the death of its leader", func(ctx SpecContext) {
@@ -364,7 +364,7 @@ var _ = Describe("A release of the chart", Ordered, func() {
 			manifests.WriteString("---\n" + trailManifest("fleet", fmt.Sprintf("fleet-%02d", i)))
 		}
 		c.apply(manifests.String(), "--server-side")
-		Eventually(func() int { return c.trailsInAWS("fleet-") }, patience, often).Should(Equal(fleet))
+		Eventually(func() int { return c.trailsInAWS("fleet-") }, maxWait, often).Should(Equal(fleet))
 		c.deleteNamespace(ctx, "fleet")
 		Expect(c.trailsInAWS("fleet-")).To(BeZero())
 	})
@@ -406,11 +406,11 @@ var _ = Describe("A release of the chart", Ordered, func() {
 		only := []string{"watchNamespaces={team-b}", "replicas=1"}
 		upgrade(chart, only...)
 		o := c.startOperator(ctx, "operator-d", lists)
-		Eventually(o.leads, patience, often).Should(BeTrue())
+		Eventually(o.leads, maxWait, often).Should(BeTrue())
 		c.exercise(ctx, "team-b", false)
 		Eventually(
 			scrape,
-			patience,
+			maxWait,
 			often,
 		).WithArguments(o, c.token(ctx, "default", "prometheus")).
 			Should(HaveField("StatusCode", http.StatusForbidden))

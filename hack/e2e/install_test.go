@@ -54,7 +54,7 @@ var _ = Describe("config", Ordered, func() {
 			g.Expect(c.get(ctx, identity)).To(Succeed())
 			g.Expect(identity.Status.Conditions).To(ContainElement(
 				And(HaveField("Type", "Ready"), HaveField("Status", metav1.ConditionTrue))))
-		}, patience, often).Should(Succeed(), "the default identity is to be ready")
+		}, maxWait, often).Should(Succeed(), "the default identity is to be ready")
 		c.expectDocumentedReaders(ctx, o)
 	})
 
@@ -145,12 +145,12 @@ func (c *cluster) expectDocumentedReaders(ctx context.Context, o *operator) {
 			mayRead := func() (string, error) {
 				return c.canI("get", "/metrics", "--as=system:serviceaccount:"+namespace+":"+name)
 			}
-			Eventually(mayRead, patience, often).Should(Equal("no"), "before %s", command[0])
+			Eventually(mayRead, maxWait, often).Should(Equal("no"), "before %s", command[0])
 
 			output, err := c.run(nil, "sh", "-c", command[0])
 			Expect(err).NotTo(HaveOccurred(), "%s:\n%s", command[0], output)
-			Eventually(mayRead, patience, often).Should(Equal("yes"), "after %s", command[0])
-			Eventually(scrape, patience, often).WithArguments(o, c.token(ctx, namespace, name)).Should(And(
+			Eventually(mayRead, maxWait, often).Should(Equal("yes"), "after %s", command[0])
+			Eventually(scrape, maxWait, often).WithArguments(o, c.token(ctx, namespace, name)).Should(And(
 				HaveField("StatusCode", 200), HaveField("Body", ContainSubstring("controller_runtime_"))), command[0])
 			c.kubectl("delete", "clusterrolebinding", binding)
 		}

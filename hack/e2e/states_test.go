@@ -58,7 +58,7 @@ func (c *cluster) expectHealth(ctx context.Context, kind, state, namespace, name
 		health, err = argocd.HealthOf(string(script), object.Object)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(health.Status).To(Equal(want), health.Message)
-	}, patience, often).Should(Succeed(), "health of %s %s", kind, name)
+	}, maxWait, often).Should(Succeed(), "health of %s %s", kind, name)
 	Expect(health.Message).NotTo(BeEmpty())
 	result, err := status.Compute(object)
 	Expect(err).NotTo(HaveOccurred())
@@ -210,7 +210,7 @@ func (c *cluster) exhibit(ctx context.Context) {
 	c.reconcile(gallery, "deleting")
 	Eventually(
 		func() bool { return apierrors.IsNotFound(c.get(ctx, deleting)) },
-		patience,
+		maxWait,
 		often,
 	).Should(BeTrue(), "the Trail is to go once AWS lets it")
 
@@ -223,7 +223,7 @@ func (c *cluster) exhibit(ctx context.Context) {
 		g.Expect(c.get(ctx, identity)).To(Succeed())
 		g.Expect(meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionReady).Reason).
 			To(Equal(v1alpha1.ReasonInUse))
-	}, patience, often).Should(Succeed(), "an identity that is used waits for its Trails")
+	}, maxWait, often).Should(Succeed(), "an identity that is used waits for its Trails")
 	c.expectHealth(ctx, "AWSIdentity", "in-use", "", "refused", "Progressing")
 	c.kubectl(
 		"patch",
@@ -236,7 +236,7 @@ func (c *cluster) exhibit(ctx context.Context) {
 	c.kubectl("delete", "trail", "identity-refused", "--namespace="+gallery, "--timeout=30s")
 	Eventually(func() bool {
 		return apierrors.IsNotFound(c.get(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "refused"}}))
-	}, patience, often).Should(BeTrue(), "the identity is to go with its last Trail")
+	}, maxWait, often).Should(BeTrue(), "the identity is to go with its last Trail")
 
 	By("lookups")
 	c.apply(lookupManifest(gallery, "complete", "attribute: {key: EventName, value: CreateTrail}", "maxResults: 2"))
@@ -277,13 +277,13 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 		}
 		return reasons
 	}
-	Eventually(told, patience, often).Should(HaveKey("DriftDetected"), "drift is told when it is found")
+	Eventually(told, maxWait, often).Should(HaveKey("DriftDetected"), "drift is told when it is found")
 	c.aws.ClearFault(throttled)
 	Eventually(func() bool {
 		found, _ := c.aws.Trail(account, region, name)
 		return found.IsLogging
-	}, patience, often).Should(BeTrue(), "the operator is to start logging again")
-	Eventually(told, patience, often).Should(
+	}, maxWait, often).Should(BeTrue(), "the operator is to start logging again")
+	Eventually(told, maxWait, often).Should(
 		And(HaveKeyWithValue("DriftDetected", 1), HaveKeyWithValue("DriftRepaired", 1)),
 		"each once, however often it was tried",
 	)
@@ -293,7 +293,7 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 	Eventually(func() bool {
 		found, _ := c.aws.Trail(account, region, name)
 		return found.EnableLogFileValidation
-	}, patience, often).Should(BeTrue(), "the operator is to turn validation on")
+	}, maxWait, often).Should(BeTrue(), "the operator is to turn validation on")
 
 	By("an identity that chooses namespaces by their labels")
 	selective := namespace + "-selective"
@@ -313,7 +313,7 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 	c.apply(lookupManifest(namespace, "short", "ttlSecondsAfterFinished: 0"))
 	Eventually(
 		func() bool { return apierrors.IsNotFound(c.get(ctx, lookup)) },
-		patience,
+		maxWait,
 		often,
 	).Should(BeTrue(), "the lookup is to go")
 
@@ -330,7 +330,7 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 			g.Expect(c.get(ctx, identity)).To(Succeed())
 			g.Expect(identity.Status.ObservedGeneration).To(Equal(identity.Generation))
 			g.Expect(meta.IsStatusConditionTrue(identity.Status.Conditions, v1alpha1.ConditionReady)).To(Equal(!deny))
-		}, patience, often).Should(Succeed(), "AWSIdentity %s, denied: %v", flapping, deny)
+		}, maxWait, often).Should(Succeed(), "AWSIdentity %s, denied: %v", flapping, deny)
 	}
 	c.kubectl("delete", "awsidentity", flapping, "--timeout=30s")
 }
@@ -357,7 +357,7 @@ func (c *cluster) expectReason(ctx context.Context, namespace, name, reason stri
 		ready := meta.FindStatusCondition(found.Status.Conditions, v1alpha1.ConditionReady)
 		g.Expect(ready).NotTo(BeNil())
 		g.Expect(ready.Reason).To(Equal(reason), ready.Message)
-	}, patience, often).Should(Succeed(), "Trail %s", name)
+	}, maxWait, often).Should(Succeed(), "Trail %s", name)
 }
 
 func trailARN(region, name string) string {
