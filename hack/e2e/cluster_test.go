@@ -34,7 +34,7 @@ const (
 	region  = "us-east-1"
 	// maxWait is how long anything may take that needs no lease to run out.
 	maxWait = 30 * time.Second
-	often    = 100 * time.Millisecond
+	often   = 100 * time.Millisecond
 )
 
 // auditPolicy has the API server note every request with its decision, and nothing of their bodies.

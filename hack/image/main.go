@@ -1,6 +1,7 @@
 // Command image writes the operator's image as an OCI archive, for several architectures, without a container engine
 // and without a base image: the image holds the static binary, the certificate authorities that the Go project
-// publishes, a user, and nothing else. The same inputs give the same bytes.
+// publishes, a user, and nothing else. The same inputs give the same bytes. ko, which does much more, builds on a base
+// image that it pulls; here nothing is pulled.
 //
 //	image -binaries DIR -version VERSION -name NAME[:TAG] -output FILE.tar
 //
