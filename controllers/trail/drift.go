@@ -23,8 +23,8 @@ const maxEarlierDrifts = 5
 // readLag is how far AWS's answers may lie behind what was changed: its reads are eventually consistent.
 const readLag = 30 * time.Second
 
-// recordBefore writes a new drift into the status before it is repaired: a crash must not lose it. It does not
-// keep a repair from being made when the API server cannot be written to; the drift is told afterwards then.
+// recordBefore writes a new drift into the status before it is repaired: a crash must not lose it. It does not keep a
+// repair from being made when the API server cannot be written to; the drift is told afterwards then.
 func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome) error {
 	before := w.Status.DeepCopy()
 	note := func() bool {
