@@ -4,10 +4,10 @@
 //	overlay DIRECTORY
 //
 // A select chooses among what is ready, maps have their order, and math/rand and hashes their numbers, by a sequence
-// that is the same in every process. Timers of the same moment of virtual time run in the order in which they were set.
-// A goroutine runs until it waits, also while it calls the system, and who waited long for a mutex is not preferred.
-// One that waits by spinning over a select lets virtual time pass. It changes copies of a few lines of the sources of the
-// runtime, and fails where it does not find them: another version of Go may need other changes.
+// that is the same in every process. Timers of the same moment of virtual time run in the order in which they were
+// set. A goroutine runs until it waits, also while it calls the system, and who waited long for a mutex is not
+// preferred. One that waits by spinning over a select lets virtual time pass. It changes copies of a few lines of the
+// sources of the runtime, and fails where it does not find them: another version of Go may need other changes.
 package main
 
 import (
