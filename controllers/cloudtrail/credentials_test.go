@@ -390,19 +390,25 @@ func TestOwnCredentialsThatChange(t *testing.T) {
 	}
 }
 
+// confirming returns a region of an identity with the operator's own credentials, and the STS that tells whose they
+// are.
+func confirming(t *testing.T) (g Gomega, server *fakeSTS, sessions *Sessions, region *Region) {
+	t.Helper()
+	g, server = NewWithT(t), newMemorySTS()
+	sessions = memorySessions(server, nil)
+	session, err := sessions.Open(t.Context(), testIdentity(nil))
+	g.Expect(err).NotTo(HaveOccurred())
+	return g, server, sessions, session.Region(testRegion)
+}
+
 // TestConfirmAccount asks AWS right before what cannot be undone.
 func TestConfirmAccount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := NewWithT(t)
-		server := newMemorySTS()
-		sessions := memorySessions(server, nil)
-		session, err := sessions.Open(t.Context(), testIdentity(nil))
-		g.Expect(err).NotTo(HaveOccurred())
-		region := session.Region(testRegion)
+		g, server, sessions, region := confirming(t)
 		g.Expect(region.ConfirmAccount(t.Context())).To(Succeed())
 		server.set(func() { server.account = "444455556666" })
-		err = region.ConfirmAccount(t.Context())
+		err := region.ConfirmAccount(t.Context())
 		g.Expect(Is(err, Transient)).To(BeTrue())
 		g.Expect(err).To(MatchError("GetCallerIdentity: AccountChanged: " +
 			"the credentials belong to account 444455556666, and no longer to account 111122223333"))
@@ -416,12 +422,8 @@ func TestConfirmAccount(t *testing.T) {
 func TestConfirmAccountAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := NewWithT(t)
-		server := newMemorySTS()
-		sessions := memorySessions(server, nil)
-		session, err := sessions.Open(t.Context(), testIdentity(nil))
-		g.Expect(err).NotTo(HaveOccurred())
-		region, d := session.Region(testRegion), newDriver(t, sessions, "team", "audit")
+		g, server, sessions, region := confirming(t)
+		d := newDriver(t, sessions, "team", "audit")
 		g.Expect(d.run(region.ConfirmAccount)).To(Succeed())
 		g.Expect(d.run(region.ConfirmAccount)).To(Succeed())
 		g.Expect(server.made(getCallerIdentity)).To(HaveLen(2), "it is known from a moment ago")

@@ -127,62 +127,60 @@ func TestRateLimitModes(t *testing.T) {
 	g.Expect(mode).To(Equal(RateLimitOff), "a bad value changes nothing")
 }
 
-// TestRates makes the calls of ten seconds and of one burst.
-func TestRates(t *testing.T) {
-	t.Parallel()
+// forEachClass runs a test with new limits of each class, in virtual time.
+func forEachClass(t *testing.T, test func(t *testing.T, g Gomega, limits *limits, key limitKey, rate int)) {
+	t.Helper()
 	for class, rate := range perSecond {
 		class := operationClass(class)
 		t.Run(class.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				g := NewWithT(t)
-				limits, key := newLimits(RateLimitOn, true), limitKey{testKey, class}
-				g.Expect(took(func() {
-					for range rate {
-						spend(t, limits, key)
-					}
-				})).To(BeZero(), "what one second takes is there at once")
-				g.Expect(took(func() {
-					for range 10 * rate {
-						spend(t, limits, key)
-					}
-				})).To(And(BeNumerically(">=", 10*time.Second), BeNumerically("<", 11*time.Second)))
-				g.Expect(took(func() {
-					spend(t, limits, limitKey{regionKey{testAccount, "us-east-1"}, class})
-					spend(t, limits, limitKey{regionKey{"444455556666", testRegion}, class})
-					spend(t, limits, limitKey{testKey, (class + 1) % operationClasses})
-				})).To(BeZero(), "other regions, accounts and classes have limits of their own")
-				expectIdle(t, limits)
+				test(t, NewWithT(t), newLimits(RateLimitOn, true), limitKey{testKey, class}, rate)
 			})
 		})
 	}
+}
+
+// TestRates makes the calls of ten seconds and of one burst.
+func TestRates(t *testing.T) {
+	t.Parallel()
+	forEachClass(t, func(t *testing.T, g Gomega, limits *limits, key limitKey, rate int) {
+		g.Expect(took(func() {
+			for range rate {
+				spend(t, limits, key)
+			}
+		})).To(BeZero(), "what one second takes is there at once")
+		g.Expect(took(func() {
+			for range 10 * rate {
+				spend(t, limits, key)
+			}
+		})).To(And(BeNumerically(">=", 10*time.Second), BeNumerically("<", 11*time.Second)))
+		g.Expect(took(func() {
+			spend(t, limits, limitKey{regionKey{testAccount, "us-east-1"}, key.class})
+			spend(t, limits, limitKey{regionKey{"444455556666", testRegion}, key.class})
+			spend(t, limits, limitKey{testKey, (key.class + 1) % operationClasses})
+		})).To(BeZero(), "other regions, accounts and classes have limits of their own")
+		expectIdle(t, limits)
+	})
 }
 
 // TestHeldUpCalls holds that a call counts until a second after it is answered: one that is held up on its way must not
 // come in together with the next one, which would be throttled.
 func TestHeldUpCalls(t *testing.T) {
 	t.Parallel()
-	for class, rate := range perSecond {
-		class := operationClass(class)
-		t.Run(class.String(), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				g := NewWithT(t)
-				limits, key := newLimits(RateLimitOn, true), limitKey{testKey, class}
-				for range rate {
-					r, err := limits.acquire(t.Context(), key, "", regular)
-					g.Expect(err).NotTo(HaveOccurred())
-					time.AfterFunc(5*time.Second, func() { limits.end(key, r) })
-				}
-				g.Expect(limits.slow(testKey, 100*time.Millisecond)).To(BeFalse())
-				pass(time.Second)
-				g.Expect(limits.slow(testKey, 100*time.Millisecond)).To(BeTrue(), "they are under way for a while")
-				g.Expect(limits.slow(regionKey{testAccount, "us-east-1"}, 100*time.Millisecond)).To(BeFalse())
-				g.Expect(took(func() { spend(t, limits, key) })).To(Equal(5 * time.Second))
-				expectIdle(t, limits)
-			})
-		})
-	}
+	forEachClass(t, func(t *testing.T, g Gomega, limits *limits, key limitKey, rate int) {
+		for range rate {
+			r, err := limits.acquire(t.Context(), key, "", regular)
+			g.Expect(err).NotTo(HaveOccurred())
+			time.AfterFunc(5*time.Second, func() { limits.end(key, r) })
+		}
+		g.Expect(limits.slow(testKey, 100*time.Millisecond)).To(BeFalse())
+		pass(time.Second)
+		g.Expect(limits.slow(testKey, 100*time.Millisecond)).To(BeTrue(), "they are under way for a while")
+		g.Expect(limits.slow(regionKey{testAccount, "us-east-1"}, 100*time.Millisecond)).To(BeFalse())
+		g.Expect(took(func() { spend(t, limits, key) })).To(Equal(5 * time.Second))
+		expectIdle(t, limits)
+	})
 }
 
 // TestCallsThrottledTogether holds that calls that were under way together when AWS throttled them all cost what AWS
