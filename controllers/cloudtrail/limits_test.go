@@ -145,6 +145,7 @@ func forEachClass(t *testing.T, test func(t *testing.T, g Gomega, limits *limits
 func TestRates(t *testing.T) {
 	t.Parallel()
 	forEachClass(t, func(t *testing.T, g Gomega, limits *limits, key limitKey, rate int) {
+		t.Helper()
 		g.Expect(took(func() {
 			for range rate {
 				spend(t, limits, key)
@@ -169,6 +170,7 @@ func TestRates(t *testing.T) {
 func TestHeldUpCalls(t *testing.T) {
 	t.Parallel()
 	forEachClass(t, func(t *testing.T, g Gomega, limits *limits, key limitKey, rate int) {
+		t.Helper()
 		for range rate {
 			r, err := limits.acquire(t.Context(), key, "", regular)
 			g.Expect(err).NotTo(HaveOccurred())
