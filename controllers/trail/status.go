@@ -88,6 +88,8 @@ func noteSynced(trail *v1alpha1.Trail, record *record, o *outcome) {
 		return
 	case !o.visible(trail):
 		return
+	case o.observed.trail.TagsErr != nil && trail.Status.SyncedDigest == "" && !trail.Spec.ObserveOnly():
+		return // It may be another's, and was not ours before.
 	}
 	o.inSync = record.inSyncAfter(o, record.calls.Since())
 	synced := digestsOf(&trail.Status)

@@ -878,6 +878,11 @@ func TestSyncedDigest(t *testing.T) {
 		"never there":             {nil, noTrail, nil, 0},
 		"not ours, and never was": {nil, taggedOver, nil, 0},
 		"another's by now":        {synced, taggedOver, nil, 0},
+		"whose is not known": {
+			func(trail *v1alpha1.Trail) { trail.Status.TrailARN = testARN },
+			tagsFail(cloudtrail.Transient), nil, 0,
+		},
+		"ours, whose is not read": {synced, tagsFail(cloudtrail.Transient), nil, all},
 		"ours, its tag is gone":   {synced, untagged, nil, all},
 		"nothing was read": {
 			synced, func(o *observation) { *o = observation{settingsErr: errNoTrail} }, nil, all,
