@@ -921,10 +921,9 @@ var _ = Describe("The account of a trail", func() {
 			AccessKeyID: "test", SecretAccessKey: "test", ARN: "arn:aws:iam::" + elsewhere + ":user/operator",
 		})
 		w.apply(ctx, "second", full)
-		for range 3 {
-			w.look(ctx, "second") //nolint:errcheck // The queue would look again.
-			w.Clock.Add(time.Second)
-		}
+		_, err := w.look(ctx, "second")
+		Expect(err).To(MatchError(ContainSubstring("AccountChanged")))
+		w.settle(ctx, "second")
 		_, known := w.AWS.Trail(elsewhere, region, "second")
 		Expect(known).To(BeTrue(), "that is whose the identity is by now")
 		Expect(w.get(ctx, "second").Status.AccountID).To(Equal(elsewhere))

@@ -42,10 +42,7 @@ func (w *World) start() {
 	w.processes++
 	ctx, stop := context.WithCancel(w.ctx)
 	p := &process{
-		name: fmt.Sprintf(
-			"operator-%d",
-			w.processes,
-		),
+		name:      fmt.Sprintf("operator-%d", w.processes),
 		world:     w,
 		scheduler: w.scheduler,
 		registry:  prometheus.NewRegistry(),

@@ -20,8 +20,8 @@ import (
 	"strings"
 )
 
-// change replaces a text of a file of a package by another one.
-type change struct{ pkg, file, from, to string }
+// change replaces a text of a file of the standard library by another one.
+type change struct{ file, from, to string }
 
 // next are two sequences of numbers that look random (splitmix64): one for new threads, of which there are more or
 // fewer each time, and one for everything else. One processor makes them safe.
@@ -54,36 +54,33 @@ func isSpinning(gp *g) bool {
 }
 `
 
-// runtime is the package of the runtime.
-const runtime = "runtime"
-
 var changes = []change{
-	{runtime, "proc.go", "const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1000 * 1000 * 1000"},
+	{"runtime/proc.go", "const forcePreemptNS = 10 * 1000 * 1000 // 10ms", "const forcePreemptNS = 1000 * 1000 * 1000"},
 	{
-		runtime, "proc.go",
+		"runtime/proc.go",
 		"!sysretake && int64(pd.syscalltick) != syst {",
 		"!sysretake && (gomaxprocs == 1 || int64(pd.syscalltick) != syst) {",
 	},
-	{"internal/sync", "mutex.go", "starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
-	{runtime, "time.go", "t.rand = cheaprand()", "t.rand = 0"},
+	{"internal/sync/mutex.go", "starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
+	{"runtime/time.go", "t.rand = cheaprand()", "t.rand = 0"},
 	{
-		runtime, "select.go",
+		"runtime/select.go",
 		"j := cheaprandn(uint32(norder + 1))",
 		"j := uint32(nextSimulated(&simulated) % uint64(norder+1))",
 	},
 	{
-		runtime, "select.go",
+		"runtime/select.go",
 		"	gp := getg()\n	if debugSelect {",
 		"	gp := getg()\n	if isSpinning(gp) {\n		timeSleep(1e9)\n	}\n	if debugSelect {",
 	},
-	{runtime, "select.go", "func selectgo(", spinning + "\nfunc selectgo("},
+	{"runtime/select.go", "func selectgo(", spinning + "\nfunc selectgo("},
 	{
-		runtime, "rand.go",
+		"runtime/rand.go",
 		"func bootstrapRand() uint64 {\n",
 		next + "\nfunc bootstrapRand() uint64 {\n\treturn nextSimulated(&simulatedThreads)\n",
 	},
-	{runtime, "rand.go", "mp.cheaprand = rand()", "mp.cheaprand = nextSimulated(&simulatedThreads)"},
-	{runtime, "rand.go", "func rand() uint64 {\n", "func rand() uint64 {\n\treturn nextSimulated(&simulated)\n"},
+	{"runtime/rand.go", "mp.cheaprand = rand()", "mp.cheaprand = nextSimulated(&simulatedThreads)"},
+	{"runtime/rand.go", "func rand() uint64 {\n", "func rand() uint64 {\n\treturn nextSimulated(&simulated)\n"},
 }
 
 func main() {
@@ -117,17 +114,19 @@ func copies(directory string) (map[string]string, error) {
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return nil, err
 	}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return nil, fmt.Errorf("finding Go's sources: %w", err)
+	}
+	sources := filepath.Join(strings.TrimSpace(string(root)), "src")
+
 	replaced := map[string]string{}
 	for _, c := range changes {
-		folder, err := exec.Command("go", "list", "-f", "{{.Dir}}", c.pkg).Output()
-		if err != nil {
-			return nil, fmt.Errorf("finding the sources of %s: %w", c.pkg, err)
-		}
-		source := filepath.Join(strings.TrimSpace(string(folder)), c.file)
+		source := filepath.Join(sources, c.file)
 		written, known := replaced[source]
 		read := written
-		if !known {
-			read, written = source, filepath.Join(directory, c.file+".changed") // No package is to be seen here.
+		if !known { // The name must not let a package be seen here.
+			read, written = source, filepath.Join(directory, strings.ReplaceAll(c.file, "/", "-")+".changed")
 		}
 
 		content, err := os.ReadFile(read)
@@ -136,7 +135,7 @@ func copies(directory string) (map[string]string, error) {
 		}
 		text := string(content)
 		if strings.Count(text, c.from) != 1 {
-			return nil, fmt.Errorf("%s of %s has no single %q: this version needs another change", c.file, c.pkg, c.from)
+			return nil, fmt.Errorf("%s has no single %q: this version of Go needs another change", c.file, c.from)
 		}
 		if err := os.WriteFile(written, []byte(strings.Replace(text, c.from, c.to, 1)), 0o644); err != nil {
 			return nil, err
