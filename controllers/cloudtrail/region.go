@@ -376,16 +376,18 @@ func (r *Region) Update(ctx context.Context, t *Trail, change Change, guard Guar
 	return err
 }
 
-// Delete deletes the trail; one that is gone already is no error.
+// Delete deletes the trail. It fails as NotFound where there is none.
 func (r *Region) Delete(ctx context.Context, arn string, guard Guard) error {
 	q := question{operation: "DeleteTrail", subject: arn, guard: guard}
 	_, err := ask(ctx, r, q, func(ctx context.Context) (any, error) {
 		_, err := r.api.DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String(arn)}, r.as)
-		if err = classify("DeleteTrail", err); err != nil && !Is(err, NotFound) {
-			return nil, err
+		switch err = classify(q.operation, err); {
+		case err == nil:
+			r.snapshot.put(arn, nil)
+		case Is(err, NotFound):
+			r.snapshot.distrust(arn)
 		}
-		r.snapshot.put(arn, nil)
-		return nil, nil
+		return nil, err
 	})
 	return err
 }

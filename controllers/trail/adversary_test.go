@@ -875,7 +875,7 @@ var _ = Describe("Another controller's finalizer", func() {
 	})
 })
 
-// lookAnyway2 makes the controller look at an object that may be gone then.
+// work makes the controller look at an object that may be gone then.
 func (w *world) work(ctx context.Context) {
 	w.look(ctx, "audit") //nolint:errcheck // The queue would look again.
 }
@@ -955,20 +955,54 @@ var _ = Describe("The account of a trail", func() {
 		})
 	}
 
-	It("is asked for before a trail is told to be gone", func(ctx context.Context) {
-		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
-		w.AWS.AddCredentials(cloudtrailtest.Credentials{
-			AccessKeyID:     "test",
-			SecretAccessKey: "test",
-			ARN:             "arn:aws:iam::" + elsewhere + ":user/operator",
+	for name, namesake := range map[string]bool{
+		"before a trail is told to be gone":             false,
+		"before another trail of its name is looked at": true,
+	} {
+		It("is asked for "+name, func(ctx context.Context) {
+			spec := full
+			spec.AdoptionPolicy = v1alpha1.AdoptionPolicyAlways
+			w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, spec)
+			if namesake {
+				w.do(w.AWS.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + elsewhere + ":user/neighbor"}), "CreateTrail",
+					map[string]any{"Name": "audit", "S3BucketName": "neighbors-logs"})
+			}
+			before := w.AWS.Trails()
+			w.AWS.AddCredentials(cloudtrailtest.Credentials{
+				AccessKeyID:     "test",
+				SecretAccessKey: "test",
+				ARN:             "arn:aws:iam::" + elsewhere + ":user/operator",
+			})
+			for range 3 {
+				w.lookAnyway(ctx)
+			}
+			found := w.get(ctx, "audit")
+			Expect(found.Status.LastDrift).To(BeNil(), "nobody has touched it")
+			Expect(found.Status.Differences).To(BeEmpty())
+			expectCondition(found, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountChanged)
+			Expect(w.AWS.Trails()).To(Equal(before))
 		})
+	}
+
+	It("is asked for when the trail is told to be gone as it is deleted", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.AWS.ResetCalls()
+		w.AWS.OnCall(nil, func(operation string, _ int) {
+			if operation == "ListTags" && w.AWS.CallCounts()["ListTags"] == 2 { // That of the guard.
+				w.AWS.AddCredentials(cloudtrailtest.Credentials{
+					AccessKeyID:     "test",
+					SecretAccessKey: "test",
+					ARN:             "arn:aws:iam::" + elsewhere + ":user/operator",
+				})
+			}
+		})
+		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		for range 3 {
-			w.lookAnyway(ctx)
+			w.work(ctx)
 		}
-		found := w.get(ctx, "audit")
-		Expect(found.Status.LastDrift).To(BeNil(), "nobody has deleted it")
-		Expect(found.Status.Differences).To(BeEmpty())
+		Expect(w.AWS.CallCounts()).To(HaveKey("DeleteTrail"))
 		Expect(w.AWS.Trails()).To(HaveLen(1))
+		Expect(w.get(ctx, "audit").Finalizers).NotTo(BeEmpty(), "the object does not go before its trail")
 	})
 
 	It("is not that of credentials that begin to lead elsewhere", func(ctx context.Context) {

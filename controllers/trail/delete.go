@@ -83,7 +83,7 @@ func (r *Reconciler) dispose(ctx context.Context, trail *v1alpha1.Trail, record 
 	case errors.Is(err, errNotOurs):
 		o.left = isKnown(w.target, found)
 	case cloudtrail.Is(err, cloudtrail.NotFound):
-		o.err = r.absent(w)
+		o.err = r.absentHere(ctx, w)
 	case err != nil:
 		o.err = err
 	default:
@@ -109,12 +109,10 @@ func (r *Reconciler) findForDeletion(ctx context.Context, w *work) (*cloudtrail.
 	switch {
 	case err != nil:
 		return nil, err
-	case found == nil:
+	case found == nil || found.HomeRegion != w.caller.Region:
 		return nil, r.absentHere(ctx, w)
-	case found.HomeRegion != w.caller.Region:
-		return nil, r.absent(w)
 	default:
-		return found, nil
+		return found, confirmHome(ctx, w.region, w.target, found)
 	}
 }
 
@@ -123,10 +121,7 @@ func (r *Reconciler) absentHere(ctx context.Context, w *work) error {
 	if err := r.absent(w); err != nil {
 		return err
 	}
-	if account, _ := home(w.Trail); account == "" {
-		return nil // There has never been one.
-	}
-	return w.region.ConfirmAccount(ctx)
+	return confirmHome(ctx, w.region, w.target, nil)
 }
 
 // absent returns nil when a trail that reads do not show is not there, and errUnseen when that is not certain yet: a

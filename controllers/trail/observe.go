@@ -78,17 +78,18 @@ func observe(ctx context.Context, region *cloudtrail.Region, t target) (*observa
 }
 
 // findTrail finds the trail among all of the region. When these cannot be read, one that was known before is gone on
-// with by its ARN; and that one that was known before is gone is not believed before it is certain whose region it is.
+// with by its ARN.
 func findTrail(ctx context.Context, region *cloudtrail.Region, t target) (*observation, error) {
 	found, err := read(region.Find(ctx, t.Status.TrailARN, t.TrailName()))
 	o := &observation{trail: found.value, settingsErr: found.err, managementAccountID: region.ManagementAccountID()}
-	if account, _ := home(t.Trail); err == nil && found.err == nil && found.value == nil && account != "" {
-		// The credentials may belong to another account by now, which has no such trail.
-		confirmed, err := read(struct{}{}, region.ConfirmAccount(ctx))
-		o.settingsErr = confirmed.err
+	if err == nil && found.err == nil {
+		confirmed, err := read(struct{}{}, confirmHome(ctx, region, t, found.value))
+		if o.settingsErr = confirmed.err; confirmed.err != nil {
+			o.trail = nil
+		}
 		return o, err
 	}
-	if err != nil || found.err == nil || t.Status.TrailARN == "" {
+	if err != nil || t.Status.TrailARN == "" {
 		return o, err
 	}
 
@@ -100,6 +101,15 @@ func findTrail(ctx context.Context, region *cloudtrail.Region, t target) (*obser
 	tags, err := read(region.Tags(ctx, o.trail.ARN))
 	o.trail.Tags, o.trail.TagsErr = tags.value, tags.err
 	return o, err
+}
+
+// confirmHome makes sure that it is in the account of the object's trail that another one was found, or none: the
+// credentials may belong to another account by now, which has no such trail, or one of the same name.
+func confirmHome(ctx context.Context, region *cloudtrail.Region, t target, found *cloudtrail.Trail) error {
+	if account, _ := home(t.Trail); account == "" || found != nil && isKnown(t, found) {
+		return nil
+	}
+	return region.ConfirmAccount(ctx)
 }
 
 // readSelectors reads event selectors, insights and aggregations.

@@ -88,7 +88,7 @@ func noteSynced(trail *v1alpha1.Trail, record *record, o *outcome) {
 		return
 	case !o.visible(trail):
 		return
-	case o.observed.trail.TagsErr != nil && trail.Status.SyncedDigest == "" && !trail.Spec.ObserveOnly():
+	case o.observed.trail.TagsErr != nil && !wasOurs(o.target, o.observed.trail) && !trail.Spec.ObserveOnly():
 		return // It may be another's, and was not ours before.
 	}
 	o.inSync = record.inSyncAfter(o, record.calls.Since())
@@ -193,9 +193,8 @@ func (o *outcome) visible(trail *v1alpha1.Trail) bool {
 }
 
 // shownDifferences returns the differences that the status has. How a trail differs that is, or may be, another's is
-// nobody's business. What
-// AWS may just not show to be ended yet stays if it was there, and does not come if it was not: should it last, it is a
-// new drift. Drift that was found now is shown in any case.
+// nobody's business. What AWS may just not show to be ended yet stays if it was there, and does not come if it was not:
+// should it last, it is a new drift. Drift that was found now is shown in any case.
 func (o *outcome) shownDifferences(trail *v1alpha1.Trail) []difference {
 	if o.state.isForeign() || o.observed.trail != nil && !o.visible(trail) {
 		return of(o.open, fieldOwnerTag)

@@ -95,9 +95,15 @@ var faultDeeds = []deed{
 		w.skew = between(chance, -clocksDiffer, clocksDiffer)
 		w.later(a, chance, time.Minute, time.Hour, func() { w.skew = 0 })
 	}},
-	{"the operator's own credentials lead to another account", 2, func(w *World, a Action, chance *rand.Rand) {
-		w.ownAccount(accounts[1+chance.IntN(len(accounts)-1)])
-		w.later(a, chance, time.Minute, 30*time.Minute, func() { w.ownAccount(accounts[0]) })
+	{"the operator's own credentials lead to another account", 2, (*World).otherAccount},
+	{"the operator's own credentials change while it creates a trail", 2, func(w *World, a Action, chance *rand.Rand) {
+		s := slotOf(a.Slot - a.Slot%len(accounts)) // Of the account that is reached without a role.
+		w.remove(s)
+		w.later(a, chance, time.Minute, 5*time.Minute, func() {
+			w.request(w.user.Create(w.ctx, newTrail(s, chance)))
+			w.changed(s.String())
+			w.traps = append(w.traps, &trap{s.arn(), true, func() { w.otherAccount(a, chance) }})
+		})
 	}},
 	{"sessions are revoked", 2, func(w *World, a Action, _ *rand.Rand) {
 		if role := identityOf(slotOf(a.Slot).account).Spec.RoleARN; role != "" {
@@ -119,6 +125,12 @@ func (w *World) lag(a Action, chance *rand.Rand) {
 	w.later(a, chance, time.Minute, 20*time.Minute, func() {
 		w.emulator.SetLags(cloudtrailtest.Lags{History: time.Minute, HistoryMax: 5 * time.Minute})
 	})
+}
+
+// otherAccount makes the operator's own credentials lead to another account for a while.
+func (w *World) otherAccount(a Action, chance *rand.Rand) {
+	w.ownAccount(accounts[1+chance.IntN(len(accounts)-1)])
+	w.later(a, chance, time.Minute, 30*time.Minute, func() { w.ownAccount(accounts[0]) })
 }
 
 // ownAccount makes the operator's own credentials lead to an account.

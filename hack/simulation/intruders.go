@@ -47,11 +47,18 @@ var intruderDeeds = []deed{
 			{"Name": s.arn(), "CloudWatchLogsLogGroupArn": "", "CloudWatchLogsRoleArn": ""},
 		}[chance.IntN(6)]}
 	})},
-	{"intruder changes the selectors", 8, intrude(func(s slot, _ *rand.Rand) call {
-		return call{"PutEventSelectors", map[string]any{"TrailName": s.arn(), "EventSelectors": []any{
-			map[string]any{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": true, "DataResources": []any{}},
-		}}}
-	})},
+	{"intruder changes the selectors", 8, intrude(changeSelectors)},
+	{"intruder changes the selectors, and looks follow each other while AWS lags", 2,
+		func(w *World, a Action, chance *rand.Rand) {
+			s := slotOf(a.Slot)
+			w.lag(a, chance)
+			w.act(intruders[0], s, changeSelectors(s, chance))
+			repaired := between(chance, 30*time.Second, time.Minute)
+			for range 5 {
+				w.later(a, chance, repaired, repaired, func() { w.ask(a.Slot) })
+				repaired += 2 * time.Second
+			}
+		}},
 	{"intruder changes Insights", 4, intrude(func(s slot, chance *rand.Rand) call {
 		return call{"PutInsightSelectors", map[string]any{"TrailName": s.arn(), "InsightSelectors": [][]any{
 			{}, {map[string]any{"InsightType": "ApiErrorRateInsight"}},
@@ -98,6 +105,13 @@ var intruderDeeds = []deed{
 			w.act(intruders[chance.IntN(len(intruders))], slotOf(a.Slot), call{operation, map[string]any{"Name": "noise"}})
 		}
 	}},
+}
+
+// changeSelectors replaces the event selectors.
+func changeSelectors(s slot, _ *rand.Rand) call {
+	return call{"PutEventSelectors", map[string]any{"TrailName": s.arn(), "EventSelectors": []any{
+		map[string]any{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": true, "DataResources": []any{}},
+	}}}
 }
 
 // takeOwnerTag removes the owner tag.

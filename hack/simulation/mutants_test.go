@@ -80,7 +80,7 @@ var mutants = []mutant{
 		from: `if err == nil && account != "" && account != caller.AccountID {`,
 		to:   `if err == nil && account != account {`,
 
-		invariant: "a trail stays in its account",
+		invariant: "each drift is told once, and none that is not", // It is told to be gone.
 	},
 	{
 		name: "IfUnowned race: a trail is claimed without another look at whose it is",

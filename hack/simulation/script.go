@@ -73,20 +73,26 @@ func scriptOf(seed uint64, shape Shape) []Action {
 		}
 	}
 
-	total := 0
-	for _, d := range deeds {
-		total += d.weight
+	// Each world has its own troubles, which meet each other more often there, and Trails that attract them.
+	weights, total := make([]float64, len(deeds)), 0.0
+	for i, d := range deeds {
+		weights[i] = float64(d.weight) * math.Pow(16, chance.Float64()-0.5)
+		total += weights[i]
 	}
+	hot := chance.Perm(slotCount)[:3]
 	var pace time.Duration
 	hour := time.Duration(-1)
 	for at := 2 * time.Minute; at < shape.Disturbed; at += time.Duration(chance.ExpFloat64() * float64(pace)) {
 		if at/time.Hour != hour { // Some hours are wild and others calm.
 			hour, pace = at/time.Hour, time.Duration(float64(time.Minute)*math.Pow(120, chance.Float64()))
 		}
-		n := chance.IntN(total)
-		for _, d := range deeds {
-			if n -= d.weight; n < 0 {
-				script = append(script, Action{at, d.name, chance.IntN(slotCount), chance.Uint64()})
+		n, slot := chance.Float64()*total, chance.IntN(slotCount)
+		if chance.IntN(2) == 0 {
+			slot = hot[chance.IntN(len(hot))]
+		}
+		for i, d := range deeds {
+			if n -= weights[i]; n < 0 {
+				script = append(script, Action{at, d.name, slot, chance.Uint64()})
 				break
 			}
 		}

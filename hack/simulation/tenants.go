@@ -42,11 +42,7 @@ var tenantDeeds = []deed{
 			w.traps = append(w.traps, &trap{s.arn(), true, func() { w.remove(s) }})
 		})
 	}},
-	{"tenant asks for a look", 3, func(w *World, a Action, _ *rand.Rand) {
-		w.edit(a.Slot, func(trail *v1alpha1.Trail) {
-			metav1.SetMetaDataAnnotation(&trail.ObjectMeta, v1alpha1.AnnotationReconcileAt, time.Now().Format(time.RFC3339Nano))
-		})
-	}},
+	{"tenant asks for a look", 3, func(w *World, a Action, _ *rand.Rand) { w.ask(a.Slot) }},
 	{"tenant labels", 2, func(w *World, a Action, _ *rand.Rand) {
 		w.edit(a.Slot, func(trail *v1alpha1.Trail) {
 			metav1.SetMetaDataLabel(&trail.ObjectMeta, "changed", fmt.Sprint(a.Number))
@@ -98,6 +94,13 @@ var adminDeeds = []deed{
 func (w *World) remove(s slot) {
 	w.request(w.user.Delete(w.ctx, &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}))
 	w.changed(s.String())
+}
+
+// ask asks for a look at the Trail of a slot.
+func (w *World) ask(number int) {
+	w.edit(number, func(trail *v1alpha1.Trail) {
+		metav1.SetMetaDataAnnotation(&trail.ObjectMeta, v1alpha1.AnnotationReconcileAt, time.Now().Format(time.RFC3339Nano))
+	})
 }
 
 // edit changes the Trail of a slot, if there is one.

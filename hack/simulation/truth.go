@@ -399,13 +399,25 @@ func (t *truth) checkDrift(object string, trail *v1alpha1.Trail, drift *v1alpha1
 	until := drift.DetectedTime.Add(clocksDiffer + time.Second)
 	for _, field := range drift.Fields {
 		field = named(field)
-		made := t.foreign(object, trail, since, until)
+		made := t.foreign(object, trail, t.untold(trail, field, drift, since), until)
 		if !slices.ContainsFunc(made, func(m write) bool { return m.NotApplied || changes(m, field) }) &&
 			!slices.ContainsFunc(t.writes[t.arnOf(trail)], func(m write) bool { return m.NotApplied && !m.Time.Before(since) }) {
 			t.w.violated("each drift is told once, and none that is not", "%s of %s at %s, in sync at %s", field, object,
 				drift.DetectedTime.Sub(t.w.scheduler.start), since.Sub(t.w.scheduler.start))
 		}
 	}
+}
+
+// untold returns from when on a drift of a field was made that is told now: what was made before the last one was told
+// is told already.
+func (t *truth) untold(trail *v1alpha1.Trail, field string, drift *v1alpha1.Drift, since time.Time) time.Time {
+	for _, earlier := range t.drifts[trail.UID] {
+		told := earlier.detected.Add(-t.w.slack())
+		if has(earlier.fields, field) && earlier.detected.Before(drift.DetectedTime.Time) && told.After(since) {
+			since = told
+		}
+	}
+	return since
 }
 
 // changes tells whether a write may have made a field differ.
