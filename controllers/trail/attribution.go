@@ -392,8 +392,11 @@ func firstOf(calls, undoing []cloudtrail.Event) *cloudtrail.Event {
 	return first
 }
 
+// eventLate is by how much an event may be later than the time that CloudTrail reports of the same call.
+const eventLate = 2 * time.Second
+
 // ofDrift returns those of the calls that belong to the drift that was made at a time: between two of the operator's
-// own repairs. Events may be a moment later than what CloudTrail reports.
+// own repairs, and not later.
 func ofDrift(calls, repairs []cloudtrail.Event, made time.Time) []cloudtrail.Event {
 	repairsBefore := func(e *cloudtrail.Event) (number int) {
 		for i := range repairs {
@@ -412,7 +415,9 @@ func ofDrift(calls, repairs []cloudtrail.Event, made time.Time) []cloudtrail.Eve
 	if made.IsZero() || wanted < 0 {
 		return calls
 	}
-	return slices.DeleteFunc(slices.Clone(calls), func(e cloudtrail.Event) bool { return repairsBefore(&e) != wanted })
+	return slices.DeleteFunc(slices.Clone(calls), func(e cloudtrail.Event) bool {
+		return repairsBefore(&e) != wanted || e.Time.After(made.Add(eventLate))
+	})
 }
 
 // makesDifference tells whether a call set a field to something else than the spec says, as far as its parameters tell.

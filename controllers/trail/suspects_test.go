@@ -153,6 +153,7 @@ func TestLastOf(t *testing.T) {
 
 // callsBefore are mallory's calls of an operation, that many seconds before the tests.
 func callsBefore(operation string, seconds ...int) (calls []cloudtrail.Event) {
+	calls = []cloudtrail.Event{}
 	for _, before := range seconds {
 		calls = append(calls, *call(operation, time.Duration(before)*time.Second, ""))
 	}
@@ -185,7 +186,7 @@ func TestFirstOf(t *testing.T) {
 	NewWithT(t).Expect(firstOf(nil, callsBefore(startLogging, 1))).To(BeNil())
 }
 
-// TestCallsOfADrift holds which calls belong to a drift: those between two of the operator's own repairs.
+// TestCallsOfADrift holds which calls belong to a drift: those between two of the operator's own repairs, and not later.
 func TestCallsOfADrift(t *testing.T) {
 	t.Parallel()
 	type ago []int // In seconds.
@@ -193,17 +194,20 @@ func TestCallsOfADrift(t *testing.T) {
 		made          int // 0: it is not reported.
 		repairs, want ago
 	}{
-		"not repaired yet":               {9, nil, ago{3, 5, 9}},
-		"repaired":                       {9, ago{8}, ago{9}},
-		"repaired in the same second":    {9, ago{9}, ago{9}},
-		"repaired twice":                 {9, ago{4, 8}, ago{9}},
-		"between two repairs":            {5, ago{4, 8}, ago{5}},
-		"between two, with late events":  {7, ago{4, 7}, ago{5}},
-		"after two repairs":              {3, ago{4, 8}, ago{3}},
-		"after all of them":              {9, ago{1}, ago{3, 5, 9}},
-		"the repair of a drift before":   {9, ago{10}, ago{3, 5, 9}},
-		"it is not reported when it was": {0, ago{8}, ago{3, 5, 9}},
-		"none since":                     {2, ago{8}, ago{3, 5, 9}},
+		"not repaired yet":                          {9, nil, ago{9}},
+		"stopped once more":                         {7, nil, ago{5, 9}},
+		"repaired":                                  {9, ago{8}, ago{9}},
+		"repaired in the same second":               {9, ago{9}, ago{9}},
+		"repaired twice":                            {9, ago{4, 8}, ago{9}},
+		"between two repairs":                       {5, ago{4, 8}, ago{5}},
+		"between two, with late events":             {7, ago{4, 7}, ago{5}},
+		"after two repairs":                         {3, ago{4, 8}, ago{3}},
+		"before all of them":                        {6, ago{1}, ago{5, 9}},
+		"the repair of a drift before":              {9, ago{10}, ago{9}},
+		"stopped again in the second of the repair": {9, ago{3}, ago{9}},
+		"it is not reported when it was":            {0, ago{8}, ago{3, 5, 9}},
+		"none since":                                {2, ago{8}, ago{3, 5, 9}},
+		"none until then, but later":                {12, ago{13}, ago{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -135,6 +135,7 @@ func (w *World) otherAccount(a Action, chance *rand.Rand) {
 
 // ownAccount makes the operator's own credentials lead to an account.
 func (w *World) ownAccount(account string) {
+	w.moved = time.Now()
 	w.emulator.AddCredentials(cloudtrailtest.Credentials{
 		AccessKeyID: ownKey, SecretAccessKey: ownKey, ARN: "arn:aws:iam::" + account + ":user/operator",
 	})

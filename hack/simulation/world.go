@@ -56,6 +56,8 @@ type World struct {
 	// leader is the process that holds the leader election's lease, and leadsSince is since when.
 	leader     *process
 	leadsSince time.Time
+	// moved is when the operator's own credentials began to lead to another account.
+	moved time.Time
 	// serving is the request that AWS is at.
 	serving *request
 	// traps are what intruders do right before or after the operator's next call of an operation.
