@@ -418,7 +418,7 @@ func (t *truth) checkDrift(object string, trail *v1alpha1.Trail, drift *v1alpha1
 // is told already.
 func (t *truth) untold(trail *v1alpha1.Trail, field string, drift *v1alpha1.Drift, since time.Time) time.Time {
 	for _, earlier := range t.drifts[trail.UID] {
-		told := earlier.detected.Add(-t.w.slack())
+		told := earlier.detected.Add(-t.w.longestLook())
 		if has(earlier.fields, field) && earlier.detected.Before(drift.DetectedTime.Time) && told.After(since) {
 			since = told
 		}

@@ -46,6 +46,8 @@ type World struct {
 	watchDelay             time.Duration
 	// worst is how long a request took at most lately, and emulatorLag how far behind the truth reads may be.
 	worst, emulatorLag time.Duration
+	// settled counts the changes of the networks.
+	settled int
 	// apiTrouble says that requests to the API server may fail, or have failed lately.
 	apiTrouble bool
 	// versions are those of each Trail, by name, the oldest first.
@@ -290,7 +292,12 @@ func (w *World) setAPINetwork(now conditions) {
 // settleSlack takes note of how slow things are, now and for some time after.
 func (w *World) settleSlack() {
 	w.worst = max(w.worst, w.awsNetwork.most, w.apiNetwork.most)
+	w.settled++
+	this := w.settled
 	w.scheduler.after(2*time.Minute, func() {
+		if w.settled != this {
+			return // They have changed since.
+		}
 		w.worst = max(w.awsNetwork.most, w.apiNetwork.most)
 		w.apiTrouble = w.apiNetwork.lost > 0
 	})
