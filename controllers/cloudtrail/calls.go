@@ -43,9 +43,10 @@ type answer struct {
 	operation string
 	sent      time.Time
 	done      chan struct{}
-	// value and err are there when done is closed.
-	value any
-	err   error
+	// value, err and since when they are known are there when done is closed.
+	value    any
+	err      error
+	answered time.Time
 
 	mu sync.Mutex
 	// awaited says that a reconcile has ended that is to be run again when the call is answered.
@@ -262,7 +263,7 @@ type question struct {
 	unlimited bool
 	// guard is called right before the call is sent; the call is not made when it fails.
 	guard func(context.Context) error
-	// newer asks for an answer that is not older than that; 0: any of this reconcile.
+	// newer asks for an answer that was got no longer ago than that; 0: any of this reconcile.
 	newer time.Duration
 }
 
@@ -320,7 +321,7 @@ func (c *Calls) find(q question, now time.Time) (string, *answer, error) {
 	c.asked[key]++
 	key = fmt.Sprintf("%s %d", key, c.asked[key])
 	a := c.answers[key]
-	if a != nil && q.newer > 0 && now.Sub(a.sent) > q.newer && a.isDone() {
+	if a != nil && q.newer > 0 && a.isDone() && now.Sub(a.answered) > q.newer {
 		a = nil
 	}
 	return key, a, nil
@@ -378,6 +379,7 @@ func (c *Calls) send(
 			r.limits.cancel(limited, reserved) // It was not used, as the call failed before it was sent.
 		}
 		a.mu.Lock()
+		a.answered = r.now()
 		close(a.done)
 		awaited := a.awaited
 		a.mu.Unlock()
@@ -463,7 +465,7 @@ func (a *answer) wait(ctx context.Context, maxWait time.Duration) error {
 
 // keep notes what was found out for a question without a call of its own.
 func (c *Calls) keep(key, operation string, value any, err error, now time.Time) *answer {
-	a := &answer{operation: operation, sent: now, done: make(chan struct{}), value: value, err: err}
+	a := &answer{operation: operation, sent: now, done: make(chan struct{}), value: value, err: err, answered: now}
 	close(a.done)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -433,6 +433,18 @@ func TestConfirmAccountAgain(t *testing.T) {
 	})
 }
 
+// TestConfirmAccountSlowly holds that an answer that takes long is one.
+func TestConfirmAccountSlowly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, server, sessions, region := confirming(t)
+		server.set(func() { server.slow = map[string]time.Duration{getCallerIdentity: 3 * guardHolds} })
+		d := newDriver(t, sessions, "team", "audit")
+		g.Expect(d.reconcile(region.ConfirmAccount)).To(Succeed())
+		g.Expect(server.made(getCallerIdentity)).To(HaveLen(2), "it is asked once, after the session was opened")
+	})
+}
+
 // TestCheckKeepsWhatWorks holds that a check that gets no new credentials takes nobody those that work.
 func TestCheckKeepsWhatWorks(t *testing.T) {
 	t.Parallel()

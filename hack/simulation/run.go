@@ -20,10 +20,8 @@ type Result struct {
 }
 
 // Run simulates the world of a seed with a script; nil is the seed's own. It must be called in a synctest bubble. log
-// gets each line of the history; nil: nobody does.
+// gets each line of the history; nil: nobody does. The operator's goroutines are still there when it returns.
 func Run(ctx context.Context, seed uint64, script []Action, log func(string)) (*Result, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	shape := shapeOf(seed)
 	if script == nil {
 		script = scriptOf(seed, shape)
@@ -49,13 +47,10 @@ func Run(ctx context.Context, seed uint64, script []Action, log func(string)) (*
 		w.quiet = false
 	}
 
-	result := &Result{
+	return &Result{
 		Seed: seed, Violation: w.violation, Lines: slices.Clone(w.lines), History: w.history,
 		Simulated: w.scheduler.elapsed(), Events: w.scheduler.served,
-	}
-	cancel()
-	w.end()
-	return result, nil
+	}, nil
 }
 
 // proceed lets everything happen until an elapsed time, or until an invariant does not hold.

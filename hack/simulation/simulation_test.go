@@ -66,27 +66,27 @@ func TestWorld(t *testing.T) {
 	var history strings.Builder // To print is to wait for the system.
 	if *show {
 		log = func(line string) { fmt.Fprintln(&history, line) }
-		defer func() { fmt.Print(history.String()) }()
 	}
 
 	go watch()
 	debug.SetGCPercent(-1)
 	cryptotest.SetGlobalRandom(t, seed)
-	var told outcome
 	synctest.Test(t, func(t *testing.T) {
 		rand.Seed(int64(seed)) //nolint:staticcheck // Kubernetes' libraries use it.
+		var told outcome
 		result, err := simulation.Run(t.Context(), seed, actions, log)
-		if err != nil {
+		if err == nil {
+			told.Result = *result
+		} else {
 			told.Error = err.Error()
-			return
 		}
-		told.Result = *result
+		line, err := json.Marshal(told)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("%s\n%s%s\n", &history, prefix, line)
+		os.Exit(0) // The operator's goroutines need not end: what a process that was killed has begun never does.
 	})
-	line, err := json.Marshal(told)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Printf("\n%s%s\n", prefix, line)
 }
 
 const prefix = "OUTCOME "

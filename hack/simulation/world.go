@@ -310,12 +310,3 @@ const clientTimeout = 30 * time.Second
 func (w *World) forget(p *process) {
 	w.alive = slices.DeleteFunc(w.alive, func(other *process) bool { return other == p })
 }
-
-// end stops all processes, and lets their goroutines end.
-func (w *World) end() {
-	for _, p := range slices.Clone(w.alive) {
-		w.terminate(p)
-	}
-	w.scheduler.run(w.scheduler.elapsed() + starting + 2*time.Minute)
-	w.emulator.Close()
-}
