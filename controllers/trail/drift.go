@@ -86,8 +86,9 @@ func (r *Reconciler) reread(ctx context.Context, trail *v1alpha1.Trail) error {
 // noteDrift notes the differences that somebody made in AWS, if some of them are new, and tells whether they are.
 func noteDrift(trail *v1alpha1.Trail, record *record, o *outcome, now time.Time) bool {
 	status := &trail.Status
-	news := slices.DeleteFunc(slices.Clone(o.drift),
-		func(d difference) bool { return slices.Contains(status.Differences, d.shown()) })
+	news := slices.DeleteFunc(slices.Clone(o.drift), func(d difference) bool {
+		return slices.Contains(status.Differences, d.shown()) && !(d.field.name == fieldLogging && o.changedAgain(trail))
+	})
 	if len(news) == 0 {
 		return false
 	}
@@ -115,6 +116,18 @@ func loggingChanged(trail *v1alpha1.Trail, o *observation) time.Time {
 		return o.status.value.StopLoggingTime
 	}
 	return o.status.value.StartLoggingTime
+}
+
+// changedAgain tells whether logging was changed once more since that was told: CloudTrail reports that it was as the
+// spec says in between. A repair whose answer was lost may have ended what was told. What is told is in whole seconds.
+func (o *outcome) changedAgain(trail *v1alpha1.Trail) bool {
+	restored := o.observed.status.value.StartLoggingTime
+	if !trail.Spec.LoggingDesired() {
+		restored = o.observed.status.value.StopLoggingTime
+	}
+	last := trail.Status.LastDrift
+	return last != nil && last.LoggingChangedTime != nil && restored.After(last.LoggingChangedTime.Add(time.Second)) &&
+		o.loggingChanged.After(restored)
 }
 
 // isUncertain tells whether it is still to be found out who made a drift.

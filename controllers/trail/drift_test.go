@@ -309,6 +309,40 @@ func TestTimeOfLoggingChange(t *testing.T) {
 	}
 }
 
+// TestLoggingChangedAgain holds that a trail that was started and stopped again has drifted twice, also when the
+// operator does not know that it was started.
+func TestLoggingChangedAgain(t *testing.T) {
+	t.Parallel()
+	type ago int // In seconds.
+	for name, c := range map[string]struct {
+		told, started, stopped ago
+		again                  bool
+	}{
+		"stopped once":                 {60, 90, 60, false},
+		"stopped twice":                {60, 90, 30, false}, // Should AWS report the second one.
+		"started and stopped again":    {60, 50, 30, true},
+		"started again":                {60, 50, 60, false},
+		"all in the second of the one": {60, 60, 60, false},
+		"it is not told when":          {0, 50, 30, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before := func(a ago) time.Time { return testNow.Add(-time.Duration(a) * time.Second) }
+			trail := testTrail(synced)
+			o := outcomeOf(trail, holding(trail, func(o *observation) {
+				o.status.value.IsLogging = false
+				o.status.value.StartLoggingTime, o.status.value.StopLoggingTime = before(c.started), before(c.stopped)
+			}), nil)
+			trail.Status.Differences = []v1alpha1.Difference{of(o.drift, fieldLogging)[0].shown()}
+			trail.Status.LastDrift = &v1alpha1.Drift{Fields: []string{fieldLogging}, DetectedTime: metav1.NewTime(before(c.told))}
+			if c.told > 0 {
+				trail.Status.LastDrift.LoggingChangedTime = timeOrNil(before(c.told))
+			}
+			NewWithT(t).Expect(noteDrift(trail, newRecord(), o, testNow)).To(Equal(c.again))
+		})
+	}
+}
+
 // TestShownDifferences holds what the status shows of differences when parts could not be read.
 func TestShownDifferences(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
@@ -42,6 +43,13 @@ var faultDeeds = []deed{
 	{"AWS denies an operation", 8, fault(func(*rand.Rand) cloudtrailtest.Fault {
 		return cloudtrailtest.Fault{Code: "AccessDeniedException", Message: "denied"}
 	})},
+	{"AWS does not tell whose trails are while all are changed", 2, func(w *World, a Action, chance *rand.Rand) {
+		s := slotOf(a.Slot)
+		w.inject(a, chance, 2*time.Minute, cloudtrailtest.Fault{
+			AccountID: s.accountID, Operation: "ListTags", Code: "AccessDeniedException", Message: "denied",
+		})
+		w.editAll(s, chance)
+	}},
 	{"AWS fails", 6, fault(func(chance *rand.Rand) cloudtrailtest.Fault {
 		return cloudtrailtest.Fault{Code: "InternalFailure", Status: 500, Probability: chance.Float64()}
 	})},
@@ -73,6 +81,18 @@ var faultDeeds = []deed{
 	{"the network to the API server is bad", 4, func(w *World, a Action, chance *rand.Rand) {
 		w.setAPINetwork(conditions{most: between(chance, apiLatency, 3*time.Second), lost: chance.Float64() / 3})
 		w.later(a, chance, time.Second, 10*time.Minute, func() { w.setAPINetwork(calm(apiLatency)) })
+	}},
+	{"the API server loses answers while watches are late", 3, func(w *World, a Action, chance *rand.Rand) {
+		w.setAPINetwork(conditions{least: apiLatency / 5, most: apiLatency, lost: 0.2 + 0.5*chance.Float64()})
+		w.watchDelay = between(chance, 10*time.Second, time.Minute)
+		w.edit(a.Slot, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(a.Slot), chance) })
+		for range 4 {
+			w.later(a, chance, 0, time.Minute, func() { w.ask(a.Slot) })
+		}
+		w.later(a, chance, time.Minute, 3*time.Minute, func() {
+			w.setAPINetwork(calm(apiLatency))
+			w.watchDelay = apiLatency
+		})
 	}},
 	{"watches are late", 5, func(w *World, a Action, chance *rand.Rand) {
 		w.watchDelay = between(chance, time.Second, time.Minute)
@@ -152,10 +172,15 @@ func fault(kind func(*rand.Rand) cloudtrailtest.Fault) func(*World, Action, *ran
 		if f.Operation != "AssumeRole" {
 			f.AccountID = slotOf(a.Slot).accountID
 		}
-		id := w.emulator.Inject(f)
-		w.note("%s: %s", a.Do, f.Operation)
-		w.later(a, chance, 10*time.Second, 40*time.Minute, func() { w.emulator.ClearFault(id) })
+		w.inject(a, chance, 40*time.Minute, f)
 	}
+}
+
+// inject lets something go wrong with an operation for a while.
+func (w *World) inject(a Action, chance *rand.Rand, most time.Duration, f cloudtrailtest.Fault) {
+	id := w.emulator.Inject(f)
+	w.note("%s: %s", a.Do, f.Operation)
+	w.later(a, chance, 10*time.Second, most, func() { w.emulator.ClearFault(id) })
 }
 
 // processDeeds are what happens to the operator's processes.
@@ -174,16 +199,15 @@ var processDeeds = []deed{
 			})
 		}})
 	}},
-	{"operator is rolled out", 2, func(w *World, a Action, chance *rand.Rand) {
-		w.onSome(chance, func(p *process) {
-			if w.shape.LeaderElection {
-				w.start()
-				w.later(a, chance, time.Second, time.Minute, func() { w.terminate(p) })
-				return
-			}
-			w.terminate(p)
-			w.later(a, chance, shutdown, time.Minute+shutdown, func() { w.start() })
-		})
+	{"operator is rolled out", 2, (*World).rollOut},
+	{"operator is rolled out while its writes fail", 2, func(w *World, a Action, chance *rand.Rand) {
+		for _, operation := range operations[:writeOperations] {
+			w.inject(a, chance, time.Minute, cloudtrailtest.Fault{
+				AccountID: slotOf(a.Slot).accountID, Operation: operation, Code: "InternalFailure", Status: 500, Probability: 0.7,
+			})
+		}
+		w.editAll(slotOf(a.Slot), chance)
+		w.later(a, chance, time.Second, 10*time.Second, func() { w.rollOut(a, chance) })
 	}},
 	{"operator freezes", 4, func(w *World, a Action, chance *rand.Rand) {
 		if !w.shape.LeaderElection {
@@ -194,6 +218,19 @@ var processDeeds = []deed{
 			w.later(a, chance, time.Second, 2*time.Minute, p.thaw)
 		})
 	}},
+}
+
+// rollOut replaces one of the processes: with leader election the new one is there before the old one ends.
+func (w *World) rollOut(a Action, chance *rand.Rand) {
+	w.onSome(chance, func(p *process) {
+		if w.shape.LeaderElection {
+			w.start()
+			w.later(a, chance, time.Second, time.Minute, func() { w.terminate(p) })
+			return
+		}
+		w.terminate(p)
+		w.later(a, chance, shutdown, time.Minute+shutdown, func() { w.start() })
+	})
 }
 
 // shutdown is how long the operator takes to end, at most.

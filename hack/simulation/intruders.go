@@ -24,6 +24,16 @@ var intruderDeeds = []deed{
 	{"intruder stops the trail", 20, intrude(func(s slot, _ *rand.Rand) call {
 		return call{"StopLogging", map[string]any{"Name": s.arn()}}
 	})},
+	{"intruders stop the trail in turns, as soon as it is repaired", 2, func(w *World, a Action, chance *rand.Rand) {
+		s := slotOf(a.Slot)
+		for i := range 6 {
+			when := time.Duration(i)*2*time.Second + time.Duration(chance.Int64N(int64(time.Second)))
+			w.later(a, chance, when, when, func() {
+				w.act(intruders[i%len(intruders)], s, call{"StopLogging", map[string]any{"Name": s.arn()}})
+				w.ask(a.Slot)
+			})
+		}
+	}},
 	{"intruder starts the trail", 3, intrude(func(s slot, _ *rand.Rand) call {
 		return call{"StartLogging", map[string]any{"Name": s.arn()}}
 	})},
@@ -77,11 +87,7 @@ var intruderDeeds = []deed{
 		}},
 	{"intruder gives the trail to another while all are changed", 2, func(w *World, a Action, chance *rand.Rand) {
 		s, who := slotOf(a.Slot), intruders[chance.IntN(len(intruders))]
-		for number := range slotCount {
-			if slotOf(number).account == s.account {
-				w.edit(number, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(number), chance) })
-			}
-		}
+		w.editAll(s, chance)
 		w.later(a, chance, 0, 10*time.Second, func() { w.act(who, s, giveAway(s, chance)) })
 	}},
 	{"intruder changes tags", 6, intrude(func(s slot, chance *rand.Rand) call {

@@ -42,6 +42,20 @@ var tenantDeeds = []deed{
 			w.traps = append(w.traps, &trap{s.arn(), true, func() { w.remove(s) }})
 		})
 	}},
+	{"tenant releases the trail, observes it, and manages it again", 2, func(w *World, a Action, chance *rand.Rand) {
+		s := slotOf(a.Slot)
+		w.edit(a.Slot, func(trail *v1alpha1.Trail) { trail.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain })
+		w.remove(s)
+		w.later(a, chance, time.Minute, 2*time.Minute, func() {
+			trail := newTrail(s, chance)
+			trail.Spec.AdoptionPolicy, trail.Spec.ManagementPolicy = "", v1alpha1.ManagementPolicyObserve
+			w.request(w.user.Create(w.ctx, trail))
+			w.changed(s.String())
+		})
+		w.later(a, chance, 3*time.Minute, 10*time.Minute, func() {
+			w.edit(a.Slot, func(trail *v1alpha1.Trail) { trail.Spec.ManagementPolicy = v1alpha1.ManagementPolicyManage })
+		})
+	}},
 	{"tenant asks for a look", 3, func(w *World, a Action, _ *rand.Rand) { w.ask(a.Slot) }},
 	{"tenant labels", 2, func(w *World, a Action, _ *rand.Rand) {
 		w.edit(a.Slot, func(trail *v1alpha1.Trail) {
@@ -114,6 +128,15 @@ func (w *World) edit(number int, change func(*v1alpha1.Trail)) {
 	change(trail)
 	w.request(w.user.Update(w.ctx, trail))
 	w.changed(s.String())
+}
+
+// editAll changes what the specs want of all trails of a slot's account.
+func (w *World) editAll(s slot, chance *rand.Rand) {
+	for number := range slotCount {
+		if slotOf(number).account == s.account {
+			w.edit(number, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(number), chance) })
+		}
+	}
 }
 
 // editIdentity changes the identity of a slot.

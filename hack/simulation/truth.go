@@ -246,7 +246,9 @@ func (t *truth) checkOwner(made write, recent []*v1alpha1.Trail) {
 			continue
 		}
 		tag := earlier.After.Tags[v1alpha1.OwnerTagKey]
-		wasOurs = wasOurs || tag == owner
+		released := earlier.object == made.object && earlier.Operation == "RemoveTags" && tag != owner &&
+			earlier.Before != nil && earlier.Before.Tags[v1alpha1.OwnerTagKey] == owner
+		wasOurs = tag == owner || wasOurs && !released
 		if earlier.Before != nil && earlier.Time.After(since) {
 			tags = append(tags, earlier.Before.Tags[v1alpha1.OwnerTagKey])
 		}
