@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -632,37 +633,68 @@ var _ = Describe("The name of who made a drift", func() {
 	})
 })
 
+// stale returns a controller whose cache shows the Trail as it is now, for ever.
+func (w *world) stale(ctx context.Context) reconcile.Reconciler {
+	GinkgoHelper()
+	frozen := w.get(ctx, "audit")
+	cache := aroundWrites(interceptor.NewClient(w.Client, interceptor.Funcs{
+		Get: func(
+			ctx context.Context, c client.WithWatch, key client.ObjectKey,
+			object client.Object, options ...client.GetOption,
+		) error {
+			if t, ok := object.(*v1alpha1.Trail); ok {
+				frozen.DeepCopyInto(t)
+				return nil
+			}
+			return c.Get(ctx, key, object, options...)
+		},
+	}), w.write)
+	sessions, _ := w.process(clusterID, http.DefaultClient)
+	late, err := trail.New(trail.Options{
+		Client:    cache,
+		Live:      w.Client,
+		Recorder:  w.Events,
+		Sessions:  sessions,
+		ClusterID: clusterID,
+		Interval:  interval,
+		Now:       w.Clock.Now,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	return reconcile.AsReconciler(cache, late)
+}
+
+// A drift is told once, whatever becomes of the answers to its status, and however late the cache is.
+var _ = Describe("A status whose answer is lost while the cache lags", func() {
+	It("tells a drift once", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		late := w.stale(ctx)
+		w.stop()
+		lost := 0
+		w.writing = func(_ int, write func() error) error {
+			err := write()
+			if err == nil && lost < 2 { // That of the drift, and that of its repair.
+				lost++
+				return io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: "audit"}}
+		for range 4 {
+			late.Reconcile(ctx, request) //nolint:errcheck // It fails, and is tried again.
+			w.Clock.Add(2 * time.Second)
+		}
+
+		Expect(lost).To(Equal(2))
+		Expect(w.held("audit").IsLogging).To(BeTrue())
+		found := w.get(ctx, "audit").Status
+		Expect(found.Differences).To(BeEmpty())
+		Expect(found.LastDrift.RepairedTime).NotTo(BeNil(), "it is not told again")
+		Expect(found.EarlierDrifts).To(BeEmpty())
+	})
+})
+
 // Before what cannot be undone it is made sure that the object is as it is believed to be.
 var _ = Describe("A leader that wakes up late", func() {
-	// stale returns a controller whose cache shows the Trail as it is now, for ever.
-	stale := func(ctx context.Context, w *world) reconcile.Reconciler {
-		GinkgoHelper()
-		frozen := w.get(ctx, "audit")
-		cache := interceptor.NewClient(w.Client, interceptor.Funcs{
-			Get: func(
-				ctx context.Context, c client.WithWatch, key client.ObjectKey,
-				object client.Object, options ...client.GetOption,
-			) error {
-				if t, ok := object.(*v1alpha1.Trail); ok {
-					frozen.DeepCopyInto(t)
-					return nil
-				}
-				return c.Get(ctx, key, object, options...)
-			},
-		})
-		sessions, _ := w.process(clusterID, http.DefaultClient)
-		late, err := trail.New(trail.Options{
-			Client:    cache,
-			Live:      w.Client,
-			Recorder:  w.Events,
-			Sessions:  sessions,
-			ClusterID: clusterID,
-			Interval:  interval,
-			Now:       w.Clock.Now,
-		})
-		Expect(err).NotTo(HaveOccurred())
-		return reconcile.AsReconciler(cache, late)
-	}
 	lookLate := func(ctx context.Context, w *world, late reconcile.Reconciler) {
 		request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: "audit"}}
 		for range 3 {
@@ -690,7 +722,7 @@ var _ = Describe("A leader that wakes up late", func() {
 
 	It("does not create the trail of an object that is gone", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
-		late := stale(ctx, w)
+		late := w.stale(ctx)
 		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		w.work(ctx)
 		w.expectGone(ctx, "audit")
@@ -702,7 +734,7 @@ var _ = Describe("A leader that wakes up late", func() {
 	It("does not create the trail of an object that it has never worked on", func(ctx context.Context) {
 		w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
 		w.apply(ctx, "audit", full)
-		late := stale(ctx, w)
+		late := w.stale(ctx)
 		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		lookLate(ctx, w, late)
 		Expect(w.AWS.Trails()).To(BeEmpty())
@@ -712,7 +744,7 @@ var _ = Describe("A leader that wakes up late", func() {
 		spec := full
 		spec.Logging, spec.S3KeyPrefix, spec.InsightSelectors = falsy(), "obsolete", nil
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, spec)
-		late := stale(ctx, w)
+		late := w.stale(ctx)
 		w.apply(ctx, "audit", full)
 		expectSettledStays(ctx, w, late)
 	})
@@ -722,7 +754,7 @@ var _ = Describe("A leader that wakes up late", func() {
 		spec := full
 		spec.Logging, spec.S3KeyPrefix, spec.InsightSelectors, spec.Tags = falsy(), "taken-back", nil, nil
 		w.apply(ctx, "audit", spec)
-		late := stale(ctx, w)
+		late := w.stale(ctx)
 		w.apply(ctx, "audit", full)
 		expectNoWrite(ctx, w, late)
 	})
@@ -732,7 +764,7 @@ var _ = Describe("A leader that wakes up late", func() {
 		spec := full
 		spec.S3KeyPrefix = "changed"
 		w.apply(ctx, "audit", spec)
-		late := stale(ctx, w)
+		late := w.stale(ctx)
 		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		expectNoWrite(ctx, w, late)
 	})
@@ -743,7 +775,7 @@ var _ = Describe("A leader that wakes up late", func() {
 	It("does not follow a spec that AWS never held and that was changed since", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 		w.apply(ctx, "audit", obsolete)
-		late := stale(ctx, w)
+		late := w.stale(ctx)
 		w.apply(ctx, "audit", full)
 		expectSettledStays(ctx, w, late)
 	})
@@ -753,7 +785,7 @@ var _ = Describe("A leader that wakes up late", func() {
 			w := newHistory(ctx, cloudtrailtest.Options{NoRateLimit: true})
 			w.prepareResources()
 			w.apply(ctx, "audit", obsolete)
-			late := stale(ctx, w)
+			late := w.stale(ctx)
 			w.apply(ctx, "audit", full)
 			expectSettledStays(ctx, w, late)
 		})
@@ -761,7 +793,7 @@ var _ = Describe("A leader that wakes up late", func() {
 	It("does not follow the spec of an object that was made anew", func(ctx context.Context) {
 		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
 		w.apply(ctx, "audit", obsolete)
-		late := stale(ctx, w)
+		late := w.stale(ctx)
 		Expect(w.Client.Delete(ctx, w.get(ctx, "audit"))).To(Succeed())
 		w.work(ctx)
 		w.expectGone(ctx, "audit")
@@ -776,7 +808,7 @@ var _ = Describe("A leader that wakes up late", func() {
 		object.Finalizers = append(object.Finalizers, "test/hold")
 		Expect(w.Client.Update(ctx, object)).To(Succeed())
 		Expect(w.Client.Delete(ctx, object)).To(Succeed())
-		late := stale(ctx, w)
+		late := w.stale(ctx)
 		w.work(ctx)
 		object = w.get(ctx, "audit")
 		object.Finalizers = nil

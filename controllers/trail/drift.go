@@ -54,6 +54,9 @@ func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome) erro
 		if reread := r.reread(ctx, w.Trail); reread != nil {
 			return reread
 		}
+		if w.record.completed(w.Trail) {
+			return errChanged // By us: the drift is told and repaired already.
+		}
 		note()
 		return err
 	})

@@ -239,19 +239,25 @@ func digestOfStatus(trail *v1alpha1.Trail) [sha256.Size]byte {
 // status. Otherwise the same is tried again with the same answers of AWS; of something else that is worked on now, what
 // was done in AWS is learned, but not what was in sync: a drift may not have been told yet.
 func (r *record) begin(trail *v1alpha1.Trail, now time.Time) {
-	last := r.unconfirmed
-	switch {
-	case last == nil:
-		return
-	case slices.Contains(last.statuses, digestOfStatus(trail)):
-		last.complete()
-	case last.attempt != attemptOf(trail):
-		last.outcome.inSync = nil
-		r.learn(last.outcome, now)
-	default:
+	if r.completed(trail) {
 		return
 	}
+	if last := r.unconfirmed; last != nil && last.attempt != attemptOf(trail) {
+		last.outcome.inSync = nil
+		r.learn(last.outcome, now)
+		r.unconfirmed = nil
+	}
+}
+
+// completed completes the reconcile before if the object has its status, and tells whether that is so.
+func (r *record) completed(trail *v1alpha1.Trail) bool {
+	last := r.unconfirmed
+	if last == nil || !slices.Contains(last.statuses, digestOfStatus(trail)) {
+		return false
+	}
+	last.complete()
 	r.unconfirmed = nil
+	return true
 }
 
 // learn takes from an outcome what is to be known at the next one.
