@@ -693,6 +693,49 @@ var _ = Describe("A status whose answer is lost while the cache lags", func() {
 	})
 })
 
+// What the operator has done itself is no drift, also when it has no time to say so.
+var _ = Describe("A spec that is changed back", func() {
+	It("is no drift: the process died when it had changed AWS", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		changed := full
+		changed.S3KeyPrefix, changed.InsightSelectors = "changed", nil
+		w.apply(ctx, "audit", changed)
+		w.AWS.ResetCalls()
+		w.writing = func(_ int, write func() error) error {
+			if w.AWS.CallCounts()["UpdateTrail"] > 0 {
+				return io.ErrUnexpectedEOF
+			}
+			return write()
+		}
+		w.lookAnyway(ctx)
+		Expect(w.held("audit").S3KeyPrefix).To(Equal("changed"))
+		w.restart()
+		w.writing = nil
+		w.apply(ctx, "audit", full)
+		w.expectSettled(ctx, "audit", full)
+		Expect(w.get(ctx, "audit").Status.LastDrift).To(BeNil())
+	})
+
+	It("is no drift: somebody else changed AWS meanwhile, as the spec allowed", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		observer := full
+		observer.ManagementPolicy = v1alpha1.ManagementPolicyObserve
+		w.apply(ctx, "audit", observer)
+		w.lookAnyway(ctx)
+		observer.S3KeyPrefix = "changed"
+		w.apply(ctx, "audit", observer)
+		w.lookAnyway(ctx)
+		w.do(w.intruder(), "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": "third"})
+		w.lookAnyway(ctx)
+		observer.S3KeyPrefix = full.S3KeyPrefix
+		w.apply(ctx, "audit", observer)
+		w.lookAnyway(ctx)
+		found := w.get(ctx, "audit").Status
+		Expect(found.Differences).To(HaveLen(1))
+		Expect(found.LastDrift).To(BeNil(), "the spec said something else when AWS was changed")
+	})
+})
+
 // Before what cannot be undone it is made sure that the object is as it is believed to be.
 var _ = Describe("A leader that wakes up late", func() {
 	lookLate := func(ctx context.Context, w *world, late reconcile.Reconciler) {

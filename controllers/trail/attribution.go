@@ -240,8 +240,10 @@ func (f *finding) findCulprit(ctx context.Context, w *work, drift *v1alpha1.Drif
 	if err != nil {
 		return err
 	}
+	made := timeOf(drift.LoggingChangedTime)
+	undoing = slices.DeleteFunc(undoing, func(e cloudtrail.Event) bool { return isOwn(e) && isRepairOf(drift, made, e.Time) })
 	repairs := slices.DeleteFunc(slices.Clone(undoing), isForeign)
-	f.culprit = firstOf(ofDrift(calls, repairs, timeOf(drift.LoggingChangedTime)), undoing)
+	f.culprit = firstOf(ofDrift(calls, repairs, made), undoing)
 	return nil
 }
 
@@ -390,6 +392,12 @@ func firstOf(calls, undoing []cloudtrail.Event) *cloudtrail.Event {
 		}
 	}
 	return first
+}
+
+// isRepairOf tells whether the operator's own call at a time repaired the drift, or was later: it was found before, and
+// made before the second in which it was found. Such a call undoes nothing that led to it.
+func isRepairOf(drift *v1alpha1.Drift, made, at time.Time) bool {
+	return !made.IsZero() && made.Before(drift.DetectedTime.Time) && !at.Before(drift.DetectedTime.Time)
 }
 
 // eventLate is by how much an event may be later than the time that CloudTrail reports of the same call.

@@ -380,7 +380,7 @@ func (r *Reconciler) act(ctx context.Context, w *work, o *outcome) {
 		o.err = &cloudtrail.Pending{Operation: "the write of another object", After: time.Second}
 		return
 	}
-	if o.err = r.recordBefore(ctx, w, o); o.err != nil {
+	if o.err = r.recordBefore(ctx, w, o, tried); o.err != nil {
 		return
 	}
 

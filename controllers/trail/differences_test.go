@@ -260,6 +260,30 @@ func TestDigests(t *testing.T) {
 		g.Expect(known.synced(prefix, "")).To(BeFalse(), "not noted")
 	})
 
+	t.Run("what the spec says no more is forgotten", func(t *testing.T) {
+		t.Parallel()
+		g := NewWithT(t)
+		trail := fullTrail(func(trail *v1alpha1.Trail) { trail.Spec.S3KeyPrefix = "changed" })
+		differences := []difference{{field: fields[prefix], number: prefix}, {field: fields[logging], number: logging}}
+		known := of(text("logging", "tags", "s3KeyPrefix"))
+		known.noteSynced(targetOf(trail), holding(trail, nil), differences)
+		g.Expect(known.of(prefix)).To(Equal(make([]byte, digestSize)), "it may be changed back")
+		g.Expect(known.synced(logging, "true")).To(BeTrue(), "AWS was changed, and not the spec")
+	})
+
+	t.Run("what is about to be changed is forgotten", func(t *testing.T) {
+		t.Parallel()
+		g := NewWithT(t)
+		trail := fullTrail(func(trail *v1alpha1.Trail) { trail.Spec.S3KeyPrefix = "changed" })
+		changes := []step{{operation: updateTrail, sets: []difference{{field: fields[prefix], number: prefix}}}}
+		repairs := []step{{operation: startLogging, sets: []difference{{field: fields[logging], number: logging}}}}
+		known := of(text("logging", "tags", "s3KeyPrefix"))
+		g.Expect(known.forgetChanged(targetOf(trail), repairs)).To(BeFalse(), "the spec says what it said")
+		g.Expect(known.forgetChanged(targetOf(trail), changes)).To(BeTrue())
+		g.Expect(known.of(prefix)).To(Equal(make([]byte, digestSize)))
+		g.Expect(known.forgetChanged(targetOf(trail), changes)).To(BeFalse(), "it is forgotten already")
+	})
+
 	t.Run("nothing is no text", func(t *testing.T) {
 		t.Parallel()
 		g := NewWithT(t)

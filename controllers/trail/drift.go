@@ -23,15 +23,23 @@ const maxEarlierDrifts = 5
 // readLag is how far AWS's answers may lie behind what was changed: its reads are eventually consistent.
 const readLag = 30 * time.Second
 
-// recordBefore writes a new drift into the status before it is repaired: a crash must not lose it. It does not keep a
-// repair from being made when the API server cannot be written to; the drift is told afterwards then.
-func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome) error {
+// recordBefore writes into the status what a crash must not lose before AWS is written to: a new drift, and that what a
+// changed spec wanted before is not what AWS holds any more. That the API server cannot be written to keeps no drift from
+// being repaired; it is told afterwards then.
+func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome, steps []step) error {
 	before := w.Status.DeepCopy()
+	drifted := false
 	note := func() bool {
 		before = w.Status.DeepCopy()
-		if !noteDrift(w.Trail, w.record, o, r.Now()) {
-			return false
+		synced := digestsOf(&w.Status)
+		forgot := synced.forgetChanged(w.target, steps)
+		if forgot {
+			w.Status.SyncedDigest = synced.String()
 		}
+		if !noteDrift(w.Trail, w.record, o, r.Now()) {
+			return forgot
+		}
+		drifted = true
 		w.Status.Differences = shownOf(&w.Status, o.observed, o.shownDifferences(w.Trail))
 		if len(of(o.drift, fieldTrail)) > 0 {
 			// The trail is created anew. What further calls have to set is not somebody's next change.
@@ -61,10 +69,10 @@ func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome) erro
 		return err
 	})
 	switch {
-	case err == nil:
+	case err == nil && drifted:
 		r.emitDrift(w.Trail)
 		return nil
-	case errors.Is(err, errChanged), apierrors.IsConflict(err), apierrors.IsNotFound(err):
+	case err == nil, !drifted, errors.Is(err, errChanged), apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return err
 	default:
 		ctrl.LoggerFrom(ctx).Error(err, "a drift is repaired before it is recorded")

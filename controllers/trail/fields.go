@@ -358,11 +358,16 @@ func (d digests) synced(number int, wanted string) bool {
 	return bytes.Equal(d.of(number), digestOf(wanted))
 }
 
-// noteSynced notes the fields that AWS holds as the spec says.
+// noteSynced notes the fields that AWS holds as the spec says, and forgets those of which the spec says something else
+// than it did: what AWS becomes meanwhile is no drift should the spec be changed back.
 func (d digests) noteSynced(t target, o *observation, differences []difference) {
 	for number, f := range fields {
-		if f.unknown(o) == nil && !isAmong(differences, number) {
-			copy(d.of(number), digestOf(f.wanted(t)))
+		wanted := f.wanted(t)
+		switch {
+		case f.unknown(o) == nil && !isAmong(differences, number):
+			copy(d.of(number), digestOf(wanted))
+		case !d.synced(number, wanted):
+			clear(d.of(number))
 		}
 	}
 }
@@ -374,6 +379,19 @@ func (d digests) forgetUncreated() {
 			clear(d.of(number))
 		}
 	}
+}
+
+// forgetChanged forgets the fields that the steps set to something else than what AWS once held, and tells whether there
+// are any: the spec has changed, and may be changed back before the steps are known to be taken.
+func (d digests) forgetChanged(t target, steps []step) (forgot bool) {
+	for number, f := range fields {
+		isSet := slices.ContainsFunc(steps, func(s step) bool { return s.writes(number) })
+		if isSet && !d.synced(number, f.wanted(t)) && !bytes.Equal(d.of(number), make([]byte, digestSize)) {
+			clear(d.of(number))
+			forgot = true
+		}
+	}
+	return forgot
 }
 
 // numberOf returns the place of a field among the fields.

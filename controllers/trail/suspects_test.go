@@ -11,6 +11,8 @@ import (
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
@@ -217,6 +219,29 @@ func TestCallsOfADrift(t *testing.T) {
 			}
 			found := ofDrift(callsBefore(stopLogging, 3, 5, 9), callsBefore(startLogging, c.repairs...), made)
 			NewWithT(t).Expect(found).To(Equal(callsBefore(stopLogging, c.want...)))
+		})
+	}
+}
+
+// TestIsRepairOf holds which of the operator's calls have repaired a drift.
+func TestIsRepairOf(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		made, found, repaired int // Seconds before now.
+		want                  bool
+	}{
+		"after it was found":                             {9, 5, 4, true},
+		"in the second in which it was found":            {9, 5, 5, true},
+		"before it was found":                            {9, 5, 6, false},
+		"it was made in the second in which it is found": {5, 5, 5, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before := func(seconds int) time.Time { return testNow.Add(-time.Duration(seconds) * time.Second) }
+			drift := &v1alpha1.Drift{DetectedTime: metav1.NewTime(before(c.found))}
+			g := NewWithT(t)
+			g.Expect(isRepairOf(drift, before(c.made), before(c.repaired))).To(Equal(c.want))
+			g.Expect(isRepairOf(drift, time.Time{}, before(c.repaired))).To(BeFalse(), "it is not reported when it was made")
 		})
 	}
 }
