@@ -385,14 +385,13 @@ func (t *truth) foreign(object string, trail *v1alpha1.Trail, since, until time.
 	return found
 }
 
-// arnOf returns the ARN of an object's trail.
+// arnOf returns the ARN of an object's trail, which is in the account that its identity led to when it was created.
 func (t *truth) arnOf(trail *v1alpha1.Trail) string {
-	for number := range slotCount {
-		if s := slotOf(number); s.String() == trail.Namespace+"/"+trail.Name {
-			return s.arn()
-		}
+	s := t.w.slotOfObject(trail.Namespace + "/" + trail.Name)
+	if home, known := t.w.homeOf(trail); known {
+		s.accountID = home
 	}
-	return trail.Status.TrailARN
+	return s.arn()
 }
 
 // checkDrift holds that a drift that is told was made by somebody.
@@ -460,7 +459,9 @@ func (t *truth) checkActor(object string, trail *v1alpha1.Trail, drift *v1alpha1
 		}
 		for _, other := range foreign { // The history tells whole seconds.
 			atOnce := other.Operation == made.Operation && other.Time.Sub(made.Time).Abs() < time.Second
-			if atOnce && slices.ContainsFunc(drift.Fields, func(field string) bool { return did(other, named(field)) }) {
+			// Nor does it tell that a trail that was created meanwhile was not logging yet when it was stopped.
+			isNew := other.Before == nil && made.Operation == "StopLogging" && !other.Time.After(made.Time)
+			if isNew || atOnce && slices.ContainsFunc(drift.Fields, func(field string) bool { return did(other, named(field)) }) {
 				return
 			}
 		}
