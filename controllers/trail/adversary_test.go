@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -690,6 +691,26 @@ var _ = Describe("A status whose answer is lost while the cache lags", func() {
 		Expect(found.Differences).To(BeEmpty())
 		Expect(found.LastDrift.RepairedTime).NotTo(BeNil(), "it is not told again")
 		Expect(found.EarlierDrifts).To(BeEmpty())
+	})
+})
+
+// That a status was written whose answer was lost is known before the cache shows it.
+var _ = Describe("A status that conflicts with one whose answer was lost", func() {
+	It("is not tried again and again", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		late := w.stale(ctx)
+		w.AWS.SetDelivery(trailARN("audit"), cloudtrailtest.Delivery{LatestDeliveryError: aws.String("AccessDenied")})
+		w.writing = func(_ int, write func() error) error {
+			w.writing = nil
+			Expect(write()).To(Succeed())
+			return io.ErrUnexpectedEOF
+		}
+		request := reconcile.Request{NamespacedName: client.ObjectKey{Namespace: w.Namespace, Name: "audit"}}
+		_, err := late.Reconcile(ctx, request)
+		Expect(err).To(MatchError(io.ErrUnexpectedEOF))
+		result, err := late.Reconcile(ctx, request)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(BeNumerically(">", 5*time.Second), "it is settled")
 	})
 })
 

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -498,11 +499,25 @@ func (r *Reconciler) report(
 	if err := r.writeStatus(ctx, before, trail); err != nil {
 		// With what AWS has answered kept, so that nothing is lost.
 		record.unwritten(trail, &o, err, complete)
-		return requeue.OnConflict(client.IgnoreNotFound(err))
+		if !apierrors.IsConflict(err) || !r.isCompleted(ctx, trail, record) {
+			return requeue.OnConflict(client.IgnoreNotFound(err))
+		}
+		return r.requeue(trail, &o, now)
 	}
 	record.unconfirmed = nil
 	complete()
 	return r.requeue(trail, &o, now)
+}
+
+// isCompleted tells whether the API server has taken an earlier status of this reconcile, whose answer was lost: the
+// cache may show that only much later.
+func (r *Reconciler) isCompleted(ctx context.Context, trail *v1alpha1.Trail, record *record) bool {
+	if len(record.unconfirmed.statuses) == 0 {
+		return false
+	}
+	live := &v1alpha1.Trail{}
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(trail), live)
+	return err == nil && live.UID == trail.UID && attemptOf(live) == attemptOf(trail) && record.completed(live)
 }
 
 // learn remembers what is to be known at the next reconcile, and when all of the trail was read.
