@@ -209,6 +209,9 @@ func (w *World) aroundAWS(r *request, done bool) {
 	if done {
 		w.note("%s %s %s: %d", r.link.process.name, r.operation, r.target, r.status())
 		w.checkLeader(r)
+		if r.operation == "GetCallerIdentity" {
+			r.link.process.asked = time.Now()
+		}
 		w.truth.hides(r)
 		r.owner, r.tellsOwner = w.truth.ownerTold(r)
 	}
