@@ -241,7 +241,10 @@ func (f *finding) findCulprit(ctx context.Context, w *work, drift *v1alpha1.Drif
 		return err
 	}
 	made := timeOf(drift.LoggingChangedTime)
-	undoing = slices.DeleteFunc(undoing, func(e cloudtrail.Event) bool { return isOwn(e) && isRepairOf(drift, made, e.Time) })
+	undoing = slices.DeleteFunc(
+		undoing,
+		func(e cloudtrail.Event) bool { return isOwn(e) && isRepairOf(drift, made, e.Time) },
+	)
 	repairs := slices.DeleteFunc(slices.Clone(undoing), isForeign)
 	f.culprit = firstOf(ofDrift(calls, repairs, made), undoing)
 	return nil

@@ -23,9 +23,9 @@ const maxEarlierDrifts = 5
 // readLag is how far AWS's answers may lie behind what was changed: its reads are eventually consistent.
 const readLag = 30 * time.Second
 
-// recordBefore writes into the status what a crash must not lose before AWS is written to: a new drift, and that what a
-// changed spec wanted before is not what AWS holds any more. That the API server cannot be written to keeps no drift from
-// being repaired; it is told afterwards then.
+// recordBefore writes into the status what a crash must not lose before AWS is written to: a new drift, and that AWS
+// does not hold any more what a changed spec wanted before. That the API server cannot be written to keeps no drift
+// from being repaired; it is told afterwards then.
 func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome, steps []step) error {
 	before := w.Status.DeepCopy()
 	drifted := false

@@ -334,7 +334,10 @@ func TestLoggingChangedAgain(t *testing.T) {
 				o.status.value.StartLoggingTime, o.status.value.StopLoggingTime = before(c.started), before(c.stopped)
 			}), nil)
 			trail.Status.Differences = []v1alpha1.Difference{of(o.drift, fieldLogging)[0].shown()}
-			trail.Status.LastDrift = &v1alpha1.Drift{Fields: []string{fieldLogging}, DetectedTime: metav1.NewTime(before(c.told))}
+			trail.Status.LastDrift = &v1alpha1.Drift{
+				Fields:       []string{fieldLogging},
+				DetectedTime: metav1.NewTime(before(c.told)),
+			}
 			if c.told > 0 {
 				trail.Status.LastDrift.LoggingChangedTime = timeOrNil(before(c.told))
 			}

@@ -381,8 +381,8 @@ func (d digests) forgetUncreated() {
 	}
 }
 
-// forgetChanged forgets the fields that the steps set to something else than what AWS once held, and tells whether there
-// are any: the spec has changed, and may be changed back before the steps are known to be taken.
+// forgetChanged forgets the fields that the steps set to something else than what AWS once held, and tells whether
+// there are any: the spec has changed, and may be changed back before the steps are known to be taken.
 func (d digests) forgetChanged(t target, steps []step) (forgot bool) {
 	for number, f := range fields {
 		isSet := slices.ContainsFunc(steps, func(s step) bool { return s.writes(number) })

@@ -8,10 +8,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
@@ -188,7 +187,8 @@ func TestFirstOf(t *testing.T) {
 	NewWithT(t).Expect(firstOf(nil, callsBefore(startLogging, 1))).To(BeNil())
 }
 
-// TestCallsOfADrift holds which calls belong to a drift: those between two of the operator's own repairs, and not later.
+// TestCallsOfADrift holds which calls belong to a drift: those between two of the operator's own repairs, and not
+// later.
 func TestCallsOfADrift(t *testing.T) {
 	t.Parallel()
 	type ago []int // In seconds.

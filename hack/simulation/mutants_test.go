@@ -164,14 +164,6 @@ var mutants = []mutant{
 		invariant: "whoever is named did it",
 	},
 	{
-		name: "an answer that took long is none",
-		file: "cloudtrail/calls.go",
-		from: "now.Sub(a.answered) > q.newer",
-		to:   "now.Sub(a.sent) > q.newer",
-
-		invariant: "each drift is told once, and none that is not",
-	},
-	{
 		name: "a status of which it is not known whether it was written is not compared",
 		file: "trail/settle.go",
 		from: "if last == nil || !slices.Contains(last.statuses, digestOfStatus(trail)) {",

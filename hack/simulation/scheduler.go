@@ -66,12 +66,6 @@ func (s *scheduler) at(when time.Time, do func()) {
 // after plans an event after some time.
 func (s *scheduler) after(wait time.Duration, do func()) { s.at(time.Now().Add(wait), do) }
 
-// run lets everything happen until an elapsed time.
-func (s *scheduler) run(until time.Duration) {
-	for s.step(until) {
-	}
-}
-
 // step lets the next event take place, or time pass to it. It returns false when the time has elapsed.
 func (s *scheduler) step(until time.Duration) bool {
 	synctest.Wait()

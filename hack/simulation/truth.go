@@ -471,7 +471,8 @@ func (t *truth) checkActor(object string, trail *v1alpha1.Trail, drift *v1alpha1
 			atOnce := other.Operation == made.Operation && other.Time.Sub(made.Time).Abs() < time.Second
 			// Nor does it tell that a trail that was created meanwhile was not logging yet when it was stopped.
 			isNew := other.Before == nil && made.Operation == "StopLogging" && !other.Time.After(made.Time)
-			if isNew || atOnce && slices.ContainsFunc(drift.Fields, func(field string) bool { return did(other, named(field)) }) {
+			if isNew ||
+				atOnce && slices.ContainsFunc(drift.Fields, func(field string) bool { return did(other, named(field)) }) {
 				return
 			}
 		}
