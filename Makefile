@@ -95,9 +95,9 @@ simulate: bin/simulation/simulation.test ## Simulate the operator for days, in w
 
 .PHONY: simulate-mutants
 simulate-mutants: SEEDS = 60
-simulate-mutants: bin/simulation/simulation.test ## Show that the simulation finds each known mistake of the operator (SEEDS=60, MUTANTS=regexp)
+simulate-mutants: bin/simulation/simulation.test ## Show that the simulation finds each known mistake of the operator (SEEDS=60, MUTANTS=regexp, KEEP=1)
 	$(SIMULATE) -test.run '^TestMutants$$' -mutants '$(or $(MUTANTS),.)' -seeds $(SEEDS) $(if $(SEED),-seed $(SEED)) \
-		-overlay $(CURDIR)/bin/simulation/overlay.json
+		-overlay $(CURDIR)/bin/simulation/overlay.json $(if $(KEEP),-folder testdata)
 
 .PHONY: bin/simulation/simulation.test
 bin/simulation/simulation.test:

@@ -284,35 +284,43 @@ func report(t *testing.T, told *outcome) {
 	if *folder == "" || told.Violation.Invariant == timePasses {
 		return
 	}
-	actions := simulation.Script(told.Seed)
 	if *script != "" {
 		return
 	}
-	if err := os.MkdirAll(*folder, 0o755); err != nil {
-		t.Error(err)
-		return
-	}
-
 	file := filepath.Join(*folder, fmt.Sprintf("violation-%d.json", told.Seed))
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reduced := reduce(t, executable, told, file)
+	lines := make([]string, 0, len(reduced))
+	for _, action := range reduced {
+		lines = append(lines, action.String())
+	}
+	t.Logf("seed %d needs %d of %d actions (in %s; make simulate SEED=%d SCRIPT=%s plays them):\n%s", told.Seed,
+		len(reduced), len(simulation.Script(told.Seed)), file, told.Seed, file, strings.Join(lines, "\n"))
+}
+
+// reduce writes to a file what of the script of a seed it takes for a violation of a build of these tests.
+func reduce(t *testing.T, executable string, told *outcome, file string) []simulation.Action {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	write := func(actions []simulation.Action) {
 		content, err := json.MarshalIndent(actions, "", "  ")
 		if err == nil {
-			err = os.WriteFile(file, content, 0o600)
+			err = os.WriteFile(file, append(content, '\n'), 0o600)
 		}
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	reduced := simulation.Reduce(actions, 60, func(actions []simulation.Action) bool {
+	reduced := simulation.Reduce(simulation.Script(told.Seed), 60, func(actions []simulation.Action) bool {
 		write(actions)
-		again, err := simulate(t.Context(), told.Seed, "-script="+file)
+		again, err := simulateWith(t.Context(), executable, told.Seed, "-script="+file)
 		return err == nil && again.Violation != nil && again.Violation.Invariant == told.Violation.Invariant
 	})
 	write(reduced)
-	lines := make([]string, 0, len(reduced))
-	for _, action := range reduced {
-		lines = append(lines, action.String())
-	}
-	t.Logf("seed %d needs %d of %d actions (in %s; make simulate SEED=%d SCRIPT=%s plays them):\n%s",
-		told.Seed, len(reduced), len(actions), file, told.Seed, file, strings.Join(lines, "\n"))
+	return reduced
 }
