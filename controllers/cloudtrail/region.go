@@ -324,9 +324,17 @@ func (r *Region) wrote(q question, t *Trail, change func(*Trail), err error) err
 	case Is(err, NotFound):
 		r.snapshot.distrust(t.ARN) // What we believed of it is wrong.
 	case err == nil && change != nil:
-		r.snapshot.change(t.ARN, change)
+		r.snapshot.change(t.ARN, partOf(q.operation), change)
 	}
 	return err
+}
+
+// partOf returns the part of a trail that an operation sets.
+func partOf(operation string) string {
+	if operation == "AddTags" || operation == "RemoveTags" {
+		return "tags"
+	}
+	return operation
 }
 
 // Create creates a trail of this name, with these settings and tags, and returns it. It does not log yet.

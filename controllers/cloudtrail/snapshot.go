@@ -2,6 +2,7 @@ package cloudtrail
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,6 +36,8 @@ type write struct {
 	at      time.Time
 	created *Trail
 	change  func(*Trail)
+	// part is the part of a trail that a change is of; writes of one part are believed together.
+	part string
 }
 
 func newSnapshot(now func() time.Time, settle time.Duration) *snapshot {
@@ -178,9 +181,7 @@ func (s *snapshot) store(start time.Time, doubts int, trails []*Trail) {
 	}
 
 	for arn, writes := range s.written {
-		for len(writes) > 0 && start.Sub(writes[0].at) > s.settle {
-			writes = writes[1:]
-		}
+		writes = s.unsettled(writes, start)
 		if len(writes) == 0 {
 			delete(s.written, arn)
 			continue
@@ -192,11 +193,29 @@ func (s *snapshot) store(start time.Time, doubts int, trails []*Trail) {
 	}
 }
 
+// unsettled returns the writes that are believed over a read that began at start. One of them holds all earlier ones of
+// its part: a read that shows none of them, with the last one laid over it, is what never was.
+func (s *snapshot) unsettled(writes []write, start time.Time) []write {
+	held := map[string]bool{}
+	kept := make([]write, 0, len(writes))
+	for _, w := range slices.Backward(writes) {
+		if start.Sub(w.at) > s.settle && !held[w.part] {
+			continue
+		}
+		held[w.part] = w.change != nil
+		kept = append(kept, w)
+	}
+	slices.Reverse(kept)
+	return kept
+}
+
 // put lays a trail that was created over what was read; nil for one that was deleted.
 func (s *snapshot) put(arn string, created *Trail) { s.wrote(arn, write{created: created}) }
 
-// change lays a change of a trail over what was read. It may be made several times, to different copies.
-func (s *snapshot) change(arn string, change func(*Trail)) { s.wrote(arn, write{change: change}) }
+// change lays a change of a part of a trail over what was read. It may be made several times, to different copies.
+func (s *snapshot) change(arn, part string, change func(*Trail)) {
+	s.wrote(arn, write{change: change, part: part})
+}
 
 func (s *snapshot) wrote(arn string, w write) {
 	s.mu.Lock()

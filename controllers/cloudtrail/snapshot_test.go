@@ -211,7 +211,7 @@ func TestSnapshotOwnWrites(t *testing.T) {
 	const settle = 5 * time.Second
 	old := testTrail("audit", "old")
 	created := func(s *snapshot) { s.put(old.ARN, testTrail("audit", "new")) }
-	changed := func(s *snapshot) { s.change(old.ARN, func(t *Trail) { t.S3KeyPrefix = "new" }) }
+	changed := func(s *snapshot) { s.change(old.ARN, "settings", func(t *Trail) { t.S3KeyPrefix = "new" }) }
 	deleted := func(s *snapshot) { s.put(old.ARN, nil) }
 	for name, c := range map[string]struct {
 		read   []*Trail // What is read, before and after the write.
@@ -233,7 +233,7 @@ func TestSnapshotOwnWrites(t *testing.T) {
 		"deleted, and created by somebody else": {[]*Trail{old}, deleted, settle + 1, "old"},
 		"created and changed, not seen yet": {nil, func(s *snapshot) {
 			created(s)
-			s.change(old.ARN, func(t *Trail) { t.S3KeyPrefix += "er" })
+			s.change(old.ARN, "settings", func(t *Trail) { t.S3KeyPrefix += "er" })
 		}, time.Second, "newer"},
 		"changed and deleted, still seen": {[]*Trail{old}, func(s *snapshot) {
 			changed(s)
@@ -275,6 +275,47 @@ func TestSnapshotOwnWrites(t *testing.T) {
 	}
 }
 
+// TestSnapshotOwnWritesOfOnePart holds that what several writes make of a part of a trail is believed as a whole: a read
+// that shows none of them is not mixed with the last one.
+func TestSnapshotOwnWritesOfOnePart(t *testing.T) {
+	t.Parallel()
+	const settle = 5 * time.Second
+	trail := testTrail("audit", "read")
+	set := func(s *snapshot, part, more string) {
+		s.change(trail.ARN, part, func(t *Trail) { t.S3KeyPrefix += more })
+	}
+	for name, c := range map[string]struct {
+		parts []string // Of the writes, three seconds after each other.
+		after time.Duration
+		want  string
+	}{
+		"all are unsettled":            {[]string{"tags", "tags"}, time.Second, "read 0 1"},
+		"the last one is":              {[]string{"tags", "tags"}, 4 * time.Second, "read 0 1"},
+		"none is any more":             {[]string{"tags", "tags"}, 6 * time.Second, "read"},
+		"the last is of another part":  {[]string{"tags", "settings"}, 4 * time.Second, "read 1"},
+		"the last but one is of their": {[]string{"tags", "settings", "tags"}, 4 * time.Second, "read 0 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := NewWithT(t)
+				s := newSnapshot(time.Now, settle)
+				read := &slowRead{answer: func(int) ([]*Trail, error) { return []*Trail{trail}, nil }}
+				g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed())
+				for i, part := range c.parts {
+					if i > 0 {
+						pass(3 * time.Second)
+					}
+					set(s, part, fmt.Sprint(" ", i))
+				}
+				pass(c.after)
+				g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed())
+				g.Expect(s.find(trail.ARN, "").S3KeyPrefix).To(Equal(c.want))
+			})
+		})
+	}
+}
+
 // TestSnapshotWriteDuringRead writes while a slow read is under way: the read began before the write, and knows nothing
 // of it.
 func TestSnapshotWriteDuringRead(t *testing.T) {
@@ -289,7 +330,7 @@ func TestSnapshotWriteDuringRead(t *testing.T) {
 		var wait sync.WaitGroup
 		wait.Go(func() { g.Expect(refresh(t.Context(), s, 0, read.fetch)).To(Succeed()) })
 		pass(5 * time.Second)
-		s.change(testTrail("audit", "").ARN, func(t *Trail) { t.S3KeyPrefix = "new" })
+		s.change(testTrail("audit", "").ARN, "settings", func(t *Trail) { t.S3KeyPrefix = "new" })
 		wait.Wait()
 		g.Expect(s.find("", "audit").S3KeyPrefix).To(Equal("new"))
 	})

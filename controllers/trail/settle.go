@@ -282,10 +282,15 @@ func (r *record) learn(o *outcome, now time.Time) {
 		kept := fields[number].unknown(o.observed) == nil && !isAmong(o.found, number)
 		return kept && now.Sub(w.at) >= settles // Another read may show again what was before.
 	})
+	// Tags may take two calls, which set the field once.
+	set, sent := map[int]difference{}, map[int]time.Time{}
 	for _, s := range o.done() {
 		for _, d := range s.sets {
-			r.learnWritten(d, r.calls.SentAt(s.operation), isAmong(o.open, d.number))
+			set[d.number], sent[d.number] = d, latest(sent[d.number], r.calls.SentAt(s.operation))
 		}
+	}
+	for number, d := range set {
+		r.learnWritten(d, sent[number], isAmong(o.open, number))
 	}
 }
 

@@ -564,6 +564,19 @@ func TestLearn(t *testing.T) {
 	g.Expect(record.refused).To(BeEmpty())
 }
 
+// TestLearnTags holds that tags that take two calls are remembered as what was set: a read that lags is no drift.
+func TestLearnTags(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	trail, record := fullTrail(synced), newRecord()
+	trail.Status.ManagedTagKeys = []string{"old"}
+	o := holding(trail, func(o *observation) { o.trail.Tags = map[string]string{"old": "1", v1alpha1.OwnerTagKey: testOwner} })
+	steps := planOf(trail, o)
+	g.Expect(steps).To(HaveLen(2), "RemoveTags and AddTags")
+	record.learn(outcomeOf(trail, o, func(o *outcome) { o.results, o.open = accepted(steps...), nil }), testNow)
+	g.Expect(record.written).To(HaveKey(numberOf(fieldTags)))
+}
+
 // TestLearnWritten holds what is remembered of fields that were set, until they are seen to be kept.
 func TestLearnWritten(t *testing.T) {
 	t.Parallel()
