@@ -3,6 +3,7 @@ package trail
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -32,9 +33,11 @@ const (
 
 // writtenField is a field that was set just now, or was not seen to be kept since.
 type writtenField struct {
-	// wanted is what it was set to, and before what AWS held then.
-	wanted, before string
-	at             time.Time
+	// wanted is what it was set to, and before what AWS held then; between is what it held between two calls that set the
+	// field, "" where one call did.
+	wanted, before, between string
+
+	at time.Time
 	// times is how often in a row it was set to that and a read right after it did not show it.
 	times int
 }
@@ -108,7 +111,7 @@ func (w *writtenField) isIneffective(t target, o *observation, d difference) boo
 	if d.field.name == fieldLogging && loggingChanged(t.Trail, o).After(w.at.Add(-clockSkew)) {
 		return false // Somebody has stopped it since.
 	}
-	return w.wanted == d.wanted && w.before == d.found
+	return w.wanted == d.wanted && (w.before == d.found || w.between != "" && w.between == d.found)
 }
 
 // wasWritten tells whether a field was set to what the spec says and was not seen to be kept since.
@@ -230,9 +233,18 @@ func (r *record) unwritten(trail *v1alpha1.Trail, o *outcome, err error, complet
 // maxUnconfirmed is how many statuses of one reconcile are remembered that may have been written.
 const maxUnconfirmed = 30
 
-// digestOfStatus returns a digest of a status as JSON, in which times have whole seconds.
+// digestOfStatus returns a digest of what a reconcile has written into a status, as JSON, in which times have whole
+// seconds. Who made a drift is written by others meanwhile, and what is known of earlier ones goes when it is.
 func digestOfStatus(trail *v1alpha1.Trail) [sha256.Size]byte {
-	return sha256.Sum256([]byte(asJSON(trail.Status)))
+	status := trail.Status
+	status.EarlierDrifts = nil
+	if last := status.LastDrift; last != nil {
+		status.LastDrift = &v1alpha1.Drift{
+			DetectedTime: last.DetectedTime, LastInSyncTime: last.LastInSyncTime, Fields: last.Fields,
+			LoggingChangedTime: last.LoggingChangedTime, RepairedTime: last.RepairedTime,
+		}
+	}
+	return sha256.Sum256([]byte(asJSON(status)))
 }
 
 // begin settles what has become of the reconcile before, if that is not certain. It is complete if the object has its
@@ -283,32 +295,50 @@ func (r *record) learn(o *outcome, now time.Time) {
 		return kept && now.Sub(w.at) >= settles // Another read may show again what was before.
 	})
 	// Tags may take two calls, which set the field once.
-	set, sent := map[int]difference{}, map[int]time.Time{}
+	set, sent, between := map[int]difference{}, map[int]time.Time{}, ""
 	for _, s := range o.done() {
 		for _, d := range s.sets {
 			set[d.number], sent[d.number] = d, latest(sent[d.number], r.calls.SentAt(s.operation))
+			if s.operation == removeTags {
+				between = withoutTags(d.found, s.keys)
+			}
 		}
 	}
 	for number, d := range set {
-		r.learnWritten(d, sent[number], isAmong(o.open, number))
+		is := writtenField{wanted: d.wanted, before: d.found, at: sent[number]}
+		if d.field.name == fieldTags {
+			is.between = between
+		}
+		r.learnWritten(number, is, isAmong(o.open, number))
 	}
+}
+
+// withoutTags returns tags as a text without those of some keys.
+func withoutTags(text string, keys []string) string {
+	var tags map[string]string
+	if json.Unmarshal([]byte(text), &tags) != nil {
+		return ""
+	}
+	for _, key := range keys {
+		delete(tags, key)
+	}
+	return asJSON(tags)
 }
 
 // learnWritten notes that a field was set. One that was set before to no effect and is as it was set now is kept by
 // AWS.
-func (r *record) learnWritten(d difference, at time.Time, open bool) {
-	was, ok := r.written[d.number]
-	again := ok && was.wanted == d.wanted
+func (r *record) learnWritten(number int, is writtenField, open bool) {
+	was, ok := r.written[number]
+	again := ok && was.wanted == is.wanted
 	if again && !open {
-		delete(r.written, d.number)
+		delete(r.written, number)
 		return
 	}
-	is := writtenField{wanted: d.wanted, before: d.found, at: at}
 	if again {
 		is.times = was.times + 1
 	}
 	if r.written == nil {
 		r.written = map[int]writtenField{}
 	}
-	r.written[d.number] = is
+	r.written[number] = is
 }

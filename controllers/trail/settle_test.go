@@ -3,6 +3,8 @@ package trail
 import (
 	"crypto/rand"
 	"errors"
+	"io"
+	"maps"
 	"testing"
 	"time"
 
@@ -48,7 +50,8 @@ func (w *writer) look() resting {
 	for _, d := range resting.without(differences) {
 		w.wrote = append(w.wrote, w.now.Sub(w.began))
 		// The answer to the first write is believed. That it is kept is read after the second.
-		w.record.learnWritten(d, w.now, !w.keeps && w.record.wasWritten(d))
+		is := writtenField{wanted: d.wanted, before: d.found, at: w.now}
+		w.record.learnWritten(d.number, is, !w.keeps && w.record.wasWritten(d))
 	}
 	return resting
 }
@@ -564,17 +567,42 @@ func TestLearn(t *testing.T) {
 	g.Expect(record.refused).To(BeEmpty())
 }
 
-// TestLearnTags holds that tags that take two calls are remembered as what was set: a read that lags is no drift.
+// TestLearnTags holds that tags that take two calls are remembered as set once: a read that lags behind one or both of
+// them shows no drift.
 func TestLearnTags(t *testing.T) {
 	t.Parallel()
-	g := NewWithT(t)
 	trail, record := fullTrail(synced), newRecord()
-	trail.Status.ManagedTagKeys = []string{"old"}
-	o := holding(trail, func(o *observation) { o.trail.Tags = map[string]string{"old": "1", v1alpha1.OwnerTagKey: testOwner} })
+	trail.Status.ManagedTagKeys = []string{"env", "old", "team"}
+	holds := func(tags map[string]string) *observation {
+		return holding(trail, func(o *observation) {
+			o.trail.Tags = map[string]string{v1alpha1.OwnerTagKey: testOwner}
+			maps.Copy(o.trail.Tags, tags)
+		})
+	}
+	o := holds(map[string]string{"env": "test", "old": "1"})
 	steps := planOf(trail, o)
-	g.Expect(steps).To(HaveLen(2), "RemoveTags and AddTags")
+	NewWithT(t).Expect(steps).To(HaveLen(2), "RemoveTags and AddTags")
 	record.learn(outcomeOf(trail, o, func(o *outcome) { o.results, o.open = accepted(steps...), nil }), testNow)
-	g.Expect(record.written).To(HaveKey(numberOf(fieldTags)))
+
+	is := record.written[numberOf(fieldTags)]
+	is.at = testNow
+	record.written[numberOf(fieldTags)] = is
+
+	for name, c := range map[string]struct {
+		tags     map[string]string
+		settling bool
+	}{
+		"behind both":    {map[string]string{"env": "test", "old": "1"}, true},
+		"behind AddTags": {map[string]string{"env": "test"}, true},
+		"somebody's own": {map[string]string{"env": "forged"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o, target := holds(c.tags), targetOf(trail)
+			resting := record.rest(target, o, differencesOf(target, o), testNow.Add(time.Second))
+			NewWithT(t).Expect(resting.settling).To(HaveLen(map[bool]int{true: 1}[c.settling]))
+		})
+	}
 }
 
 // TestLearnWritten holds what is remembered of fields that were set, until they are seen to be kept.
@@ -614,13 +642,32 @@ func TestLearnWritten(t *testing.T) {
 
 	d := differencesOf(targetOf(trail), o)[1]
 	g.Expect(d.name).To(Equal("s3KeyPrefix"))
-	record.learnWritten(d, testNow, true)
+	is := writtenField{wanted: d.wanted, before: d.found, at: testNow}
+	record.learnWritten(prefix, is, true)
 	g.Expect(record.written[prefix].times).To(Equal(1), "it was read right after the write")
-	d.wanted = "another"
-	record.learnWritten(d, testNow, true)
+	is.wanted = "another"
+	record.learnWritten(prefix, is, true)
 	g.Expect(record.written[prefix].times).To(BeZero(), "another value is counted anew")
-	record.learnWritten(d, testNow, false)
+	record.learnWritten(prefix, is, false)
 	g.Expect(record.written).NotTo(HaveKey(prefix), "AWS keeps it")
+}
+
+// TestAttributedMeanwhile holds that a status that was written is known again when it tells meanwhile who made a drift.
+func TestAttributedMeanwhile(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	trail, record, completed := testTrail(synced), newRecord(), false
+	trail.Status.LastDrift = &v1alpha1.Drift{Fields: []string{fieldLogging}, Attribution: v1alpha1.DriftAttributionPending}
+	trail.Status.EarlierDrifts = []v1alpha1.Drift{{Fields: []string{fieldTags}}}
+	record.unwritten(trail, &outcome{}, io.ErrUnexpectedEOF, func() { completed = true })
+
+	another := trail.DeepCopy()
+	another.Status.LastDrift.Fields = []string{fieldTags}
+	g.Expect(record.completed(another)).To(BeFalse())
+	trail.Status.LastDrift.Attribution, trail.Status.LastDrift.Actor = v1alpha1.DriftAttributionFound, "mallory"
+	trail.Status.EarlierDrifts = nil
+	g.Expect(record.completed(trail)).To(BeTrue())
+	g.Expect(completed).To(BeTrue())
 }
 
 // TestUnconfirmed holds what becomes of a reconcile of which it is not known whether its status was written.
