@@ -757,6 +757,31 @@ var _ = Describe("A spec that is changed back", func() {
 	})
 })
 
+// What is left to do after a creation is nobody's change, also when no status could be written.
+var _ = Describe("A trail that is created anew while the API server takes no status", func() {
+	It("has not drifted in what further calls have to set", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.do(w.intruder(), "DeleteTrail", map[string]any{"Name": "audit"})
+		w.Clock.Add(time.Minute)
+		for _, operation := range []string{"StartLogging", "PutEventSelectors", "PutInsightSelectors"} {
+			w.deny(operation, "InternalFailure")
+		}
+		w.writing = func(int, func() error) error { return io.ErrUnexpectedEOF }
+		w.lookAnyway(ctx)
+		Expect(w.AWS.Trails()).To(HaveLen(1), "it is created all the same")
+
+		w.writing = nil
+		w.AWS.ClearFaults()
+		changed := full
+		changed.S3KeyPrefix = "changed"
+		w.apply(ctx, "audit", changed)
+		w.expectSettled(ctx, "audit", changed)
+		if last := w.get(ctx, "audit").Status.LastDrift; last != nil {
+			Expect(last.Fields).To(ConsistOf("trail"))
+		}
+	})
+})
+
 // Before what cannot be undone it is made sure that the object is as it is believed to be.
 var _ = Describe("A leader that wakes up late", func() {
 	lookLate := func(ctx context.Context, w *world, late reconcile.Reconciler) {

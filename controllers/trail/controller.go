@@ -315,6 +315,9 @@ func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail, record *
 	if err != nil {
 		return outcome{target: w.target, err: err}
 	}
+	if record.uncreated {
+		forgetUncreated(trail)
+	}
 	if w.observed, err = observe(ctx, w.region, w.target); err != nil {
 		return outcome{target: w.target, err: err}
 	}
@@ -479,6 +482,7 @@ func (r *Reconciler) report(
 		r.emit(ctx, before, trail, &o)
 		return reconcile.Result{}, nil
 	case errors.Is(o.err, errChanged):
+		record.learn(&o, r.Now()) // What was done in AWS until then is done.
 		r.end(record)
 		return reconcile.Result{RequeueAfter: firstRetry}, nil
 	case !isAboutTrail(o.err):
@@ -489,6 +493,7 @@ func (r *Reconciler) report(
 	shown := record.shows(o.fault(), now)
 	drifted := setStatus(trail, record, &o, shown, now)
 	complete := func() {
+		record.uncreated = false
 		r.learn(record, &o, now)
 		r.end(record)
 		if drifted {

@@ -42,10 +42,7 @@ func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome, step
 		drifted = true
 		w.Status.Differences = shownOf(&w.Status, o.observed, o.shownDifferences(w.Trail))
 		if len(of(o.drift, fieldTrail)) > 0 {
-			// The trail is created anew. What further calls have to set is not somebody's next change.
-			synced := digestsOf(&w.Status)
-			synced.forgetUncreated()
-			w.Status.SyncedDigest = synced.String()
+			forgetUncreated(w.Trail)
 		}
 		return true
 	}
@@ -79,6 +76,14 @@ func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome, step
 		w.Status = *before
 		return nil
 	}
+}
+
+// forgetUncreated forgets what AWS held of a trail that is created anew: what further calls have to set is not somebody's
+// next change.
+func forgetUncreated(trail *v1alpha1.Trail) {
+	synced := digestsOf(&trail.Status)
+	synced.forgetUncreated()
+	trail.Status.SyncedDigest = synced.String()
 }
 
 // reread reads the object anew; it must want what it wanted.

@@ -68,7 +68,7 @@ func (r *Reconciler) mayCreate(ctx context.Context, w *work, s step) error {
 	if err := r.prepare(ctx, w, keys); err != nil {
 		return err
 	}
-	w.record.createdBefore, w.record.created = w.record.created, r.Now()
+	w.record.createdBefore, w.record.created, w.record.uncreated = w.record.created, r.Now(), true
 	return nil
 }
 

@@ -44,6 +44,8 @@ type record struct {
 	inSync []int64
 	// created is when CreateTrail was last sent and may have been accepted, and createdBefore when the time before that.
 	created, createdBefore time.Time
+	// uncreated says that no status was written since then: what CreateTrail does not set is not what it was.
+	uncreated bool
 	// refused are the steps that AWS has refused, by what they were to do, with its answers.
 	refused map[string]error
 	// written are the fields that were set and were not seen to be kept since, by their number.

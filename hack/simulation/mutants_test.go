@@ -93,7 +93,7 @@ var mutants = []mutant{
 	{
 		name: "endless drift: what AWS does not show yet is taken for a change",
 		file: "trail/settle.go",
-		from: "return w.wanted == d.wanted && w.before == d.found",
+		from: `return w.wanted == d.wanted && (w.before == d.found || w.between != "" && w.between == d.found)`,
 		to:   "return false",
 
 		invariant: "each drift is told once, and none that is not",
@@ -128,6 +128,38 @@ var mutants = []mutant{
 		file: "trail/status.go",
 		from: "o.inSync = record.inSyncAfter(o, record.calls.Since())",
 		to:   "o.inSync = record.inSyncAfter(o, record.calls.Since())\n\trecord.inSync = o.inSync",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "what AWS holds between two calls that set tags is somebody's",
+		file: "trail/settle.go",
+		from: `(w.before == d.found || w.between != "" && w.between == d.found)`,
+		to:   "w.before == d.found",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "tags that take two calls are not believed together",
+		file: "cloudtrail/region.go",
+		from: `return "tags"`,
+		to:   "return operation",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "a status that tells meanwhile who made a drift is another one",
+		file: "trail/settle.go",
+		from: "if last := status.LastDrift; last != nil {",
+		to:   "if last := status.LastDrift; false {",
+
+		invariant: "each drift is told once, and none that is not",
+	},
+	{
+		name: "what a changed spec wanted before is still held",
+		file: "trail/fields.go",
+		from: "if isSet && !d.synced(",
+		to:   "if false && isSet && !d.synced(",
 
 		invariant: "each drift is told once, and none that is not",
 	},
