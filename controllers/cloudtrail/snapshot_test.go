@@ -275,8 +275,8 @@ func TestSnapshotOwnWrites(t *testing.T) {
 	}
 }
 
-// TestSnapshotOwnWritesOfOnePart holds that what several writes make of a part of a trail is believed as a whole: a read
-// that shows none of them is not mixed with the last one.
+// TestSnapshotOwnWritesOfOnePart holds that what several writes make of a part of a trail is believed as a whole: a
+// read that shows none of them is not mixed with the last one.
 func TestSnapshotOwnWritesOfOnePart(t *testing.T) {
 	t.Parallel()
 	const settle = 5 * time.Second

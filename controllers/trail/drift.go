@@ -78,8 +78,8 @@ func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome, step
 	}
 }
 
-// forgetUncreated forgets what AWS held of a trail that is created anew: what further calls have to set is not somebody's
-// next change.
+// forgetUncreated forgets what AWS held of a trail that is created anew: what further calls have to set is not
+// somebody's next change.
 func forgetUncreated(trail *v1alpha1.Trail) {
 	synced := digestsOf(&trail.Status)
 	synced.forgetUncreated()

@@ -156,6 +156,9 @@ func (w *World) otherAccount(a Action, chance *rand.Rand) {
 // ownAccount makes the operator's own credentials lead to an account.
 func (w *World) ownAccount(account string) {
 	w.moved = time.Now()
+	for _, p := range w.alive {
+		p.askedBefore = p.asked
+	}
 	w.emulator.AddCredentials(cloudtrailtest.Credentials{
 		AccessKeyID: ownKey, SecretAccessKey: ownKey, ARN: "arn:aws:iam::" + account + ":user/operator",
 	})

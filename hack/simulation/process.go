@@ -31,8 +31,9 @@ type process struct {
 	// frozen says that the process stands still: it gets no answers and sends nothing. held are the requests that it would
 	// have sent since, and arrived the answers that wait.
 	frozen bool
-	// asked is when the process has asked AWS last whose its credentials are.
-	asked time.Time
+	// asked is when the process has asked AWS last whose its credentials are, and askedBefore when it had before they led
+	// to another account.
+	asked, askedBefore time.Time
 	// owners are the owner tags of trails, by ARN, as the process was last told about a single trail.
 	owners        map[string]string
 	held, arrived []*request

@@ -164,11 +164,11 @@ func (t *truth) checkWrite(made write) {
 	t.checkTold(made, trail)
 }
 
-// justMoved tells whether the operator's own credentials lead elsewhere since it has asked where they do, right before
-// the call that AWS is at.
+// justMoved tells whether the operator's own credentials lead elsewhere since it may have asked where they do, for the
+// call that AWS is at.
 func (w *World) justMoved() bool {
-	asked := w.serving.link.process.asked
-	return w.moved.After(asked) && time.Since(asked) < 3*time.Second+2*w.worst
+	asked := w.serving.link.process.askedBefore
+	return !asked.IsZero() && time.Since(asked) < w.longestLook()
 }
 
 // leads takes note of the process that has written the leader election's lease. One that releases it still leads until
