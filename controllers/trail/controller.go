@@ -315,8 +315,8 @@ func (r *Reconciler) manage(ctx context.Context, trail *v1alpha1.Trail, record *
 	if err != nil {
 		return outcome{target: w.target, err: err}
 	}
-	if record.uncreated || r.Now().Sub(record.created) < settles {
-		forgetUncreated(trail) // For a moment, reads may show the trail that was there before.
+	if record.uncreated {
+		forgetUncreated(trail)
 	}
 	if w.observed, err = observe(ctx, w.region, w.target); err != nil {
 		return outcome{target: w.target, err: err}

@@ -164,14 +164,6 @@ var mutants = []mutant{
 		invariant: "each drift is told once, and none that is not",
 	},
 	{
-		name: "reads that show the trail before the one that was created are believed",
-		file: "trail/controller.go",
-		from: "record.uncreated || r.Now().Sub(record.created) < settles",
-		to:   "record.uncreated",
-
-		invariant: "each drift is told once, and none that is not",
-	},
-	{
 		name: "what is told already is told again where the cache does not show it",
 		file: "trail/drift.go",
 		from: "if w.record.completed(w.Trail) {",
