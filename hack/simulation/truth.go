@@ -292,7 +292,7 @@ func (t *truth) checkTold(made write, trail *v1alpha1.Trail) {
 			continue
 		}
 		cause := t.causeOf(made, trail, field, value)
-		if cause == nil || !t.wasSynced(made.object, trail, cause.Time) {
+		if cause == nil || !t.wasSynced(made.object, trail, cause.Time) || t.justCreated(made.TrailARN, cause.Time) {
 			continue
 		}
 
@@ -303,6 +303,14 @@ func (t *truth) checkTold(made write, trail *v1alpha1.Trail) {
 				cause.PrincipalARN, cause.Time.Sub(w.scheduler.start))
 		}
 	}
+}
+
+// justCreated tells whether a trail was created anew so short a time before another that what further calls are to set
+// was not set yet: who changes it first cannot be told from a creation that is not complete.
+func (t *truth) justCreated(arn string, at time.Time) bool {
+	return slices.ContainsFunc(t.writes[arn], func(w write) bool {
+		return w.Before == nil && !w.Time.After(at) && at.Sub(w.Time) < t.w.longestLook()
+	})
 }
 
 // causeOf returns the write by somebody else by which a field came to differ from what an object wants; nil when it was
