@@ -471,6 +471,7 @@ func (t *truth) checkActor(object string, trail *v1alpha1.Trail, drift *v1alpha1
 	}
 	until := drift.DetectedTime.Add(clocksDiffer + time.Second)
 	foreign := t.foreign(object, trail, since, until)
+
 	for _, made := range foreign {
 		if made.PrincipalARN != drift.Actor || made.Operation != drift.EventName {
 			continue
