@@ -20,7 +20,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
-	"github.com/trail-operator/trail-operator/controllers/trail"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
@@ -638,7 +637,7 @@ var _ = Describe("The name of who made a drift", func() {
 func (w *world) stale(ctx context.Context) reconcile.Reconciler {
 	GinkgoHelper()
 	frozen := w.get(ctx, "audit")
-	cache := aroundWrites(interceptor.NewClient(w.Client, interceptor.Funcs{
+	cache := interceptor.NewClient(w.Client, interceptor.Funcs{
 		Get: func(
 			ctx context.Context, c client.WithWatch, key client.ObjectKey,
 			object client.Object, options ...client.GetOption,
@@ -649,19 +648,9 @@ func (w *world) stale(ctx context.Context) reconcile.Reconciler {
 			}
 			return c.Get(ctx, key, object, options...)
 		},
-	}), w.write)
-	sessions, _ := w.process(clusterID, http.DefaultClient)
-	late, err := trail.New(trail.Options{
-		Client:    cache,
-		Live:      w.Client,
-		Recorder:  w.Events,
-		Sessions:  sessions,
-		ClusterID: clusterID,
-		Interval:  interval,
-		Now:       w.Clock.Now,
 	})
-	Expect(err).NotTo(HaveOccurred())
-	return reconcile.AsReconciler(cache, late)
+	_, late := w.processWith(cache, clusterID, http.DefaultClient)
+	return late
 }
 
 // A drift is told once, whatever becomes of the answers to its status, and however late the cache is.
@@ -779,6 +768,23 @@ var _ = Describe("A trail that is created anew while the API server takes no sta
 		if last := w.get(ctx, "audit").Status.LastDrift; last != nil {
 			Expect(last.Fields).To(ConsistOf("trail"))
 		}
+	})
+})
+
+// A change of the spec that cannot be recorded holds no repair back.
+var _ = Describe("A stopped trail whose spec is changed while the API server takes no status", func() {
+	It("is started", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.deny("StartLogging", "AccessDeniedException")
+		w.stop()
+		Expect(w.lookAnyway(ctx).Status.LastDrift).NotTo(BeNil(), "it is told")
+		w.AWS.ClearFaults()
+		changed := full
+		changed.S3KeyPrefix = "changed"
+		w.apply(ctx, "audit", changed)
+		w.writing = func(int, func() error) error { return io.ErrUnexpectedEOF }
+		w.lookAnyway(ctx)
+		Expect(w.held("audit").IsLogging).To(BeTrue())
 	})
 })
 

@@ -69,7 +69,7 @@ func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome, step
 	case err == nil && drifted:
 		r.emitDrift(w.Trail)
 		return nil
-	case err == nil, !drifted, errors.Is(err, errChanged), apierrors.IsConflict(err), apierrors.IsNotFound(err):
+	case err == nil, len(o.drift) == 0, errors.Is(err, errChanged), apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return err
 	default:
 		ctrl.LoggerFrom(ctx).Error(err, "a drift is repaired before it is recorded")

@@ -143,11 +143,21 @@ func (w *world) onSending(told func(*http.Request)) {
 // AWS by the sender.
 func (w *world) process(clusterID string, sender aws.HTTPClient) (*cloudtrail.Sessions, reconcile.Reconciler) {
 	GinkgoHelper()
+	return w.processWith(w.Client, clusterID, sender)
+}
+
+// processWith is process with another client, whose writes are around w.write, too.
+func (w *world) processWith(
+	c client.WithWatch,
+	clusterID string,
+	sender aws.HTTPClient,
+) (*cloudtrail.Sessions, reconcile.Reconciler) {
+	GinkgoHelper()
 	sessions := w.NewSessions(func(o *cloudtrail.Options) {
 		o.Config.Credentials, o.Config.HTTPClient = w, sender
 		o.ClusterID, o.Settle, o.MaxWait = clusterID, &w.settleTime, w.maxWait
 	})
-	counting := aroundWrites(w.Client, w.write)
+	counting := aroundWrites(c, w.write)
 	reconciler, err := trail.New(trail.Options{
 		Client: counting, Live: w.Client, Recorder: w.Events, Sessions: sessions, ClusterID: clusterID, Interval: interval,
 		Now: w.Clock.Now,
