@@ -313,9 +313,8 @@ func TestTimeOfLoggingChange(t *testing.T) {
 // operator does not know that it was started.
 func TestLoggingChangedAgain(t *testing.T) {
 	t.Parallel()
-	type ago int // In seconds.
 	for name, c := range map[string]struct {
-		told, started, stopped ago
+		told, started, stopped int // Seconds ago.
 		again                  bool
 	}{
 		"stopped once":                 {60, 90, 60, false},
@@ -327,19 +326,18 @@ func TestLoggingChangedAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			before := func(a ago) time.Time { return testNow.Add(-time.Duration(a) * time.Second) }
 			trail := testTrail(synced)
 			o := outcomeOf(trail, holding(trail, func(o *observation) {
 				o.status.value.IsLogging = false
-				o.status.value.StartLoggingTime, o.status.value.StopLoggingTime = before(c.started), before(c.stopped)
+				o.status.value.StartLoggingTime, o.status.value.StopLoggingTime = secondsAgo(c.started), secondsAgo(c.stopped)
 			}), nil)
 			trail.Status.Differences = []v1alpha1.Difference{of(o.drift, fieldLogging)[0].shown()}
 			trail.Status.LastDrift = &v1alpha1.Drift{
 				Fields:       []string{fieldLogging},
-				DetectedTime: metav1.NewTime(before(c.told)),
+				DetectedTime: metav1.NewTime(secondsAgo(c.told)),
 			}
 			if c.told > 0 {
-				trail.Status.LastDrift.LoggingChangedTime = timeOrNil(before(c.told))
+				trail.Status.LastDrift.LoggingChangedTime = timeOrNil(secondsAgo(c.told))
 			}
 			NewWithT(t).Expect(noteDrift(trail, newRecord(), o, testNow)).To(Equal(c.again))
 		})

@@ -35,6 +35,9 @@ const (
 // testNow is when tests take place.
 var testNow = time.Date(2026, 11, 21, 5, 0, 0, 0, time.UTC)
 
+// secondsAgo returns the time that many seconds before the tests.
+func secondsAgo(n int) time.Time { return testNow.Add(-time.Duration(n) * time.Second) }
+
 func ago(d time.Duration) *metav1.Time { return &metav1.Time{Time: testNow.Add(-d)} }
 
 var (

@@ -237,11 +237,10 @@ func TestIsRepairOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			before := func(seconds int) time.Time { return testNow.Add(-time.Duration(seconds) * time.Second) }
-			drift := &v1alpha1.Drift{DetectedTime: metav1.NewTime(before(c.found))}
+			drift := &v1alpha1.Drift{DetectedTime: metav1.NewTime(secondsAgo(c.found))}
 			g := NewWithT(t)
-			g.Expect(isRepairOf(drift, before(c.made), before(c.repaired))).To(Equal(c.want))
-			g.Expect(isRepairOf(drift, time.Time{}, before(c.repaired))).To(BeFalse(), "it is not reported when it was made")
+			g.Expect(isRepairOf(drift, secondsAgo(c.made), secondsAgo(c.repaired))).To(Equal(c.want))
+			g.Expect(isRepairOf(drift, time.Time{}, secondsAgo(c.repaired))).To(BeFalse(), "it is not reported when it was made")
 		})
 	}
 }

@@ -424,7 +424,7 @@ func (t *truth) checkDrift(object string, trail *v1alpha1.Trail, drift *v1alpha1
 	}
 	for _, field := range drift.Fields {
 		field = named(field)
-		made := t.foreign(object, trail, t.untold(trail, field, drift, since), until)
+		made := t.foreign(object, trail, t.unreportedSince(trail, field, drift, since), until)
 		if !slices.ContainsFunc(made, func(m write) bool { return m.NotApplied || changes(m, field) }) &&
 			!slices.ContainsFunc(t.writes[t.arnOf(trail)], func(m write) bool { return m.NotApplied && !m.Time.Before(since) }) {
 			t.w.violated("each drift is told once, and none that is not", "%s of %s at %s, in sync at %s", field, object,
@@ -433,9 +433,9 @@ func (t *truth) checkDrift(object string, trail *v1alpha1.Trail, drift *v1alpha1
 	}
 }
 
-// untold returns from when on a drift of a field was made that is told now: what was made before the last one was told
-// is told already.
-func (t *truth) untold(trail *v1alpha1.Trail, field string, drift *v1alpha1.Drift, since time.Time) time.Time {
+// unreportedSince returns from when on a drift of a field was made that is reported now: what was made before the last
+// one was reported is reported already.
+func (t *truth) unreportedSince(trail *v1alpha1.Trail, field string, drift *v1alpha1.Drift, since time.Time) time.Time {
 	for _, earlier := range t.drifts[trail.UID] {
 		told := earlier.detected.Add(-t.w.longestLook())
 		if has(earlier.fields, field) && earlier.detected.Before(drift.DetectedTime.Time) && told.After(since) {
