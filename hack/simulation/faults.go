@@ -85,7 +85,7 @@ var faultDeeds = []deed{
 	{"the API server loses answers while watches are late", 3, func(w *World, a Action, chance *rand.Rand) {
 		w.setAPINetwork(conditions{least: apiLatency / 5, most: apiLatency, lost: 0.2 + 0.5*chance.Float64()})
 		w.watchDelay = between(chance, 10*time.Second, time.Minute)
-		w.edit(a.Slot, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(a.Slot), chance) })
+		w.edit(a.Slot, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(a.Slot), w.shape, chance) })
 		for range 4 {
 			w.later(a, chance, 0, time.Minute, func() { w.ask(a.Slot) })
 		}
@@ -120,7 +120,7 @@ var faultDeeds = []deed{
 		s := slotOf(a.Slot - a.Slot%len(accounts)) // Of the account that is reached without a role.
 		w.remove(s)
 		w.later(a, chance, time.Minute, 5*time.Minute, func() {
-			w.request(w.user.Create(w.ctx, newTrail(s, chance)))
+			w.request(w.user.Create(w.ctx, newTrail(s, w.shape, chance)))
 			w.changed(s.String())
 			w.traps = append(w.traps, &trap{s.arn(), true, func() { w.otherAccount(a, chance) }})
 		})

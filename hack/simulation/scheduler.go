@@ -35,7 +35,7 @@ type scheduler struct {
 }
 
 // collected is how many events there are between two collections of garbage. Nothing else may collect any.
-const collected = 6000
+const collected = 10_000
 
 // Steps counts the steps of all simulations of this process: one whose steps do not become more is stuck.
 var Steps atomic.Int64

@@ -21,6 +21,9 @@ type Shape struct {
 	Resync time.Duration
 	// Disturbed is how long tenants, intruders and faults are at work, before all is quiet.
 	Disturbed time.Duration
+	// Slower is how many times rarer everything happens than in the busiest worlds, which last for hours. Others last for
+	// days and weeks, as some of what goes wrong takes that long; the operator looks at trails less often there.
+	Slower int
 	// Denied is an operation of AWS that is denied from the middle on, also when all else is quiet; "" for none.
 	Denied string
 }
@@ -31,10 +34,16 @@ func shapeOf(seed uint64) Shape {
 	shape := Shape{
 		LeaderElection: chance.IntN(8) == 0,
 		Resync:         []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}[chance.IntN(3)],
-		Disturbed:      between(chance, 4*time.Hour, 24*time.Hour).Round(time.Minute),
+		Slower:         []int{1, 1, 4, 16}[chance.IntN(4)],
 	}
 	if shape.LeaderElection {
+		shape.Slower = 1
 		shape.Disturbed = between(chance, 2*time.Hour, 6*time.Hour).Round(time.Minute)
+	} else {
+		if shape.Slower > 1 {
+			shape.Resync = 30 * time.Minute
+		}
+		shape.Disturbed = time.Duration(shape.Slower) * between(chance, 4*time.Hour, 24*time.Hour).Round(time.Minute)
 	}
 	if chance.IntN(3) == 0 {
 		denied := slices.Sorted(maps.Keys(deniedFields))
@@ -114,13 +123,13 @@ func identityOf(account int) *v1alpha1.AWSIdentity {
 }
 
 // newTrail returns a Trail for a slot, of one of many kinds.
-func newTrail(s slot, chance *rand.Rand) *v1alpha1.Trail {
+func newTrail(s slot, shape Shape, chance *rand.Rand) *v1alpha1.Trail {
 	trail := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: s.name}}
 	trail.Spec = v1alpha1.TrailSpec{
 		Name: s.trail, Region: regions[s.region], IdentityRef: &v1alpha1.IdentityReference{Name: s.identity},
 	}
 	trail.Spec.IsMultiRegionTrail = new(chance.IntN(2) == 0)
-	vary(&trail.Spec, s, chance)
+	vary(&trail.Spec, s, shape, chance)
 	if chance.IntN(8) == 0 {
 		trail.Spec.AdoptionPolicy = v1alpha1.AdoptionPolicyIfUnowned
 	}
@@ -134,7 +143,7 @@ func newTrail(s slot, chance *rand.Rand) *v1alpha1.Trail {
 }
 
 // vary sets what can be changed of a spec.
-func vary(spec *v1alpha1.TrailSpec, s slot, chance *rand.Rand) {
+func vary(spec *v1alpha1.TrailSpec, s slot, shape Shape, chance *rand.Rand) {
 	spec.S3BucketName = fmt.Sprintf("logs-of-%s-%d", s.accountID, chance.IntN(2))
 	spec.S3KeyPrefix = []string{"", "audit", "audit/trails"}[chance.IntN(3)]
 	spec.SNSTopicName = []string{"", "", "trail-topic"}[chance.IntN(3)]
@@ -175,8 +184,12 @@ func vary(spec *v1alpha1.TrailSpec, s slot, chance *rand.Rand) {
 	}
 	spec.Interval = nil
 	if chance.IntN(3) == 0 {
+		shortest := time.Minute
+		if shape.Slower > 1 {
+			shortest = 5 * time.Minute
+		}
 		spec.Interval = &metav1.Duration{
-			Duration: []time.Duration{time.Minute, 10 * time.Minute, longestInterval, longestInterval}[chance.IntN(4)],
+			Duration: []time.Duration{shortest, 10 * time.Minute, longestInterval, longestInterval}[chance.IntN(4)],
 		}
 	}
 }

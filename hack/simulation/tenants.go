@@ -15,11 +15,11 @@ import (
 // tenantDeeds are what tenants do: all that the API server lets them do in their namespaces.
 var tenantDeeds = []deed{
 	{"tenant creates", 10, func(w *World, a Action, chance *rand.Rand) {
-		w.request(w.user.Create(w.ctx, newTrail(slotOf(a.Slot), chance)))
+		w.request(w.user.Create(w.ctx, newTrail(slotOf(a.Slot), w.shape, chance)))
 		w.changed(slotOf(a.Slot).String())
 	}},
 	{"tenant changes the spec", 12, func(w *World, a Action, chance *rand.Rand) {
-		w.edit(a.Slot, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(a.Slot), chance) })
+		w.edit(a.Slot, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(a.Slot), w.shape, chance) })
 	}},
 	{"tenant changes the policies", 4, func(w *World, a Action, chance *rand.Rand) {
 		w.edit(a.Slot, func(trail *v1alpha1.Trail) {
@@ -37,7 +37,7 @@ var tenantDeeds = []deed{
 		w.remove(s)
 		w.later(a, chance, time.Minute, 2*time.Minute, func() {
 			w.lag(a, chance)
-			w.request(w.user.Create(w.ctx, newTrail(s, chance)))
+			w.request(w.user.Create(w.ctx, newTrail(s, w.shape, chance)))
 			w.changed(s.String())
 			w.traps = append(w.traps, &trap{s.arn(), true, func() { w.remove(s) }})
 		})
@@ -47,7 +47,7 @@ var tenantDeeds = []deed{
 		w.edit(a.Slot, func(trail *v1alpha1.Trail) { trail.Spec.DeletionPolicy = v1alpha1.DeletionPolicyRetain })
 		w.remove(s)
 		w.later(a, chance, time.Minute, 2*time.Minute, func() {
-			trail := newTrail(s, chance)
+			trail := newTrail(s, w.shape, chance)
 			trail.Spec.AdoptionPolicy, trail.Spec.ManagementPolicy = "", v1alpha1.ManagementPolicyObserve
 			w.request(w.user.Create(w.ctx, trail))
 			w.changed(s.String())
@@ -134,7 +134,7 @@ func (w *World) edit(number int, change func(*v1alpha1.Trail)) {
 func (w *World) editAll(s slot, chance *rand.Rand) {
 	for number := range slotCount {
 		if slotOf(number).account == s.account {
-			w.edit(number, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(number), chance) })
+			w.edit(number, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(number), w.shape, chance) })
 		}
 	}
 }
