@@ -82,6 +82,15 @@ type AWSIdentitySpec struct {
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() in ['http', 'https'] && size(url(self).getHost()) > 0",message="endpointURL must be a URL with a scheme and a host, such as https://cloudtrail-fips.us-east-1.amazonaws.com"
 	EndpointURL string `json:"endpointURL,omitempty"`
+
+	// eventQueueURL is the URL of a standard SQS queue to which EventBridge sends the CloudTrail calls of this account, or
+	// of several accounts and regions, such as https://sqs.eu-central-1.amazonaws.com/111122223333/trail-operator. The
+	// operator then looks at a trail seconds after somebody has changed it, and knows who did. Only one operator may
+	// receive from a queue. config/aws/events has templates for the queue, its rules and the permissions.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getEscapedPath().matches('^/[0-9]{12}/[A-Za-z0-9_-]{1,80}$') && url(self).getQuery().size() == 0",message="eventQueueURL must be the URL of a standard SQS queue, such as https://sqs.eu-central-1.amazonaws.com/111122223333/trail-operator; FIFO queues are not supported"
+	EventQueueURL string `json:"eventQueueURL,omitempty"`
 }
 
 // SessionTag is an STS session tag.
@@ -131,7 +140,7 @@ type AWSIdentityStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready and, only while they are true, Reconciling or Stalled.
+	// conditions are Ready, Listening if there is an event queue, and, only while they are true, Reconciling or Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -12,6 +12,9 @@ const (
 	ConditionLogging = "Logging"
 	// ConditionDelivering is True when CloudTrail reports no delivery error.
 	ConditionDelivering = "Delivering"
+	// ConditionListening is True when the operator receives from the event queue of an AWSIdentity. An AWSIdentity without
+	// an event queue has no such condition.
+	ConditionListening = "Listening"
 	// ConditionReconciling is True while the operator is still working on the object.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when only a change to the object can help.
@@ -85,6 +88,16 @@ const (
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonInUse means that an AWSIdentity is being deleted while Trails still use it.
 	ReasonInUse = "InUse"
+	// ReasonListening means that the operator receives from the event queue.
+	ReasonListening = "Listening"
+	// ReasonConnecting means that the operator has not been answered by the event queue yet.
+	ReasonConnecting = "Connecting"
+	// ReasonQueueUnreachable means that the event queue does not exist, or does not answer.
+	ReasonQueueUnreachable = "QueueUnreachable"
+	// ReasonAccessDenied means that the identity may not receive from the event queue, or not delete from it.
+	ReasonAccessDenied = "AccessDenied"
+	// ReasonSilent means that no event of the operator's own writes came through the event queue.
+	ReasonSilent = "Silent"
 )
 
 // Annotations, finalizers and tags.

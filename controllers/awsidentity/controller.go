@@ -28,6 +28,7 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/condition"
+	"github.com/trail-operator/trail-operator/controllers/eventqueue"
 	"github.com/trail-operator/trail-operator/controllers/requeue"
 )
 
@@ -47,7 +48,7 @@ const (
 	namedUsers = 5
 )
 
-// Options are what a Reconciler needs. All but Now are required.
+// Options are what a Reconciler needs. All but Events and Now are required.
 type Options struct {
 	Client client.Client
 	// Trails reads the Trails that an identity may be in use by: also those that another operator works on, where several
@@ -55,6 +56,8 @@ type Options struct {
 	Trails   client.Reader
 	Recorder events.EventRecorder
 	Sessions *cloudtrail.Sessions
+	// Events listens to the event queues of identities; nil: nobody does.
+	Events *eventqueue.Listener
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -99,6 +102,9 @@ func (r *Reconciler) deleted(
 ) {
 	r.memory.forget(e.Object.GetUID(), r.Sessions)
 	r.Sessions.Forget(e.Object.GetUID())
+	if r.Events != nil {
+		r.Events.Forget(e.Object.GetUID())
+	}
 }
 
 func controllerOptions() controller.Options {
@@ -153,6 +159,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, identity *v1alpha1.AWSIdenti
 
 func (r *Reconciler) reconcile(ctx context.Context, identity *v1alpha1.AWSIdentity) (reconcile.Result, error) {
 	before := identity.DeepCopy()
+	listening := r.follow(identity)
 	if !identity.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, before, identity)
 	}
@@ -176,6 +183,7 @@ func (r *Reconciler) reconcile(ctx context.Context, identity *v1alpha1.AWSIdenti
 	}
 
 	setStatus(identity, refused)
+	setListening(identity, listening)
 	if err := r.writeStatus(ctx, before, identity); err != nil {
 		return requeue.OnConflict(err)
 	}
@@ -291,6 +299,9 @@ func (r *Reconciler) finalize(ctx context.Context, before, identity *v1alpha1.AW
 	}
 
 	r.Sessions.Forget(identity.UID)
+	if r.Events != nil {
+		r.Events.Forget(identity.UID)
+	}
 	if !controllerutil.RemoveFinalizer(identity, v1alpha1.Finalizer) {
 		return reconcile.Result{}, nil
 	}
@@ -322,7 +333,7 @@ func naming(users []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(users[:namedUsers], ", "), len(users)-namedUsers)
 }
 
-// writeStatus writes the status if it has changed, and tells an event when Ready turns.
+// writeStatus writes the status if it has changed, and tells an event when Ready or Listening turns.
 func (r *Reconciler) writeStatus(ctx context.Context, before, identity *v1alpha1.AWSIdentity) error {
 	if equality.Semantic.DeepEqual(before.Status, identity.Status) {
 		return nil
@@ -331,8 +342,12 @@ func (r *Reconciler) writeStatus(ctx context.Context, before, identity *v1alpha1
 	if err := condition.Patch(ctx, r.Client, before, identity); err != nil {
 		return err
 	}
-	if is := condition.Turned(before.Status.Conditions, after, v1alpha1.ConditionReady); is != nil {
-		ctrl.LoggerFrom(ctx).Info("identity is "+is.Reason, "ready", is.Status, "message", is.Message)
+	for _, turns := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionListening} {
+		is := condition.Turned(before.Status.Conditions, after, turns)
+		if is == nil || is.Status == metav1.ConditionUnknown {
+			continue
+		}
+		ctrl.LoggerFrom(ctx).Info("identity is "+is.Reason, strings.ToLower(turns), is.Status, "message", is.Message)
 		r.Recorder.Eventf(identity, nil, condition.EventType(is), is.Reason, "Check", "%s", is.Message)
 	}
 	return nil

@@ -477,7 +477,12 @@ func (c *Calls) keep(key, operation string, value any, err error, now time.Time)
 
 // invoke makes a call. When AWS rejects the credentials that it was signed with, it is made once more with new ones.
 func invoke[T any](ctx context.Context, r *Region, call func(context.Context) (T, error)) (T, error) {
-	credentials := r.session.credentials
+	return invokeAs(ctx, r.session, call)
+}
+
+// invokeAs is invoke for a call to anything but CloudTrail.
+func invokeAs[T any](ctx context.Context, s *Session, call func(context.Context) (T, error)) (T, error) {
+	credentials := s.credentials
 	used := credentials.current()
 	value, err := call(ctx)
 	if !credentials.rejected(used, err) {

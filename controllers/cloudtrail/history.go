@@ -200,20 +200,14 @@ func timeOrNil(t time.Time) *time.Time {
 func fromEvent(e types.Event) Event {
 	record := parseRecord(aws.ToString(e.CloudTrailEvent))
 	event := Event{
-		ID:              shown(aws.ToString(e.EventId)),
-		Name:            shown(aws.ToString(e.EventName)),
-		Source:          shown(aws.ToString(e.EventSource)),
-		Time:            fromTime(e.EventTime),
-		Username:        shown(cmp.Or(aws.ToString(e.Username), record.UserIdentity.UserName)),
-		IdentityARN:     shown(record.UserIdentity.ARN),
-		InvokedBy:       shown(record.UserIdentity.InvokedBy),
-		AccessKeyID:     shown(cmp.Or(aws.ToString(e.AccessKeyId), record.UserIdentity.AccessKeyID)),
-		SourceIPAddress: shown(record.SourceIPAddress),
-		UserAgent:       shown(record.UserAgent),
-		ErrorCode:       shown(record.ErrorCode),
-		ErrorMessage:    shown(record.ErrorMessage),
+		ID:          shown(aws.ToString(e.EventId)),
+		Name:        shown(aws.ToString(e.EventName)),
+		Source:      shown(aws.ToString(e.EventSource)),
+		Time:        fromTime(e.EventTime),
+		Username:    shown(cmp.Or(aws.ToString(e.Username), record.UserIdentity.UserName)),
+		AccessKeyID: shown(cmp.Or(aws.ToString(e.AccessKeyId), record.UserIdentity.AccessKeyID)),
 	}
-
+	record.tell(&event)
 	if readOnly, err := strconv.ParseBool(aws.ToString(e.ReadOnly)); err == nil {
 		event.ReadOnly = &readOnly
 	}
@@ -221,9 +215,6 @@ func fromEvent(e types.Event) Event {
 		event.Resources = append(event.Resources, Resource{
 			Type: shown(aws.ToString(resource.ResourceType)), Name: shown(aws.ToString(resource.ResourceName)),
 		})
-	}
-	if strings.HasPrefix(event.Source, cloudTrailSource) {
-		event.Trail, event.Parameters = record.trail(), record.RequestParameters
 	}
 	return event
 }
@@ -242,6 +233,16 @@ type record struct {
 	ErrorCode         string                     `json:"errorCode"`
 	ErrorMessage      string                     `json:"errorMessage"`
 	RequestParameters map[string]json.RawMessage `json:"requestParameters"`
+}
+
+// tell writes into an event, whose source is known, what only the document tells.
+func (r *record) tell(event *Event) {
+	event.IdentityARN, event.InvokedBy = shown(r.UserIdentity.ARN), shown(r.UserIdentity.InvokedBy)
+	event.SourceIPAddress, event.UserAgent = shown(r.SourceIPAddress), shown(r.UserAgent)
+	event.ErrorCode, event.ErrorMessage = shown(r.ErrorCode), shown(r.ErrorMessage)
+	if strings.HasPrefix(event.Source, cloudTrailSource) {
+		event.Trail, event.Parameters = r.trail(), r.RequestParameters
+	}
 }
 
 // parseRecord reads what it can of a document: a part that is missing or of another form hides no other.

@@ -73,15 +73,19 @@ var ownCodes = map[string]bool{
 // newSTS returns an STS client whose calls are metered. STS has no limit that the operator could come near to.
 func newSTS(cfg aws.Config, meter Meter) *sts.Client {
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
-		count := middleware.FinalizeMiddlewareFunc("TrailOperatorMeter", func(
-			ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
-		) (middleware.FinalizeOutput, middleware.Metadata, error) {
-			start := time.Now()
-			out, metadata, err := next.HandleFinalize(ctx, in)
-			meter.Called(cfg.Region, middleware.GetOperationName(ctx), errorCode(err), time.Since(start))
-			return out, metadata, err
-		})
-		insert := func(stack *middleware.Stack) error { return stack.Finalize.Insert(count, "Retry", middleware.After) }
-		o.APIOptions = append(append([]func(*middleware.Stack) error{}, o.APIOptions...), insert)
+		o.APIOptions = append(append([]func(*middleware.Stack) error{}, o.APIOptions...), metered(cfg.Region, meter))
 	})
+}
+
+// metered meters each try of the calls of a client for which no limit of ours holds.
+func metered(region string, meter Meter) func(*middleware.Stack) error {
+	count := middleware.FinalizeMiddlewareFunc("TrailOperatorMeter", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		start := time.Now()
+		out, metadata, err := next.HandleFinalize(ctx, in)
+		meter.Called(region, middleware.GetOperationName(ctx), errorCode(err), time.Since(start))
+		return out, metadata, err
+	})
+	return func(stack *middleware.Stack) error { return stack.Finalize.Insert(count, "Retry", middleware.After) }
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -118,7 +119,8 @@ type Sessions struct {
 	sessions map[types.UID]*openSession
 	clients  map[clientKey]*client
 	sts      map[string]*sts.Client
-	sweeper  *time.Timer // nil: there is nothing to sweep
+	queues   map[string]bool // The regions with queues.
+	sweeper  *time.Timer     // nil: there is nothing to sweep
 }
 
 type clientKey struct{ region, endpoint string }
@@ -164,6 +166,7 @@ func NewSessions(options Options) *Sessions {
 		sessions: map[types.UID]*openSession{},
 		clients:  map[clientKey]*client{},
 		sts:      map[string]*sts.Client{},
+		queues:   map[string]bool{},
 	}
 }
 
@@ -327,7 +330,10 @@ func (s *Sessions) opening(ctx context.Context, identity *v1alpha1.AWSIdentity, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known, ok := s.sessions[identity.UID]
-	if !ok || known.generation != identity.Generation {
+	if ok && known.generation > identity.Generation {
+		return known.last // Others know the identity as it is now.
+	}
+	if !ok || known.generation < identity.Generation {
 		known = &openSession{generation: identity.Generation, reopen: backoff{first: firstReopen, last: lastReopen}}
 		s.sessions[identity.UID] = known
 	}
@@ -568,7 +574,7 @@ func (s *Sessions) sweep() {
 		}
 	}
 
-	used := map[string]bool{}
+	used := maps.Clone(s.queues)
 	for region := range s.sts {
 		used[region] = true
 	}

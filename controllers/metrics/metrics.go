@@ -142,8 +142,26 @@ var (
 		Type:     Gauge,
 		ByObject: true,
 		Labels:   []string{"name", "account_id", "type", "status"},
-		Help: "1 for the current status (True, False, Unknown) of an AWSIdentity's Ready condition, " +
-			"0 for the other statuses.",
+		Help: "1 for the current status (True, False, Unknown) of an AWSIdentity's condition " +
+			"(Ready, and Listening if it has an event queue), 0 for the other statuses.",
+	}
+	eventMessages = Definition{
+		Name: "event_messages_total", Type: Counter, Labels: []string{"identity", "kind"},
+		Help: "Number of messages received from the event queue of an AWSIdentity, by kind: trail (a change of a managed " +
+			"trail), dependency (a change of a bucket, key, topic, role or log group that a trail uses), refused (an attempt " +
+			"that AWS has refused), own (the operator's own call), foreign (nothing of a Trail), unknown (another kind of " +
+			"event), unreadable (left to the dead-letter queue).",
+	}
+	eventDelay = Definition{
+		Name: "event_delay_seconds", Type: Histogram, Labels: []string{"identity"},
+		Buckets: []float64{0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3600},
+		Help: "How long after a call its event reached the operator and woke the Trails that it concerns, in seconds. " +
+			"The time of an event is in whole seconds.",
+	}
+	eventLast = Definition{
+		Name: "event_last_received_timestamp_seconds", Type: Gauge, Labels: []string{"identity"},
+		Help: "When the last message was received from the event queue of an AWSIdentity, in seconds since 1970, " +
+			"as known to the leader.",
 	}
 	awsCalls = Definition{
 		Name: "aws_api_calls_total", Type: Counter, Labels: []string{"region", "operation", "code", "outcome"},
@@ -173,7 +191,7 @@ func Definitions() []Definition {
 		trailInfo, trailCondition, trailReadyReason, trailSuspended, trailInterval, trailLastResync,
 		trailLogging, trailLoggingDesired, trailLoggingStarted, trailLastDelivery, trailDeliveryError,
 		trailDrifts, trailLastDrift, trailLastDriftInfo, trailDeleting, trailDeletion,
-		identityCondition, awsCalls, awsDuration, awsWait, buildInfo,
+		identityCondition, eventMessages, eventDelay, eventLast, awsCalls, awsDuration, awsWait, buildInfo,
 	}
 }
 
@@ -212,6 +230,7 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	wait     *prometheus.HistogramVec
 	deletion *prometheus.HistogramVec
+	events   *eventMetrics
 	revision string
 	// regions are the regions of the series of AWS calls, with when they were last used.
 	regionsMutex sync.Mutex
@@ -246,6 +265,7 @@ func New(ctx context.Context, options Options) (*Metrics, error) {
 		duration: awsDuration.histogram(),
 		wait:     awsWait.histogram(),
 		deletion: trailDeletion.histogram(),
+		events:   newEventMetrics(),
 		revision: revision(),
 		regions:  map[string]struct{}{},
 		drifts:   map[types.UID]int{},
@@ -401,6 +421,7 @@ func (m *Metrics) Collect(series chan<- prometheus.Metric) {
 	m.duration.Collect(series)
 	m.wait.Collect(series)
 	m.deletion.Collect(series)
+	m.events.collect(series)
 	m.collectObjects(series)
 }
 
@@ -425,8 +446,14 @@ func (m *Metrics) collectObjects(series chan<- prometheus.Metric) {
 	for i := range identities.Items {
 		identity := &identities.Items[i]
 		accounts[identity.Name] = identity.Status.AccountID
-		m.condition(series, identityCondition, identity.Status.Conditions, v1alpha1.ConditionReady,
-			metav1.ConditionUnknown, identity.Name, identity.Status.AccountID)
+		types := []string{v1alpha1.ConditionReady}
+		if identity.Spec.EventQueueURL != "" {
+			types = append(types, v1alpha1.ConditionListening)
+		}
+		for _, conditionType := range types {
+			m.condition(series, identityCondition, identity.Status.Conditions, conditionType,
+				metav1.ConditionUnknown, identity.Name, identity.Status.AccountID)
+		}
 	}
 	for i := range trails.Items {
 		trail := &trails.Items[i]

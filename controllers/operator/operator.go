@@ -18,6 +18,7 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/eventlookup"
+	"github.com/trail-operator/trail-operator/controllers/eventqueue"
 	"github.com/trail-operator/trail-operator/controllers/lease"
 	"github.com/trail-operator/trail-operator/controllers/metrics"
 	"github.com/trail-operator/trail-operator/controllers/recorder"
@@ -147,7 +148,13 @@ func addControllers(
 	options := trailOptions(o)
 	options.Client, options.Live = manager.GetClient(), manager.GetAPIReader()
 	options.Recorder, options.Sessions, options.ClusterID = events, sessions, clusterID
+	var listener *eventqueue.Listener
+	options.Wrote = func(identity string) { listener.Wrote(identity) }
 	trails, err := trail.New(options)
+	if err != nil {
+		return err
+	}
+	listener, err = eventqueue.New(eventqueue.Options{Sessions: sessions, Hear: trails.Hear, Meter: meter})
 	if err != nil {
 		return err
 	}
@@ -165,6 +172,7 @@ func addControllers(
 		Trails:   allTrails,
 		Recorder: events,
 		Sessions: sessions,
+		Events:   listener,
 	})
 	if err != nil {
 		return err
@@ -183,5 +191,6 @@ func addControllers(
 		trails.SetupWithManager(ctx, manager, o.workers),
 		identities.SetupWithManager(manager),
 		lookups.SetupWithManager(manager),
+		manager.Add(listener),
 	)
 }

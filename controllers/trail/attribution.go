@@ -203,6 +203,9 @@ func (r *Reconciler) investigate(
 		return i, err
 	}
 
+	if i.findings = r.recall(w, drift); i.findings != nil {
+		return i, nil
+	}
 	settled := r.Now().Sub(drift.DetectedTime.Time) >= historyLag
 	for _, f := range suspects(trail, drift) {
 		if err := f.findCulprit(ctx, w, drift); err != nil {
@@ -248,6 +251,42 @@ func (f *finding) findCulprit(ctx context.Context, w *work, drift *v1alpha1.Drif
 	repairs := slices.DeleteFunc(slices.Clone(undoing), isForeign)
 	f.culprit = firstOf(ofDrift(calls, repairs, made), undoing)
 	return nil
+}
+
+// recall finds who made a drift among the calls that were heard of from outside; nil when they do not tell all of it.
+// The drift was found in AWS, and a call of the right kind at the right time is taken for the one that made it.
+func (r *Reconciler) recall(w *work, drift *v1alpha1.Drift) []finding {
+	record := r.recordOf(w.Trail)
+	findings := suspects(w.Trail, drift)
+	for n := range findings {
+		f := &findings[n]
+		f.culprit = f.among(r.memory.heardCalls(record, f.operations...), w, drift)
+		if f.culprit == nil {
+			return nil
+		}
+		f.certain = true
+	}
+	return findings
+}
+
+// among returns, of calls that were heard of, the one that made a field differ; nil when there is none, or when it is
+// not certain which. Not all calls are heard of: that of logging has to be of the time that CloudTrail reports.
+func (f *finding) among(heard []cloudtrail.Event, w *work, drift *v1alpha1.Drift) *cloudtrail.Event {
+	start, end := timeOfDrift(drift)
+	made := timeOf(drift.LoggingChangedTime)
+	calls := slices.DeleteFunc(heard, func(e cloudtrail.Event) bool {
+		return !isForeign(&e, w) || e.Time.Before(start) || e.Time.After(end)
+	})
+	if f.field != fieldLogging {
+		return lastOf(calls, func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) })
+	}
+	calls = slices.DeleteFunc(calls, func(e cloudtrail.Event) bool {
+		return made.IsZero() || e.Time.Before(made) || e.Time.After(made.Add(eventLate))
+	})
+	if len(calls) != 1 {
+		return nil
+	}
+	return &calls[0]
 }
 
 // gravity is the order in which the changes of a drift are told.

@@ -36,7 +36,7 @@ import (
 // +kubebuilder:rbac:groups=trail-operator.dev,resources=awsidentities,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
 
-// Options are what a Reconciler needs. All but Now and NamespacesUnwatched are required.
+// Options are what a Reconciler needs. All but Now, NamespacesUnwatched and Wrote are required.
 type Options struct {
 	Client client.Client
 	// Live reads objects from the API server itself.
@@ -52,12 +52,16 @@ type Options struct {
 	// NamespacesUnwatched says that the operator may not watch Namespaces. When one's labels change, which identities
 	// select by, its trails learn of it at their next look.
 	NamespacesUnwatched bool
+	// Wrote is told whenever the operator has written to a trail that was logging, with the name of the AWSIdentity: an
+	// event is to be expected of that. nil: nobody is.
+	Wrote func(identity string)
 }
 
 // Reconciler keeps trails as their specs say.
 type Reconciler struct {
 	Options
 	memory memory
+	routes routes
 
 	// queue is the controller's, and attributions that of the attribution.
 	queue, attributions requeue.Queue
@@ -71,6 +75,9 @@ func New(options Options) (*Reconciler, error) {
 	}
 	if options.Now == nil {
 		options.Now = time.Now
+	}
+	if options.Wrote == nil {
+		options.Wrote = func(string) {}
 	}
 	return &Reconciler{Options: options}, nil
 }
@@ -99,6 +106,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, awsidentity.RequestChanged))).
 		Watches(&v1alpha1.Trail{}, changedFirst).
 		Watches(&v1alpha1.Trail{}, handler.Funcs{DeleteFunc: r.deleted}).
+		Watches(&v1alpha1.Trail{}, r.routes.handler()).
 		WatchesRawSource(r.queue.Source()).
 		Watches(&v1alpha1.AWSIdentity{},
 			handler.EnqueueRequestsFromMapFunc(r.trailsOfIdentity), builder.WithPredicates(identityChanged)).
@@ -209,7 +217,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reco
 	now := r.Now()
 	r.memory.begin(now)
 	record.begin(trail, now)
-	ctx, err := record.calls.Begin(ctx, attemptOf(trail), reasonFor(trail, record), r.intervalAt(trail, now), now)
+	reason := reasonFor(trail, record)
+	if r.memory.hinted(record) {
+		reason = cloudtrail.ForRequest
+	}
+	ctx, err := record.calls.Begin(ctx, attemptOf(trail), reason, r.intervalAt(trail, now), now)
 	if err != nil {
 		return requeue.Wait(cloudtrail.PendingOf(err).After)
 	}
@@ -392,8 +404,12 @@ func (r *Reconciler) act(ctx context.Context, w *work, o *outcome) {
 	if w.observed.trail != nil {
 		owner = w.observed.trail.Tags[v1alpha1.OwnerTagKey]
 	}
+	wasLogging := w.observed.status.value.IsLogging
 	results, err := r.apply(ctx, w, tried)
 	o.results, o.err = slices.Concat(results, held), err
+	if wasLogging && len(o.done()) > 0 {
+		r.Wrote(w.IdentityName())
+	}
 	if err != nil {
 		return
 	}
@@ -507,11 +523,11 @@ func (r *Reconciler) report(
 		if !apierrors.IsConflict(err) || !r.isCompleted(ctx, trail, record) {
 			return requeue.OnConflict(client.IgnoreNotFound(err))
 		}
-		return r.requeue(trail, &o, now)
+		return r.requeue(trail, record, &o, now)
 	}
 	record.unconfirmed = nil
 	complete()
-	return r.requeue(trail, &o, now)
+	return r.requeue(trail, record, &o, now)
 }
 
 // isCompleted tells whether the API server has taken an earlier status of this reconcile, whose answer was lost: the
@@ -527,6 +543,9 @@ func (r *Reconciler) isCompleted(ctx context.Context, trail *v1alpha1.Trail, rec
 
 // learn remembers what is to be known at the next reconcile, and when all of the trail was read.
 func (r *Reconciler) learn(record *record, o *outcome, now time.Time) {
+	if o.observed != nil {
+		r.memory.lookedSince(record, record.calls.Began())
+	}
 	record.learn(o, now)
 	if o.observed == nil || o.err != nil || o.observed.err() != nil {
 		return

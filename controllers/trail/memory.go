@@ -32,6 +32,8 @@ type record struct {
 	gone bool
 	// resynced is when all of the trail was read last.
 	resynced time.Time
+	// hints are what was heard from outside.
+	hints hints
 
 	// unconfirmed is what came of the last reconcile when its status may not have been written; nil when it was.
 	unconfirmed *unconfirmed

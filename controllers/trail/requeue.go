@@ -32,7 +32,12 @@ const (
 )
 
 // requeue says when to reconcile again.
-func (r *Reconciler) requeue(trail *v1alpha1.Trail, o *outcome, now time.Time) (reconcile.Result, error) {
+func (r *Reconciler) requeue(
+	trail *v1alpha1.Trail,
+	record *record,
+	o *outcome,
+	now time.Time,
+) (reconcile.Result, error) {
 	interval := trail.Spec.ResyncInterval(r.Interval)
 	switch {
 	case o.suspended:
@@ -40,7 +45,13 @@ func (r *Reconciler) requeue(trail *v1alpha1.Trail, o *outcome, now time.Time) (
 	case o.passing() != nil:
 		return reconcile.Result{}, o.passing()
 	case o.err != nil && !isStalled(trail), len(o.errs()) > 0 && !isStalled(trail):
-		return poll(min(sinceNotReady(trail, now), interval)), nil
+		wait := min(sinceNotReady(trail, now), interval)
+		if _, dependency := r.memory.heardWithin(record, now); dependency {
+			wait = min(wait, requeue.QuickRetry)
+		}
+		return poll(wait), nil
+	case r.memory.hinted(record):
+		return poll(hintSpacing), nil // It was heard of while AWS was read.
 	case len(o.settling) > 0, len(o.done()) > 0 && len(o.open) > 0 && !isStalled(trail):
 		return poll(min(settleRetry, interval)), nil
 	default:
@@ -51,6 +62,9 @@ func (r *Reconciler) requeue(trail *v1alpha1.Trail, o *outcome, now time.Time) (
 // intervalAt returns how often a trail is looked at by now.
 func (r *Reconciler) intervalAt(trail *v1alpha1.Trail, now time.Time) time.Duration {
 	interval := trail.Spec.ResyncInterval(r.Interval)
+	if changed, _ := r.memory.heardWithin(r.recordOf(trail), now); changed {
+		interval = min(interval, hintInterval)
+	}
 	if drift := trail.Status.LastDrift; drift != nil && now.Sub(drift.DetectedTime.Time) < vigilantFor {
 		return min(interval, vigilantInterval)
 	}

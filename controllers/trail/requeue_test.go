@@ -132,7 +132,7 @@ func TestRequeue(t *testing.T) {
 			t.Parallel()
 			g := NewWithT(t)
 			r := &Reconciler{Options: Options{Interval: interval}}
-			result, err := r.requeue(testTrail(c.trail), &c.outcome, testNow)
+			result, err := r.requeue(testTrail(c.trail), &record{}, &c.outcome, testNow)
 			if c.err != nil {
 				g.Expect(err).To(MatchError(c.err))
 			} else {
