@@ -46,6 +46,14 @@ func (s *Server) As(a Actor) ActingAs {
 	return ActingAs{s, a}
 }
 
+// caller is the actor as the one who makes a call.
+func (a Actor) caller(region string) caller {
+	return caller{
+		accessKeyID: a.AccessKeyID, account: a.AccountID, region: region, arn: a.ARN,
+		principalID: principalID(a.ARN), sourceIP: a.SourceIPAddress, userAgent: a.UserAgent,
+	}
+}
+
 // Do performs a CloudTrail operation as the actor: with the operation's own validation, errors (an *APIError) and
 // history, but without signature, hooks or a trace in Calls. Parameters and result have the names of the API, such as
 // {"Name": "audit"}. Request rates and faults apply to an actor that is Bound; it never waits: a fault's latency is
@@ -67,10 +75,7 @@ func (a ActingAs) Do(region, operation string, params map[string]any) (map[strin
 		operation: operation, account: a.actor.AccountID, region: region, partition: partitionOf(region), isActor: true,
 		requestID: s.chance.id(forRequestIDs, place{a.actor.AccountID, region}),
 		params:    newMembers(fields),
-		caller: caller{
-			accessKeyID: a.actor.AccessKeyID, account: a.actor.AccountID, region: region, arn: a.actor.ARN,
-			principalID: principalID(a.actor.ARN), sourceIP: a.actor.SourceIPAddress, userAgent: a.actor.UserAgent,
-		},
+		caller:    a.actor.caller(region),
 	}
 	do := func() (map[string]any, error) { return s.perform(c) }
 	var out map[string]any

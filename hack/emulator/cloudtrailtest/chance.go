@@ -21,6 +21,10 @@ const (
 	forFaults     purpose = "faults"
 	forReads      purpose = "read lags"
 	forHistory    purpose = "history lags"
+	forMessages   purpose = "message ids"
+	forReceives   purpose = "repeated receives"
+	forEnvelopes  purpose = "envelope ids"
+	forDeliveries purpose = "event deliveries"
 )
 
 // chance is where everything random comes from. Each purpose has a stream of its own in each place, so that what

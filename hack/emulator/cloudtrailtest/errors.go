@@ -123,17 +123,31 @@ func (c *call) denial(reason string) string {
 
 // action is the permission that the call needs.
 func (c *call) action() string {
-	if _, ok := operations[c.operation]; ok {
-		return "cloudtrail:" + c.operation
+	if c.service() == "sqs" {
+		// SQS says it in lower case.
+		return strings.ToLower("sqs:" + c.operation)
 	}
-	return "sts:" + c.operation
+	return c.service() + ":" + c.operation
 }
 
-// resource is the ARN of what IAM judges the call by: the trail or the role that it names, "" for what is not about
-// one.
+// service is the service that the call is for, by its operation.
+func (c *call) service() string {
+	if _, ok := operations[c.operation]; ok {
+		return "cloudtrail"
+	}
+	if _, ok := sqsOperations[c.operation]; ok {
+		return "sqs"
+	}
+	return "sts"
+}
+
+// resource is the ARN of what IAM judges the call by: the trail, the role or the queue that it names, "" for what is
+// not about one.
 func (c *call) resource() string {
 	ident := c.target()
 	switch {
+	case c.service() == "sqs":
+		return c.queueARN()
 	case ident == "", c.operation == "DescribeTrails":
 		return ""
 	case strings.HasPrefix(ident, "arn:"):

@@ -31,11 +31,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cut(w)
 		return
 	}
-	if r.Header.Get("X-Amz-Target") != "" {
+	switch target := r.Header.Get("X-Amz-Target"); {
+	case strings.HasPrefix(target, sqsTarget):
+		x.serveSQS()
+	case target != "":
 		x.serveCloudTrail()
-		return
+	default:
+		x.serveSTS()
 	}
-	x.serveSTS()
 }
 
 // exchange is one HTTP request with its answer.

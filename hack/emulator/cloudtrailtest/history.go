@@ -26,7 +26,12 @@ type event struct {
 	response  map[string]any
 	err       *APIError
 	resources []eventResource
+	// verbatim says that the names in request and response are as the document has them.
+	verbatim bool
 }
+
+// cloudTrailSource is the event source of CloudTrail's own calls.
+const cloudTrailSource = "cloudtrail.amazonaws.com"
 
 type eventResource struct{ kind, name string }
 
@@ -63,18 +68,17 @@ func (l *timeline) add(e *event, limit int, oldest time.Time) {
 func (s *Server) file(c *call, out map[string]any, err *APIError) {
 	op, isCloudTrail := operations[c.operation]
 	readOnly := op.kind != write
-	if readOnly && !s.opts.RecordReads || c.account == "" {
+	if readOnly && !s.opts.RecordReads || c.account == "" || c.service() == "sqs" {
 		return
 	}
 
 	at := place{c.account, c.region}
 	e := &event{
-		id: s.chance.id(forEventIDs, at), name: c.operation, source: "cloudtrail.amazonaws.com",
+		id: s.chance.id(forEventIDs, at), name: c.operation, source: cloudTrailSource,
 		time:     c.now.Add(s.opts.EventDelay).Truncate(time.Second),
 		readOnly: readOnly, caller: c.caller, requestID: c.requestID, request: c.params.fields, err: err,
 		resources: c.eventResources(),
 	}
-	e.shown = e.time.Add(s.chance.between(forHistory, at, s.lags.History, s.lags.HistoryMax))
 	if !isCloudTrail {
 		e.source = "sts.amazonaws.com"
 	}
@@ -82,10 +86,19 @@ func (s *Server) file(c *call, out map[string]any, err *APIError) {
 		e.response = out
 	}
 
+	s.keep(at, e, c.now)
+	if !readOnly && c.selected {
+		s.forward(at, e)
+	}
+}
+
+// keep puts an event into the history. The caller holds the lock.
+func (s *Server) keep(at place, e *event, now time.Time) {
+	e.shown = e.time.Add(s.chance.between(forHistory, at, s.lags.History, s.lags.HistoryMax))
 	if s.history[at] == nil {
 		s.history[at] = &timeline{}
 	}
-	s.history[at].add(e, s.opts.MaxHistory, c.now.AddDate(0, 0, -historyDays))
+	s.history[at].add(e, s.opts.MaxHistory, now.AddDate(0, 0, -historyDays))
 }
 
 // fileFailure records a call that failed before its handler.
@@ -93,6 +106,7 @@ func (s *Server) fileFailure(c *call, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.now = s.now()
+	c.selected = s.selects(place{c.account, c.region}, cloudTrailSource)
 	s.file(c, nil, asAPIError(err))
 }
 
@@ -176,6 +190,9 @@ func (e *event) document() string {
 		"eventCategory":      "Management",
 	}
 
+	if e.verbatim {
+		doc["requestParameters"], doc["responseElements"] = orNull(e.request), orNull(e.response)
+	}
 	if e.err != nil {
 		// The history has the short form of this one code.
 		doc["errorCode"] = e.err.Code
@@ -187,6 +204,13 @@ func (e *event) document() string {
 
 	raw, _ := json.Marshal(doc) //nolint:errcheck // plain data
 	return string(raw)
+}
+
+func orNull(fields map[string]any) any {
+	if len(fields) == 0 {
+		return nil
+	}
+	return fields
 }
 
 // lowered is a request, as it came, with its members' names as the history has them, or null for none.

@@ -23,6 +23,8 @@ type Options struct {
 	// HistoryLag is how long a recorded event cannot be looked up yet. AWS: "within about 5 minutes", at times 15. With a
 	// longer HistoryLagMax, each event has a lag of its own between the two: see Lags.
 	HistoryLag, HistoryLagMax time.Duration
+	// Forwarding is how rules deliver events: see SetForwarding.
+	Forwarding Forwarding
 	// ReadLag is how far behind the truth the reads of trails are, of everything and not only of new trails. With a longer
 	// ReadLagMax, each read has a lag of its own between the two: see Lags.
 	ReadLag, ReadLagMax time.Duration

@@ -6,12 +6,14 @@ import (
 	"time"
 )
 
-// Server is the emulator: an http.Handler for CloudTrail, STS and the admin API. It is safe for concurrent use.
+// Server is the emulator: an http.Handler for CloudTrail, STS, SQS and the admin API. It is safe for concurrent use.
 type Server struct {
 	opts    Options
 	regions map[string]bool
 	admin   http.Handler
 	chance  *chance
+	// realClock says that no clock was injected.
+	realClock bool
 
 	mu          sync.Mutex
 	accounts    map[string]*account
@@ -29,10 +31,14 @@ type Server struct {
 	pastQueue []pastKey
 	lags      Lags
 	history   map[place]*timeline
-	tokenKey  []byte
-	limits    map[limitKey]*bucket
-	faults    []*fault
-	faultSeq  int
+	// queues are the queues by ARN, rules the rules by name.
+	queues     map[string]*queue
+	rules      map[string]Rule
+	forwarding Forwarding
+	tokenKey   []byte
+	limits     map[limitKey]*bucket
+	faults     []*fault
+	faultSeq   int
 
 	calls     []Call
 	counts    map[string]int
@@ -45,6 +51,7 @@ type Server struct {
 	echo      bool
 	onWrite   func(Write)
 	onRead    func(Read)
+	onForward func(Forwarded)
 
 	close  sync.Once
 	closed chan struct{}
@@ -58,6 +65,7 @@ func New(opts Options) *Server {
 	s := &Server{
 		opts: opts.withDefaults(), credentials: map[string]Credentials{}, resources: newResources(),
 		roles: map[string]Role{}, goneRoles: map[string]bool{}, roleIDs: map[string]int{}, closed: make(chan struct{}),
+		queues: map[string]*queue{}, rules: map[string]Rule{}, forwarding: opts.Forwarding, realClock: opts.Now == nil,
 	}
 	s.regions = map[string]bool{}
 	for _, r := range s.opts.Regions {
@@ -78,8 +86,8 @@ func New(opts Options) *Server {
 // answered. It lets an HTTP server around the emulator shut down without waiting for those that hang.
 func (s *Server) Close() { s.close.Do(func() { close(s.closed) }) }
 
-// Reset forgets trails, history, sessions, calls, faults and spent request rates. Credentials, roles, resources and the
-// organization stay.
+// Reset forgets trails, history, messages, sessions, calls, faults and spent request rates. Credentials, roles,
+// resources, queues, rules and the organization stay.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,6 +100,9 @@ func (s *Server) clear() {
 	s.pastQueue = nil
 	s.sessions = map[string]*session{}
 	s.history = map[place]*timeline{}
+	for _, q := range s.queues {
+		q.purge()
+	}
 	s.limits = map[limitKey]*bucket{}
 	s.faults = nil
 	s.calls = nil
@@ -201,6 +212,8 @@ type call struct {
 	params    members
 	// trail is the trail that the handler found or made, for the history.
 	trail *trail
+	// selected says that a trail which logs selects the call's event, as things were before the call took effect.
+	selected bool
 	// isActor is set where no client waits for the answer: see ActingAs.
 	isActor bool
 	// notApplied and cutBody are what a fault does to the call while it succeeds.
@@ -217,6 +230,8 @@ func (s *Server) perform(c *call) (map[string]any, error) {
 	if op.kind == read {
 		c.age = s.chance.between(forReads, place{c.account, c.region}, s.lags.Read, s.lags.ReadMax)
 		s.forget(c.now)
+	} else {
+		c.selected = s.selects(place{c.account, c.region}, cloudTrailSource)
 	}
 
 	out, err := op.handle(s, c)

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
@@ -20,6 +21,7 @@ const opsRole = "arn:aws:iam::444455556666:role/path/ops"
 type session struct {
 	*cloudtrail.Client
 	sts *sts.Client
+	sqs *sqs.Client
 	id  string
 }
 
@@ -30,7 +32,10 @@ func (e *emulator) assume(roleARN string) (*session, error) {
 		return nil, err
 	}
 	id, secret, token := *out.Credentials.AccessKeyId, *out.Credentials.SecretAccessKey, *out.Credentials.SessionToken
-	return &session{e.as(id, secret, token, region), e.sts(id, secret, token), *out.AssumedRoleUser.AssumedRoleId}, nil
+	return &session{
+		e.as(id, secret, token, region), e.sts(id, secret, token), e.sqs(id, secret, token, region),
+		*out.AssumedRoleUser.AssumedRoleId,
+	}, nil
 }
 
 // codes are what a session is answered by CloudTrail, by AssumeRole and by GetCallerIdentity.
