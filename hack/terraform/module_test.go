@@ -56,7 +56,7 @@ func parse(files map[string][]byte) (*module, error) {
 		if diagnostics.HasErrors() {
 			return nil, diagnostics
 		}
-		body, _ := file.Body.(*hclsyntax.Body)
+		body := as[*hclsyntax.Body](file.Body)
 		for _, b := range body.Blocks {
 			if err := m.add(b); err != nil {
 				return nil, err
@@ -64,6 +64,15 @@ func parse(files map[string][]byte) (*module, error) {
 		}
 	}
 	return m, nil
+}
+
+// as is the value if it is of the type, and else the type's zero.
+func as[T any](value any) T {
+	typed, ok := value.(T)
+	if !ok {
+		return *new(T)
+	}
+	return typed
 }
 
 func (m *module) add(b *hclsyntax.Block) error {

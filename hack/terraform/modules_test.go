@@ -115,8 +115,8 @@ func decode(t *testing.T, text string) map[string]any {
 // compare ignores the order of lists of texts, and a list of one text is the text.
 var compare = cmp.Options{
 	cmpopts.SortSlices(func(a, b any) bool {
-		one, _ := a.(string)
-		other, _ := b.(string)
+		one := as[string](a)
+		other := as[string](b)
 		return one < other
 	}),
 	cmp.FilterValues(func(a, b any) bool { return isList(a) != isList(b) }, cmp.Comparer(func(a, b any) bool {
@@ -240,7 +240,7 @@ func TestNothingOptional(t *testing.T) {
 		}
 	}
 	operator := decode(t, values["aws_iam_policy.operator"].GetAttr("policy").AsString())
-	if statements, _ := operator["Statement"].([]any); len(statements) != 1 {
+	if statements := as[[]any](operator["Statement"]); len(statements) != 1 {
 		t.Errorf("the operator's policy: %v", operator)
 	}
 	for _, address := range []string{"aws_sqs_queue.events", "aws_sqs_queue.dead_letters"} {

@@ -43,8 +43,8 @@ type policies map[string][]any
 
 // sorted compares the lists of policies and patterns without regard to their order.
 var sorted = cmpopts.SortSlices(func(a, b any) bool {
-	one, _ := a.(string)   //nolint:errcheck // Statements stay in their order.
-	other, _ := b.(string) //nolint:errcheck // Statements stay in their order.
+	one := as[string](a)
+	other := as[string](b)
 	return one < other
 })
 
@@ -148,8 +148,8 @@ func TestPatternsMatchEvents(t *testing.T) {
 func statements(t template, conditions bool) policies {
 	found := policies{}
 	document := func(value any) []any {
-		rendered, _ := render(value, conditions).(object)
-		list, _ := rendered["Statement"].([]any)
+		rendered := as[object](render(value, conditions))
+		list := as[[]any](rendered["Statement"])
 		return list
 	}
 	rules := map[string]string{}
@@ -171,15 +171,15 @@ func statements(t template, conditions bool) policies {
 			}
 			found[queue] = document(r.properties["PolicyDocument"])
 		case "AWS::Events::EventBusPolicy":
-			statement, _ := render(r.properties["Statement"], conditions).(object)
+			statement := as[object](render(r.properties["Statement"], conditions))
 			statement["Sid"] = r.properties["StatementId"]
 			found["EventBus"] = append(found["EventBus"], statement)
 		case "AWS::IAM::ManagedPolicy":
 			found[strings.TrimSuffix(name, "Policy")] = document(r.properties["PolicyDocument"])
 		case "AWS::IAM::Role":
 			found["ForwardTrust"] = document(r.properties["AssumeRolePolicyDocument"])
-			for _, inline := range r.properties["Policies"].([]any) { //nolint:errcheck // The schema says so.
-				policy, _ := inline.(object)
+			for _, inline := range as[[]any](r.properties["Policies"]) {
+				policy := as[object](inline)
 				found["Forward"] = append(found["Forward"], document(policy["PolicyDocument"])...)
 			}
 		}
@@ -189,8 +189,8 @@ func statements(t template, conditions bool) policies {
 }
 
 func sid(statement any) string {
-	members, _ := statement.(object)
-	id, _ := members["Sid"].(string)
+	members := as[object](statement)
+	id := as[string](members["Sid"])
 	return id
 }
 
@@ -384,7 +384,7 @@ func TestQueues(t *testing.T) {
 		t.Errorf("the dead-letter queue (-want +got):\n%s", difference)
 	}
 	for _, name := range []string{"Queue", "DeadLetters"} {
-		encrypted, _ := render(resources[name].properties, true).(object)
+		encrypted := as[object](render(resources[name].properties, true))
 		if encrypted["KmsMasterKeyId"] != "${KeyARN}" || encrypted["SqsManagedSseEnabled"] != nil {
 			t.Errorf("%s with a key: %v", name, encrypted)
 		}
@@ -398,7 +398,7 @@ func TestKeyPolicy(t *testing.T) {
 	}
 	readJSON(t, "key-policy.json", &policy)
 	events := asStatement(t, policy.Statement[len(policy.Statement)-1])
-	principal, _ := events.Principal.(object)
+	principal := as[object](events.Principal)
 	if principal["Service"] != "events.amazonaws.com" ||
 		!slices.Equal(events.Action, []string{"kms:GenerateDataKey", "kms:Decrypt"}) {
 		t.Errorf("EventBridge cannot use the key: %+v", events)
@@ -409,12 +409,13 @@ func TestKeyPolicy(t *testing.T) {
 func TestReadme(t *testing.T) {
 	readme := string(readFile(t, "README.md"))
 	queue, forward := readTemplate(t, "queue.yaml"), readTemplate(t, "forward.yaml")
-	commands := regexp.MustCompile(`([A-Z][A-Za-z]+)=|ParameterKey=([A-Za-z]+)|OutputKey==.([A-Za-z]+)`)
-	for _, match := range commands.FindAllStringSubmatch(readme, -1) {
-		name := strings.Join(match[1:], "")
-		if strings.HasPrefix(name, "Parameter") || strings.HasPrefix(name, "OutputKey") {
-			continue
-		}
+	commands := regexp.MustCompile(`(?:--parameter-overrides |ParameterKey=|OutputKey==\W)(\w+)`)
+	found := commands.FindAllStringSubmatch(readme, -1)
+	if len(found) == 0 {
+		t.Error("README.md has no commands")
+	}
+	for _, match := range found {
+		name := match[1]
 		if queue.parameters[name] == nil && forward.parameters[name] == nil && queue.outputs[name] == nil {
 			t.Errorf("README.md names %s, which is neither a parameter nor an output", name)
 		}

@@ -17,6 +17,15 @@ import (
 // object is a mapping of a template.
 type object = map[string]any
 
+// as is the value if it is of the type, and else the type's zero.
+func as[T any](value any) T {
+	typed, ok := value.(T)
+	if !ok {
+		return *new(T)
+	}
+	return typed
+}
+
 // call is an intrinsic function, such as !Ref and !Sub.
 type call struct {
 	function string
@@ -75,9 +84,9 @@ func parse(text []byte) (template, error) {
 	errs = append(errs, section(root, "Resources", declared))
 	for name, r := range declared {
 		errs = append(errs, unknown(name, r, []string{"Condition", "Properties", "Type"}))
-		kind, _ := r["Type"].(string)
-		condition, _ := r["Condition"].(string)
-		properties, _ := r["Properties"].(object)
+		kind := as[string](r["Type"])
+		condition := as[string](r["Condition"])
+		properties := as[object](r["Properties"])
 		t.resources[name] = resource{kind: kind, condition: condition, properties: properties}
 	}
 	return t, errors.Join(errs...)
@@ -85,7 +94,7 @@ func parse(text []byte) (template, error) {
 
 // section puts the members of a section into the map.
 func section(root object, name string, into map[string]object) error {
-	members, _ := root[name].(object)
+	members := as[object](root[name])
 	for key, value := range members {
 		member, ok := value.(object)
 		if !ok {
@@ -360,8 +369,8 @@ func (c *checker) document(path string, value any) {
 
 // call checks a function, and that it returns what is wanted.
 func (c *checker) call(path string, function call, want propertyType) {
-	text, _ := function.argument.(string)
-	members, _ := function.argument.([]any)
+	text := as[string](function.argument)
+	members := as[[]any](function.argument)
 	returns := "string"
 	switch function.function {
 	case "Ref":
@@ -406,7 +415,7 @@ func (c *checker) branches(path string, members []any, want propertyType) {
 		c.errorf("%s: !If takes a condition and two values", path)
 		return
 	}
-	name, _ := members[0].(string)
+	name := as[string](members[0])
 	c.condition(path, name)
 	for _, branch := range members[1:] {
 		if want.name == "any" {
@@ -528,9 +537,9 @@ func render(value any, conditions bool) any {
 func renderCall(function call, conditions bool) any {
 	switch {
 	case function.function == "If" && conditions:
-		return render(function.argument.([]any)[1], conditions) //nolint:errcheck // check has checked it
+		return render(as[[]any](function.argument)[1], conditions)
 	case function.function == "If":
-		return render(function.argument.([]any)[2], conditions) //nolint:errcheck // check has checked it
+		return render(as[[]any](function.argument)[2], conditions)
 	case function.argument == "AWS::NoValue":
 		return nil
 	case function.function == "Sub":
@@ -597,9 +606,9 @@ func TestSchemaFindsMistakes(t *testing.T) {
 		"undefined attribute":       {"Resource: !GetAtt Queue.Arn", "Resource: !GetAtt Queue.ARN", "undefined reference"},
 		"undefined Sub":             {"${NamePrefix}-trails", "${Prefix}-trails", "undefined reference"},
 		"undefined condition":       {"!If [WatchesPrerequisites,", "!If [Watches,", "undefined condition"},
-		"unused parameter":          {"Parameters:\n", "Parameters:\n  A:\n    Type: String\n    Description: A.\n", "not used"},
+		"unused parameter":          {"Parameters:\n", "Parameters:\n  A: {Type: String, Description: A.}\n", "not used"},
 		"a default not allowed":     {"Default: trail-operator", "Default: trail operator", "not allowed"},
-		"a resource of itself":      {"RedriveAllowPolicy:", "RedrivePolicy:\n        a: !GetAtt Queue.Arn", "waits for itself"},
+		"a resource of itself":      {"!GetAtt DeadLetters.Arn", "!GetAtt Queue.Arn", "waits for itself"},
 		"a resource not always":     {"Value: !Ref Queue", "Value: !Ref AccountsPolicy", "does not always exist"},
 		"an alias":                  {"Queues: [!Ref Queue]", "Queues: &queues [!Ref Queue]", "anchors"},
 		"twice":                     {"VisibilityTimeout: 60", "VisibilityTimeout: 60\n      VisibilityTimeout: 60", "twice"},
