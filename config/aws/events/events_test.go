@@ -325,6 +325,9 @@ func asStatement(t *testing.T, value any) statement {
 	return s
 }
 
+// ruleName is how the rules are named: the role of forward.yaml names them too.
+var ruleName = regexp.MustCompile(`^\$\{NamePrefix\}-[a-z-]+$`)
+
 func TestTargets(t *testing.T) {
 	retry := object{"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 185}
 	for file, want := range map[string]object{
@@ -351,6 +354,9 @@ func TestTargets(t *testing.T) {
 				if got := render(r.properties["State"], conditions); got != state {
 					t.Errorf("%s: the state of %s is %v, want %s", file, name, got, state)
 				}
+			}
+			if rule := as[string](render(r.properties["Name"], true)); !ruleName.MatchString(rule) {
+				t.Errorf("%s: the name of %s is %s", file, name, rule)
 			}
 			onBus := r.properties["EventBusName"] != nil
 			if strings.HasPrefix(name, "Forwarded") != onBus {
