@@ -57,7 +57,7 @@ bench: build ## Measure time, calls, writes and memory of a fleet (BENCH_ARGS="-
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" bin/bench $(BENCH_ARGS)
 
 # The Go modules with code of the project; the linter works on one at a time.
-CODE_MODULES = . hack/e2e hack/image
+CODE_MODULES = . hack/e2e hack/image hack/terraform
 
 .PHONY: lint
 lint: bin/golangci-lint ## Lint the code
@@ -83,6 +83,10 @@ clean: ## Remove everything that make has built and downloaded
 .PHONY: test-e2e
 test-e2e: build bin/helm bin/kustomize ## Run the end-to-end tests: the chart and config, two replicas, RBAC enforced (UPDATE=1 updates Argo CD's testdata)
 	KUBEBUILDER_ASSETS="$$(CONTROLLER_MANAGER=1 hack/controlplane/get.sh)" GOWORK=off go -C hack/e2e test -count=1 -timeout 15m $(TEST_ARGS) ./...
+
+.PHONY: test-terraform
+test-terraform: ## Test the Terraform modules in config/aws/events, without Terraform
+	GOWORK=off go -C hack/terraform test $(TEST_ARGS) ./...
 
 SEEDS ?= 300
 # simulate is go test with a runtime of Go in which nothing is left to chance.
@@ -152,7 +156,7 @@ docs: bin/crd-ref-docs ## Generate docs/api.md, the API reference, and docs/metr
 	go run ./hack/observability/docs
 
 # Every Go module in the repository.
-MODULES = . hack/controlplane hack/e2e hack/image hack/tools hack/tools/lint hack/tools/helm
+MODULES = . hack/controlplane hack/e2e hack/image hack/terraform hack/tools hack/tools/lint hack/tools/helm
 
 .PHONY: tidy
 tidy: ## Tidy every go.mod
