@@ -28,9 +28,8 @@ type Message struct {
 	receipt string
 }
 
-// receiveWait is how long SQS waits for a message before it answers without any: its maximum, as each answer is a
-// request to be paid for.
-const receiveWait = 20 * time.Second
+// LongestReceive is how long SQS waits for a message at most before it answers without any.
+const LongestReceive = 20 * time.Second
 
 // MaxBatch is how many messages are received, and deleted, at once: SQS's maximum.
 const MaxBatch = 10
@@ -67,14 +66,14 @@ func (s *Sessions) usesQueues(region string) {
 	s.queues[region] = true
 }
 
-// Receive waits for up to 20 seconds for messages, and returns at most MaxBatch of them. What is not deleted appears
-// again after the queue's visibility timeout. The error is an *Error.
-func (q *Queue) Receive(ctx context.Context) ([]Message, error) {
+// Receive waits for messages for some seconds, at most LongestReceive, and returns at most MaxBatch of them. What is not
+// deleted appears again after the queue's visibility timeout. The error is an *Error.
+func (q *Queue) Receive(ctx context.Context, wait time.Duration) ([]Message, error) {
 	out, err := invokeAs(ctx, q.session, func(ctx context.Context) (*sqs.ReceiveMessageOutput, error) {
 		return q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl:            &q.url,
 			MaxNumberOfMessages: MaxBatch,
-			WaitTimeSeconds:     int32(receiveWait / time.Second),
+			WaitTimeSeconds:     int32(wait / time.Second),
 		})
 	})
 	if err != nil {

@@ -16,6 +16,8 @@ const (
 	// maxReceivers is how many receive from one queue at once at most. A message may have a megabyte, and each of them
 	// receives ten at once.
 	maxReceivers = 4
+	// firstPatience is how long SQS may wait for a message before its first answer.
+	firstPatience = time.Second
 	// firstRetry and lastRetry bound the wait after a Receive that has failed, which doubles.
 	firstRetry = time.Second
 	lastRetry  = time.Minute
@@ -138,7 +140,7 @@ func (q *queue) receive(ctx context.Context) (full bool, err error) {
 	source, err := q.open(ctx)
 	var messages []cloudtrail.Message
 	if err == nil {
-		messages, err = source.Receive(ctx)
+		messages, err = source.Receive(ctx, q.patience())
 	}
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -160,6 +162,17 @@ func (q *queue) receive(ctx context.Context) (full bool, err error) {
 	}
 	q.note(func(h *health, now time.Time) { h.deleting.ended(err, now) })
 	return len(messages) == cloudtrail.MaxBatch, err
+}
+
+// patience returns how long SQS may wait for a message before it answers: long, as each answer is to be paid for, but
+// not while it is not known how it goes.
+func (q *queue) patience() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if h := &q.health.receiving; !h.succeeded || h.err != nil {
+		return firstPatience
+	}
+	return cloudtrail.LongestReceive
 }
 
 // open returns the queue in SQS, read as the identity is known to AWS now.
