@@ -106,6 +106,10 @@ func TestRun(t *testing.T) {
 		"1s",
 		"--history-lag-max",
 		"5m",
+		"--queue",
+		"222233334444/eu-west-1/events",
+		"--forwarding-delay",
+		"1s",
 	)
 	created, err := c.client("K", "s").CreateTrail(t.Context(), &cloudtrail.CreateTrailInput{
 		Name:         aws.String("audit"),
@@ -119,6 +123,15 @@ func TestRun(t *testing.T) {
 	}
 	body := strings.Join(strings.Fields(c.admin(t, http.MethodGet, "lags", "")), "")
 	if body != `{"read":"1s","readMax":"0s","history":"0s","historyMax":"5m0s"}` {
+		t.Fatal(body)
+	}
+	if body := c.admin(t, http.MethodGet, "queues", ""); !strings.Contains(body, "arn:aws:sqs:eu-west-1:222233334444:events") {
+		t.Fatal(body)
+	}
+	if body := c.admin(t, http.MethodGet, "rules", ""); !strings.Contains(body, `"accountID": "222233334444"`) {
+		t.Fatal(body)
+	}
+	if body := c.admin(t, http.MethodGet, "forwarding", ""); !strings.Contains(body, `"minDelay": "1s"`) {
 		t.Fatal(body)
 	}
 	c.stop()
@@ -159,6 +172,8 @@ func TestRunRefuses(t *testing.T) {
 		"an argument":         {"now"},
 		"an unknown flag":     {"--faster"},
 		"half of credentials": {"--credentials", "K:s"},
+		"half of a queue":     {"--queue", "111122223333/eu-west-1"},
+		"no queue's account":  {"--queue", "1/eu-west-1/events"},
 		"no address":          {"--listen", "nowhere"},
 	} {
 		if err := run(t.Context(), args, io.Discard); err == nil {
