@@ -125,14 +125,14 @@ func TestRun(t *testing.T) {
 	if body != `{"read":"1s","readMax":"0s","history":"0s","historyMax":"5m0s"}` {
 		t.Fatal(body)
 	}
-	if body := c.admin(t, http.MethodGet, "queues", ""); !strings.Contains(body, "arn:aws:sqs:eu-west-1:222233334444:events") {
-		t.Fatal(body)
-	}
-	if body := c.admin(t, http.MethodGet, "rules", ""); !strings.Contains(body, `"accountID": "222233334444"`) {
-		t.Fatal(body)
-	}
-	if body := c.admin(t, http.MethodGet, "forwarding", ""); !strings.Contains(body, `"minDelay": "1s"`) {
-		t.Fatal(body)
+	for path, want := range map[string]string{
+		"queues":     "arn:aws:sqs:eu-west-1:222233334444:events",
+		"rules":      `"accountID": "222233334444"`,
+		"forwarding": `"minDelay": "1s"`,
+	} {
+		if body := c.admin(t, http.MethodGet, path, ""); !strings.Contains(body, want) {
+			t.Fatal(body)
+		}
 	}
 	c.stop()
 	if err := <-c.ended; err != nil {
