@@ -24,8 +24,8 @@ type Fault struct {
 	// Code is the error to answer instead of doing it, with Message and Status (default: those that go with the code).
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
-	// Partial lets every other entry of a batch, the first one included, fail with Code instead of the whole call. It means
-	// nothing for calls that are no batches.
+	// Partial lets every other entry of a batch, the first one included, fail with Code instead of the whole call. It
+	// means nothing for calls that are no batches.
 	Partial bool `json:"partial,omitempty"`
 	// Status without Code is answered by something in front of AWS, such as a load balancer, with Body: HTML, or nothing.
 	Status int    `json:"status,omitempty"`

@@ -659,6 +659,56 @@ func TestLongPollInABubble(t *testing.T) {
 	}
 }
 
+// With too many messages in flight, a long poll is no error: it waits until one is visible again.
+func TestLongPollOverLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := direct(func(o *cloudtrailtest.Options) { o.Now = nil })
+		q := events
+		q.MaxInFlight, q.VisibilityTimeout = 1, 30*time.Second
+		r := e.reader(t, q)
+		e.send(t, "one", "two")
+		began := time.Now()
+		equal(t, "one", len(r.receive(t)), 1)
+		_, err := r.tryReceive(ctx)
+		wants(t, err, "OverLimit")
+		equal(t, "none", len(r.receive(t, waitSeconds(20))), 0)
+		equal(t, "one of the two", len(r.receive(t, waitSeconds(20))), 1)
+		equal(t, "when it could", time.Since(began), 30*time.Second)
+	})
+}
+
+// With a seed, messages and receipt handles are the same each time.
+func TestQueueDeterminism(t *testing.T) {
+	play := func(seed int64) (out []string) {
+		e := direct(func(o *cloudtrailtest.Options) { o.Seed = seed })
+		scene(t, e)
+		q := events
+		q.Repeats = 0.3
+		r := e.reader(t, q)
+		e.SetForwarding(cloudtrailtest.Forwarding{MaxDelay: time.Minute, Duplicates: 0.3, Loss: 0.1})
+		tape := e.record()
+		for range 10 {
+			e.must(t, "StopLogging", audit)
+			e.must(t, "StartLogging", audit)
+			e.must(t, "DeleteTrail", audit)
+			create(t, e.in(region), "audit", multiRegion)
+			e.must(t, "StartLogging", audit)
+			e.clock.add(10 * time.Second)
+			for _, m := range r.receive(t) {
+				wants(t, r.delete(m.ReceiptHandle), "")
+			}
+		}
+		for _, a := range tape.answers {
+			out = append(out, fmt.Sprint(a.status, a.headers.Get("X-Amzn-Requestid"), a.body))
+		}
+		return out
+	}
+	first := play(5)
+	equal(t, "answers", len(first) > 30, true)
+	same(t, "the same seed", play(5), first...)
+	equal(t, "another seed", slices.Equal(play(6), first), false)
+}
+
 // Whoever waits gets a message, and nobody gets one twice.
 func TestManyPolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
