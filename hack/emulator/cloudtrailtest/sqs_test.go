@@ -16,9 +16,9 @@ func TestSQSProtocol(t *testing.T) {
 	wants(t, e.CreateQueue(events), "")
 	e.send(t, "one")
 	const (
-		modelled  = "com.amazonaws.sqs#"
+		modeled  = "com.amazonaws.sqs#"
 		framework = "com.amazon.coral.service#"
-		missing   = modelled + "MissingParameter"
+		missing   = modeled + "MissingParameter"
 		wrongType = framework + "SerializationException"
 		unknown   = framework + "UnknownOperationException"
 	)
@@ -75,7 +75,7 @@ func TestSQSProtocol(t *testing.T) {
 	for _, mode := range []string{"true", ""} {
 		setMode := func(r *http.Request) { r.Header.Set("X-Amzn-Query-Mode", mode) }
 		_, answer, headers := e.post(t, none, with("DeleteMessage", setMode), signed(t, none, "sqs", time.Now()))
-		equal(t, "type", answer["__type"], modelled+"QueueDoesNotExist")
+		equal(t, "type", answer["__type"], modeled+"QueueDoesNotExist")
 		equal(t, "query error", headers.Get("X-Amzn-Query-Error"),
 			map[string]string{"true": "AWS.SimpleQueueService.NonExistentQueue;Sender"}[mode])
 	}
