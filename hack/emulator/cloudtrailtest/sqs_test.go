@@ -16,7 +16,7 @@ func TestSQSProtocol(t *testing.T) {
 	wants(t, e.CreateQueue(events), "")
 	e.send(t, "one")
 	const (
-		modeled  = "com.amazonaws.sqs#"
+		modeled   = "com.amazonaws.sqs#"
 		framework = "com.amazon.coral.service#"
 		missing   = modeled + "MissingParameter"
 		wrongType = framework + "SerializationException"
