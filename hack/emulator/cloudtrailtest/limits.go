@@ -29,7 +29,8 @@ type bucket struct {
 // rates are the requests a second of each kind of operation.
 var rates = map[kind]float64{read: readRate, lookup: lookupRate, write: writeRate}
 
-// spend takes one request out of the rate of its class, or answers that there is none left. STS and SQS have no rate here.
+// spend takes one request out of the rate of its class, or answers that there is none left. STS and SQS have no rate
+// here.
 func (s *Server) spend(c *call) error {
 	op, isCloudTrail := operations[c.operation]
 	if !isCloudTrail || s.opts.NoRateLimit {

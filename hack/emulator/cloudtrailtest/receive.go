@@ -215,6 +215,7 @@ func (s *Server) receive(q *queue, in reception, now time.Time) (out []map[strin
 		case dead != nil && m.receivedHere >= q.MaxReceiveCount:
 			delete(q.byID, m.id)
 			m.receivedHere, m.due, m.deadFrom = 0, now, q.arn
+			dead.dropExpired(now)
 			dead.add(m)
 		default:
 			received = append(received, m)
