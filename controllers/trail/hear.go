@@ -72,6 +72,8 @@ type hints struct {
 type heardCall struct {
 	cloudtrail.Event
 	at time.Time
+	// blamed is when the drift was detected that the call is known to have made; zero: none.
+	blamed time.Time
 }
 
 // Hear takes note of a call of which EventBridge tells. It looks at the Trails that the call concerns, at once and ahead
@@ -228,7 +230,7 @@ func (m *memory) hintChange(r *record, e cloudtrail.Event, now time.Time) (isNew
 	if size > maxParameters {
 		e.Parameters = nil
 	}
-	h.heard = append(h.heard, heardCall{e, now})
+	h.heard = append(h.heard, heardCall{Event: e, at: now})
 	if len(h.heard) > maxHeard {
 		h.heard = slices.Delete(h.heard, 0, len(h.heard)-maxHeard)
 	}
@@ -277,15 +279,28 @@ func (m *memory) heardWithin(r *record, now time.Time) (changed, dependency bool
 	return now.Sub(r.hints.changed) < hintFor, now.Sub(r.hints.dependency) < dependencyFor
 }
 
-// heardCalls returns the calls of some operations that were heard of.
-func (m *memory) heardCalls(r *record, operations ...string) []cloudtrail.Event {
+// heardCalls returns the calls of some operations that were heard of, and that made no other drift than the one that was
+// detected at a time.
+func (m *memory) heardCalls(r *record, detected time.Time, operations ...string) []cloudtrail.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var calls []cloudtrail.Event
 	for _, c := range r.hints.heard {
-		if slices.Contains(operations, c.Name) {
+		if slices.Contains(operations, c.Name) && (c.blamed.IsZero() || c.blamed.Equal(detected)) {
 			calls = append(calls, c.Event)
 		}
 	}
 	return calls
+}
+
+// blame notes that calls made the drift that was detected at a time, and so no later one.
+func (m *memory) blame(r *record, detected time.Time, findings []finding) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range r.hints.heard {
+		c := &r.hints.heard[i]
+		if slices.ContainsFunc(findings, func(f finding) bool { return f.culprit.ID == c.ID }) {
+			c.blamed = detected
+		}
+	}
 }

@@ -60,7 +60,7 @@ type deed struct {
 }
 
 // deeds are all kinds of actions.
-var deeds = slices.Concat(tenantDeeds, adminDeeds, intruderDeeds, faultDeeds, processDeeds)
+var deeds = slices.Concat(tenantDeeds, adminDeeds, intruderDeeds, faultDeeds, eventDeeds, processDeeds)
 
 // scriptOf makes the script of a seed: each Trail is created, and then many things happen.
 func scriptOf(seed uint64, shape Shape) []Action {

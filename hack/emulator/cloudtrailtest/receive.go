@@ -97,7 +97,7 @@ func (s *Server) tryReceive(c *call, since *injected) (map[string]any, waiting, 
 		return nil, waiting{}, fail("OverLimit", "Too many messages in flight.")
 	case len(messages) > 0:
 		return map[string]any{"Messages": messages}, waiting{}, nil
-	case passed >= in.wait:
+	case passed >= in.wait, s.opts.ShortPolls:
 		return nil, waiting{}, nil
 	}
 
