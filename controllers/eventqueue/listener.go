@@ -66,7 +66,7 @@ type Listener struct {
 	options Options
 
 	mu sync.Mutex
-	// running is the context of the process's work, nil before it has begun.
+	// running is the context of the process's work, nil before it has begun and after it has ended.
 	running context.Context //nolint:containedctx // Receivers are begun by reconciles, and outlive them.
 	queues  map[types.UID]*queue
 	group   sync.WaitGroup
@@ -101,6 +101,9 @@ func (l *Listener) Start(ctx context.Context) error {
 	l.mu.Unlock()
 
 	<-ctx.Done()
+	l.mu.Lock()
+	l.running = nil
+	l.mu.Unlock()
 	l.group.Wait()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,11 +36,10 @@ type station struct {
 	// hearing is called for each call.
 	hearing func()
 
-	mu      sync.Mutex
-	kinds   map[Kind]int
-	turns   int
-	delayed []time.Duration
-	gone    int
+	turns, gone atomic.Int64
+	mu          sync.Mutex
+	kinds       map[Kind]int
+	delayed     []time.Duration
 }
 
 func (s *station) EventReceived(_ string, kind Kind) {
@@ -54,10 +54,13 @@ func (s *station) EventHeard(_ string, after time.Duration) {
 	s.delayed = append(s.delayed, after)
 }
 
-func (s *station) NotListening(string) {
+func (s *station) NotListening(string) { s.gone.Add(1) }
+
+// received returns how many messages of a kind were received.
+func (s *station) received(kind Kind) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gone++
+	return s.kinds[kind]
 }
 
 // atStation runs a test with a Listener that listens to an empty queue.
@@ -96,9 +99,7 @@ func atStation(t *testing.T, test func(*WithT, *station)) {
 // follow follows the identity as it is now, and does so whenever something has changed.
 func (s *station) follow() *State {
 	return s.Follow(s.identity, func() {
-		s.mu.Lock()
-		s.turns++
-		s.mu.Unlock()
+		s.turns.Add(1)
 		s.follow()
 	})
 }
@@ -135,19 +136,19 @@ func TestListening(t *testing.T) {
 	t.Parallel()
 	atStation(t, func(g *WithT, s *station) {
 		g.Expect(*s.follow()).To(Equal(State{Received: true}))
-		g.Expect(s.turns).To(Equal(1), "the first answer is news")
+		g.Expect(s.turns.Load()).To(BeEquivalentTo(1), "the first answer is news")
 
 		s.kind = KindTrail
 		s.send(g, 1)
 		s.passes(3 * time.Second)
-		g.Expect(s.kinds).To(Equal(map[Kind]int{KindTrail: 1}))
+		g.Expect(s.received(KindTrail)).To(Equal(1))
 		g.Expect(s.delayed).To(HaveLen(1))
 		g.Expect(s.left(g)).To(BeZero())
 
 		s.aws.ResetCalls()
 		s.passes(time.Hour)
 		g.Expect(s.aws.CallCounts()["ReceiveMessage"]).To(BeNumerically("<=", 181), "a request every 20 seconds is to be paid for")
-		g.Expect(s.turns).To(Equal(1))
+		g.Expect(s.turns.Load()).To(BeEquivalentTo(1))
 	})
 }
 
@@ -158,14 +159,14 @@ func TestListeningDeletesWhatWasHeard(t *testing.T) {
 		s.hearing = func() { g.Expect(s.aws.CallCounts()).NotTo(HaveKey("DeleteMessageBatch")) }
 		s.send(g, 3)
 		s.passes(3 * time.Second)
-		g.Expect(s.kinds[KindForeign]).To(Equal(3))
+		g.Expect(s.received(KindForeign)).To(Equal(3))
 		g.Expect(s.aws.CallCounts()["DeleteMessageBatch"]).To(BeNumerically(">", 0))
 
 		s.hearing = func() {}
 		s.aws.Inject(cloudtrailtest.Fault{Operation: "DeleteMessageBatch", Code: "InternalFailure", Status: 500, Times: 10})
 		s.send(g, 1)
 		s.passes(10 * time.Minute)
-		g.Expect(s.kinds[KindForeign]).To(BeNumerically(">", 4), "it was received again")
+		g.Expect(s.received(KindForeign)).To(BeNumerically(">", 4), "it was received again")
 		g.Expect(s.left(g)).To(BeZero())
 	})
 }
@@ -188,9 +189,13 @@ func TestListeningUnderLoad(t *testing.T) {
 		}
 		s.send(g, 400)
 		s.passes(15 * time.Second)
-		g.Expect(s.kinds[KindForeign]).To(Equal(400))
+		g.Expect(s.received(KindForeign)).To(Equal(400))
+		count(0)
 		g.Expect(busiest).To(Equal(maxReceivers))
-		g.Expect(s.queues["uid"].helpers).To(BeZero())
+		q := s.queues["uid"]
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		g.Expect(q.helpers).To(BeZero())
 	})
 }
 
@@ -204,14 +209,14 @@ func TestListeningSilent(t *testing.T) {
 		s.Wrote("default")
 		s.passes(silentAfter - time.Minute)
 		g.Expect(s.follow().Silent).To(BeFalse())
-		turns := s.turns
+		turns := s.turns.Load()
 		s.passes(2 * time.Minute)
-		g.Expect(s.turns).To(Equal(turns+1), "the identity is told")
+		g.Expect(s.turns.Load()).To(Equal(turns+1), "the identity is told")
 		g.Expect(s.follow().Silent).To(BeTrue())
 
 		s.send(g, 1)
 		s.passes(3 * time.Second)
-		g.Expect(s.turns).To(Equal(turns + 2))
+		g.Expect(s.turns.Load()).To(Equal(turns + 2))
 		g.Expect(s.follow().Silent).To(BeFalse())
 	})
 }
@@ -245,12 +250,12 @@ func TestListeningEnds(t *testing.T) {
 		s.identity.Generation++
 		s.identity.Spec.EventQueueURL = ""
 		g.Expect(s.follow()).To(BeNil())
-		g.Expect(s.gone).To(Equal(1))
+		g.Expect(s.gone.Load()).To(BeEquivalentTo(1))
 		s.identity.Generation++
 		s.identity.Spec.EventQueueURL = testQueue.URL()
 		s.follow()
 		s.Forget("uid")
-		g.Expect(s.gone).To(Equal(2))
+		g.Expect(s.gone.Load()).To(BeEquivalentTo(2))
 		s.passes(time.Minute)
 		s.aws.ResetCalls()
 		s.passes(time.Hour)

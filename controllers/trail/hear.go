@@ -27,7 +27,7 @@ const (
 	heardFor = attributionEnds
 	// maxParameters bounds the parameters of a call that is remembered, in bytes; without them it is taken to have changed
 	// whatever its operation changes.
-	maxParameters = 4096
+	maxParameters = 1024
 	// hintSpacing is the least time between two looks at a trail for what was heard.
 	hintSpacing = time.Second
 	// hintInterval is how often a trail is looked at, and hintFor how long, after a change of it was heard of: reads may
@@ -111,7 +111,7 @@ func (r *Reconciler) hearTrail(notice *cloudtrail.Notice) eventqueue.Kind {
 		trail, record := r.listening(key)
 		switch {
 		case trail == nil:
-		case notice.By(key.String(), trail.Status.OperatorARNs):
+		case notice.By(key.String(), r.ownARNs(trail)):
 			if kind == eventqueue.KindForeign {
 				kind = eventqueue.KindOwn
 			}
@@ -124,6 +124,17 @@ func (r *Reconciler) hearTrail(notice *cloudtrail.Notice) eventqueue.Kind {
 		}
 	}
 	return kind
+}
+
+// ownARNs returns the users and roles that the operator acts as for a Trail, also where AWS has refused all that it
+// tried.
+func (r *Reconciler) ownARNs(trail *v1alpha1.Trail) []string {
+	identity := &v1alpha1.AWSIdentity{}
+	key := client.ObjectKey{Name: trail.IdentityName()}
+	if r.Client.Get(context.Background(), key, identity, client.DisableReadYourWritesConsistency) != nil {
+		return trail.Status.OperatorARNs
+	}
+	return append([]string{cloudtrail.Principal(identity.Status.ARN)}, trail.Status.OperatorARNs...)
 }
 
 // hint has a Trail looked at for a change that was heard of, and lets the search for who made its last drift know.
@@ -218,7 +229,7 @@ func (m *memory) hintChange(r *record, e cloudtrail.Event, now time.Time) (isNew
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := &r.hints
-	h.heard = slices.DeleteFunc(h.heard, func(c heardCall) bool { return now.Sub(c.at) >= heardFor })
+	h.forgetOld(now)
 	if e.ID != "" && slices.ContainsFunc(h.heard, func(c heardCall) bool { return c.ID == e.ID }) {
 		return false, 0
 	}
@@ -236,6 +247,14 @@ func (m *memory) hintChange(r *record, e cloudtrail.Event, now time.Time) (isNew
 	}
 	h.changed = now
 	return true, max(0, hintSpacing-now.Sub(h.looked))
+}
+
+// forgetOld drops what was heard too long ago to be of use. The caller holds the lock.
+func (h *hints) forgetOld(now time.Time) {
+	h.heard = slices.DeleteFunc(h.heard, func(c heardCall) bool { return now.Sub(c.at) >= heardFor })
+	if len(h.heard) == 0 {
+		h.heard = nil
+	}
 }
 
 // noteRefused tells whether an attempt is to be told of.
@@ -270,6 +289,7 @@ func (m *memory) lookedSince(r *record, began time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r.hints.looked = latest(r.hints.looked, began)
+	r.hints.forgetOld(began)
 }
 
 // heardWithin tells whether a change of the trail, or of what it depends on, was heard of lately.
