@@ -226,6 +226,8 @@ var _ = Describe("A trail that waits for its bucket", func() {
 		Expect(err).NotTo(HaveOccurred())
 		w.eventually(ctx, "audit", "the policy is there", ready)
 		Expect(w.meter.received(eventqueue.KindDependency)).To(Equal(1))
+		Expect(w.meter.received(eventqueue.KindOwn)).To(BeNumerically(">", 0), "the operator's attempts came back")
+		Expect(w.meter.received(eventqueue.KindRefused)).To(BeZero(), "and are nobody else's")
 	})
 })
 
