@@ -106,7 +106,7 @@ func (s *station) follow() *State {
 
 // passes lets time pass.
 func (s *station) passes(d time.Duration) {
-	time.Sleep(d)
+	time.Sleep(d) //nolint:forbidigo // The bubble's clock.
 	synctest.Wait()
 }
 
@@ -147,7 +147,8 @@ func TestListening(t *testing.T) {
 
 		s.aws.ResetCalls()
 		s.passes(time.Hour)
-		g.Expect(s.aws.CallCounts()["ReceiveMessage"]).To(BeNumerically("<=", 181), "a request every 20 seconds is to be paid for")
+		g.Expect(s.aws.CallCounts()["ReceiveMessage"]).
+			To(BeNumerically("<=", 181), "a request every 20 seconds is to be paid for")
 		g.Expect(s.turns.Load()).To(BeEquivalentTo(1))
 	})
 }
@@ -184,7 +185,7 @@ func TestListeningUnderLoad(t *testing.T) {
 		}
 		s.hearing = func() {
 			count(1)
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // The bubble's clock.
 			count(-1)
 		}
 		s.send(g, 400)

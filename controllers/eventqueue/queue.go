@@ -28,7 +28,8 @@ type queue struct {
 	listener *Listener
 	identity *v1alpha1.AWSIdentity
 	changed  func()
-	stop     context.CancelFunc
+	// stop ends listening; nil: it has not begun. The Listener's lock guards it.
+	stop context.CancelFunc
 
 	mu     sync.Mutex
 	health health
@@ -44,7 +45,7 @@ type queue struct {
 }
 
 func newQueue(l *Listener, identity *v1alpha1.AWSIdentity, changed func()) *queue {
-	return &queue{listener: l, identity: identity, changed: changed, stop: func() {}, health: healthOf(identity)}
+	return &queue{listener: l, identity: identity, changed: changed, health: healthOf(identity)}
 }
 
 // state returns how it goes, and remembers that it is known.

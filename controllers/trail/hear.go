@@ -76,8 +76,8 @@ type heardCall struct {
 	blamed time.Time
 }
 
-// Hear takes note of a call of which EventBridge tells. It looks at the Trails that the call concerns, at once and ahead
-// of others, and tells what the call was to the operator. It does not block.
+// Hear takes note of a call of which EventBridge tells. It looks at the Trails that the call concerns, at once and
+// ahead of others, and tells what the call was to the operator. It does not block.
 func (r *Reconciler) Hear(notice *cloudtrail.Notice) eventqueue.Kind {
 	switch {
 	case notice.Dependency != "":
@@ -183,8 +183,8 @@ func (r *Reconciler) listening(key types.NamespacedName) (*v1alpha1.Trail, *reco
 	return trail, record
 }
 
-// cached returns a Trail as the cache has it, nil when there is none. What is heard concerns what AWS holds, so there is
-// no own write to wait for.
+// cached returns a Trail as the cache has it, nil when there is none. What is heard concerns what AWS holds, so there
+// is no own write to wait for.
 func (r *Reconciler) cached(key types.NamespacedName) *v1alpha1.Trail {
 	trail := &v1alpha1.Trail{}
 	if r.Client.Get(context.Background(), key, trail, client.DisableReadYourWritesConsistency) != nil {
@@ -299,8 +299,8 @@ func (m *memory) heardWithin(r *record, now time.Time) (changed, dependency bool
 	return now.Sub(r.hints.changed) < hintFor, now.Sub(r.hints.dependency) < dependencyFor
 }
 
-// heardCalls returns the calls of some operations that were heard of, and that made no other drift than the one that was
-// detected at a time.
+// heardCalls returns the calls of some operations that were heard of, and that made no other drift than the one that
+// was detected at a time.
 func (m *memory) heardCalls(r *record, detected time.Time, operations ...string) []cloudtrail.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()

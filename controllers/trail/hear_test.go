@@ -130,7 +130,7 @@ func TestHintDependency(t *testing.T) {
 	g := NewWithT(t)
 	var m memory
 	r := &record{}
-	later := func(d time.Duration) time.Time { return testNow.Add(d) }
+	later := testNow.Add
 	g.Expect(m.hintDependency(r, true, testNow)).To(BeTrue())
 	g.Expect(m.hintDependency(r, true, later(dependencySpacing-1))).To(BeFalse(), "somebody may change it very often")
 	g.Expect(m.hintDependency(r, false, later(hintSpacing))).To(BeTrue(), "it waits for that")
@@ -185,7 +185,9 @@ func TestAmong(t *testing.T) {
 		"a stop at another time": {
 			fieldLogging, ago(10 * time.Second), []cloudtrail.Event{stopEvent("1", secondsAgo(5))}, "",
 		},
-		"a stop before":            {fieldLogging, ago(10 * time.Second), []cloudtrail.Event{stopEvent("1", secondsAgo(11))}, ""},
+		"a stop before": {
+			fieldLogging, ago(10 * time.Second), []cloudtrail.Event{stopEvent("1", secondsAgo(11))}, "",
+		},
 		"CloudTrail tells no time": {fieldLogging, nil, []cloudtrail.Event{stopEvent("1", secondsAgo(10))}, ""},
 		"two at that time": {
 			fieldLogging, ago(10 * time.Second),

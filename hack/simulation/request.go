@@ -193,7 +193,8 @@ const receiving = "ReceiveMessage"
 // pollInterval is how often it is looked whether there is a message.
 const pollInterval = 2 * time.Second
 
-// poll serves a request when there is a message, or when it has waited for long enough. Time passes between events only.
+// poll serves a request when there is a message, or when it has waited for long enough. Time passes between events
+// only.
 func (r *request) poll(until time.Time, serve func()) {
 	now := time.Now()
 	due, waits := r.link.process.world.messageDue()

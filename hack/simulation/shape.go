@@ -24,8 +24,8 @@ type Shape struct {
 	// Slower is how many times rarer everything happens than in the busiest worlds, which last for hours. Others last for
 	// days and weeks, as some of what goes wrong takes that long; the operator looks at trails less often there.
 	Slower int
-	// Events gives the operator a queue to which EventBridge sends all calls of all accounts. An hour of that takes longer,
-	// too.
+	// Events gives the operator a queue to which EventBridge sends all calls of all accounts. An hour of that takes
+	// longer, too.
 	Events bool
 	// Denied is an operation of AWS that is denied from the middle on, also when all else is quiet; "" for none.
 	Denied string

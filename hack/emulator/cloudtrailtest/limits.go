@@ -2,7 +2,8 @@ package cloudtrailtest
 
 import "time"
 
-// Request rates per account and region, of https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html.
+// Request rates per account and region, of
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html.
 const (
 	readRate   = 10.0
 	lookupRate = 2.0
