@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -111,14 +112,17 @@ func (s *station) passes(d time.Duration) {
 }
 
 // send sends the events of some calls.
-func (s *station) send(g *WithT, count int) {
+func (s *station) send(g *WithT, count int) { s.sendLong(g, count, 0) }
+
+// sendLong sends events that have at least so many bytes.
+func (s *station) sendLong(g *WithT, count, size int) {
 	for i := range count {
 		body, err := json.Marshal(map[string]any{
 			"source": "aws.cloudtrail", "detail-type": "AWS API Call via CloudTrail",
 			"detail": map[string]any{
 				"eventName": "StopLogging", "eventSource": "cloudtrail.amazonaws.com", "eventID": fmt.Sprint(i),
 				"eventTime": time.Now().UTC(), "awsRegion": "eu-west-1", "recipientAccountId": testAccount,
-				"requestParameters": map[string]any{"name": "audit"},
+				"requestParameters": map[string]any{"name": "audit"}, "padding": strings.Repeat("x", size),
 			},
 		})
 		g.Expect(err).NotTo(HaveOccurred())
@@ -172,32 +176,40 @@ func TestListeningDeletesWhatWasHeard(t *testing.T) {
 	})
 }
 
-// With more than one can receive there are more receivers, and none of them stays.
+// With more than one can receive there are more receivers, and none of them stays. Large messages are received by one.
 func TestListeningUnderLoad(t *testing.T) {
 	t.Parallel()
-	atStation(t, func(g *WithT, s *station) {
-		var hearing, busiest int
-		count := func(more int) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			hearing += more
-			busiest = max(busiest, hearing)
-		}
-		s.hearing = func() {
-			count(1)
-			time.Sleep(100 * time.Millisecond) //nolint:forbidigo // The bubble's clock.
-			count(-1)
-		}
-		s.send(g, 400)
-		s.passes(15 * time.Second)
-		g.Expect(s.received(KindForeign)).To(Equal(400))
-		count(0)
-		g.Expect(busiest).To(Equal(maxReceivers))
-		q := s.queues["uid"]
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		g.Expect(q.helpers).To(BeZero())
-	})
+	for name, c := range map[string]struct{ size, busiest int }{
+		"events":         {0, maxReceivers},
+		"large messages": {200 << 10, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			atStation(t, func(g *WithT, s *station) {
+				var hearing, busiest int
+				count := func(more int) {
+					s.mu.Lock()
+					defer s.mu.Unlock()
+					hearing += more
+					busiest = max(busiest, hearing)
+				}
+				s.hearing = func() {
+					count(1)
+					time.Sleep(50 * time.Millisecond) //nolint:forbidigo // The bubble's clock.
+					count(-1)
+				}
+				s.sendLong(g, 200, c.size)
+				s.passes(15 * time.Second)
+				g.Expect(s.received(KindForeign)).To(Equal(200))
+				count(0)
+				g.Expect(busiest).To(Equal(c.busiest))
+				q := s.queues["uid"]
+				q.mu.Lock()
+				defer q.mu.Unlock()
+				g.Expect(q.helpers).To(BeZero())
+			})
+		})
+	}
 }
 
 func TestListeningSilent(t *testing.T) {

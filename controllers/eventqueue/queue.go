@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
@@ -13,9 +14,13 @@ import (
 )
 
 const (
-	// maxReceivers is how many receive from one queue at once at most. A message may have a megabyte, and each of them
-	// receives ten at once.
+	// maxReceivers is how many receive from one queue at once at most.
 	maxReceivers = 4
+	// largeBatch is how many bytes ten messages may have for more receivers to help out. Those of EventBridge have some
+	// kilobytes each; a message may have a megabyte.
+	largeBatch = 1 << 20
+	// unreadableInterval is how often a message that cannot be read is logged at most.
+	unreadableInterval = time.Minute
 	// shortPatience is how long SQS may wait for a message before its first answer, and for those who help out.
 	shortPatience = time.Second
 	// firstRetry and lastRetry bound the wait after a Receive that has failed, which doubles.
@@ -35,9 +40,10 @@ type queue struct {
 	health health
 	shown  State
 	// source is the queue in SQS as it is read with a session, and accountID the account of that.
-	source    *cloudtrail.Queue
-	session   *cloudtrail.Session
-	accountID string
+	source     *cloudtrail.Queue
+	session    *cloudtrail.Session
+	accountID  string
+	unreadable rate.Sometimes
 	// helpers is how many receive beside listen.
 	helpers int
 	// check looks whether the state is another one when nothing else happens.
@@ -45,7 +51,9 @@ type queue struct {
 }
 
 func newQueue(l *Listener, identity *v1alpha1.AWSIdentity, changed func()) *queue {
-	return &queue{listener: l, identity: identity, changed: changed, health: healthOf(identity)}
+	return &queue{listener: l, identity: identity, changed: changed, health: healthOf(identity),
+		unreadable: rate.Sometimes{Interval: unreadableInterval},
+	}
 }
 
 // state returns how it goes, and remembers that it is known.
@@ -152,8 +160,10 @@ func (q *queue) receive(ctx context.Context, patience time.Duration) (full bool,
 		return false, err
 	}
 
+	size := 0
 	heard := make([]cloudtrail.Message, 0, len(messages))
 	for _, m := range messages {
+		size += len(m.Body)
 		if q.hear(m) {
 			heard = append(heard, m)
 		}
@@ -163,7 +173,7 @@ func (q *queue) receive(ctx context.Context, patience time.Duration) (full bool,
 		return false, ctx.Err()
 	}
 	q.note(func(h *health, now time.Time) { h.deleting.ended(err, now) })
-	return len(messages) == cloudtrail.MaxBatch, err
+	return len(messages) == cloudtrail.MaxBatch && size < largeBatch, err
 }
 
 // patience returns how long SQS may wait for a message before it answers: long, as each answer is to be paid for, but
@@ -218,8 +228,10 @@ func (q *queue) hear(m cloudtrail.Message) bool {
 	case KindTrail, KindDependency, KindRefused:
 		meter.EventHeard(name, max(0, q.listener.options.Now().Sub(notice.Time)))
 	case KindUnreadable:
-		ctrl.Log.WithName("eventqueue").Info("a message cannot be read, and is left to the dead-letter queue",
-			"identity", name, "error", err.Error())
+		q.unreadable.Do(func() {
+			ctrl.Log.WithName("eventqueue").Info("a message cannot be read, and is left to the dead-letter queue",
+				"identity", name, "error", err.Error())
+		})
 	}
 	return kind != KindUnreadable
 }

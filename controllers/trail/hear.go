@@ -28,8 +28,10 @@ const (
 	// maxParameters bounds the parameters of a call that is remembered, in bytes; without them it is taken to have changed
 	// whatever its operation changes.
 	maxParameters = 1024
-	// hintSpacing is the least time between two looks at a trail for what was heard.
-	hintSpacing = time.Second
+	// hintSpacing is the least time between two looks at a trail for what was heard, for each change that was heard of
+	// lately: whoever makes many, or forges them, must not use up what CloudTrail allows.
+	hintSpacing    = time.Second
+	maxHintSpacing = 10 * time.Second
 	// hintInterval is how often a trail is looked at, and hintFor how long, after a change of it was heard of: reads may
 	// lag behind it.
 	hintInterval = 5 * time.Second
@@ -246,7 +248,26 @@ func (m *memory) hintChange(r *record, e cloudtrail.Event, now time.Time) (isNew
 		h.heard = slices.Delete(h.heard, 0, len(h.heard)-maxHeard)
 	}
 	h.changed = now
-	return true, max(0, hintSpacing-now.Sub(h.looked))
+	return true, max(0, h.spacing(now)-now.Sub(h.looked))
+}
+
+// spacing returns the least time between two looks for what was heard. The caller holds the memory's lock.
+func (h *hints) spacing(now time.Time) time.Duration {
+	spacing := time.Duration(0)
+	for _, c := range h.heard {
+		if now.Sub(c.at) < hintFor {
+			spacing += hintSpacing
+		}
+	}
+	return min(max(spacing, hintSpacing), maxHintSpacing)
+}
+
+// hintWait returns how long to wait before a trail is looked at for a change that was heard of while AWS was read; false
+// when none was.
+func (m *memory) hintWait(r *record, now time.Time) (time.Duration, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return r.hints.spacing(now), r.hints.changed.After(r.hints.looked)
 }
 
 // forgetOld drops what was heard too long ago to be of use. The caller holds the lock.

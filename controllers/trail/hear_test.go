@@ -90,11 +90,14 @@ func TestHintChange(t *testing.T) {
 	m.lookedSince(r, now)
 	g.Expect(m.hinted(r)).To(BeFalse())
 	_, wait = m.hintChange(r, stopEvent("2", now), now)
-	g.Expect(wait).To(Equal(hintSpacing), "it was looked at just now")
+	g.Expect(wait).To(Equal(2*hintSpacing), "it was looked at just now")
 
 	for i := range 100 {
-		m.hintChange(r, stopEvent(fmt.Sprint("more-", i), now), now)
+		_, wait = m.hintChange(r, stopEvent(fmt.Sprint("more-", i), now), now)
 	}
+	g.Expect(wait).To(Equal(maxHintSpacing), "there are very many")
+	wait, _ = m.hintWait(r, now)
+	g.Expect(wait).To(Equal(maxHintSpacing))
 	g.Expect(r.hints.heard).To(HaveLen(maxHeard))
 	m.hintChange(r, stopEvent("late", now), now.Add(heardFor))
 	g.Expect(m.heardCalls(r, testNow, stopLogging)).To(HaveLen(1), "the others are too old")

@@ -39,6 +39,7 @@ func (r *Reconciler) requeue(
 	now time.Time,
 ) (reconcile.Result, error) {
 	interval := trail.Spec.ResyncInterval(r.Interval)
+	heard, isHinted := r.memory.hintWait(record, now)
 	switch {
 	case o.suspended:
 		return reconcile.Result{}, nil
@@ -50,8 +51,8 @@ func (r *Reconciler) requeue(
 			wait = min(wait, requeue.QuickRetry)
 		}
 		return poll(wait), nil
-	case r.memory.hinted(record):
-		return poll(hintSpacing), nil // It was heard of while AWS was read.
+	case isHinted:
+		return poll(heard), nil
 	case len(o.settling) > 0, len(o.done()) > 0 && len(o.open) > 0 && !isStalled(trail):
 		return poll(min(settleRetry, interval)), nil
 	default:
