@@ -198,9 +198,9 @@ func TestListeningUnderLoad(t *testing.T) {
 					time.Sleep(50 * time.Millisecond) //nolint:forbidigo // The bubble's clock.
 					count(-1)
 				}
-				s.sendLong(g, 80, c.size)
+				s.sendLong(g, 200, c.size)
 				s.passes(15 * time.Second)
-				g.Expect(s.received(KindForeign)).To(Equal(80))
+				g.Expect(s.received(KindForeign)).To(Equal(200))
 				count(0)
 				g.Expect(busiest).To(Equal(c.busiest))
 				q := s.queues["uid"]
