@@ -270,8 +270,13 @@ func (r *Reconciler) recall(w *work, drift *v1alpha1.Drift) []finding {
 	return findings
 }
 
+// heardLate is by how much the event of a call that was heard of may be later than the time that CloudTrail reports of
+// the same call. Both are in whole seconds.
+const heardLate = time.Second
+
 // among returns, of calls that were heard of, the one that made a field differ; nil when there is none, or when it is
-// not certain which. Not all calls are heard of: that of logging has to be of the time that CloudTrail reports.
+// not certain which. Not all calls are heard of: that of logging has to be of the time that CloudTrail reports. Of two
+// people who stop a trail within two seconds either may be named.
 func (f *finding) among(heard []cloudtrail.Event, w *work, drift *v1alpha1.Drift) *cloudtrail.Event {
 	start, end := timeOfDrift(drift)
 	made := timeOf(drift.LoggingChangedTime)
@@ -282,7 +287,7 @@ func (f *finding) among(heard []cloudtrail.Event, w *work, drift *v1alpha1.Drift
 		return lastOf(calls, func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) })
 	}
 	calls = slices.DeleteFunc(calls, func(e cloudtrail.Event) bool {
-		return made.IsZero() || e.Time.Before(made) || e.Time.After(made.Add(eventLate))
+		return made.IsZero() || e.Time.Before(made) || e.Time.After(made.Add(heardLate))
 	})
 	if len(calls) != 1 {
 		return nil

@@ -509,7 +509,7 @@ func (r *Reconciler) report(
 	shown := record.shows(o.fault(), now)
 	drifted := setStatus(trail, record, &o, shown, now)
 	complete := func() {
-		record.uncreated = false
+		record.uncreated = record.mayBeFormer(&o, now)
 		r.learn(record, &o, now)
 		r.end(record)
 		if drifted {

@@ -186,7 +186,7 @@ func TestAmong(t *testing.T) {
 			fieldLogging, ago(10 * time.Second), []cloudtrail.Event{stopEvent("1", secondsAgo(9))}, "1",
 		},
 		"a stop at another time": {
-			fieldLogging, ago(10 * time.Second), []cloudtrail.Event{stopEvent("1", secondsAgo(5))}, "",
+			fieldLogging, ago(10 * time.Second), []cloudtrail.Event{stopEvent("1", secondsAgo(8))}, "",
 		},
 		"a stop before": {
 			fieldLogging, ago(10 * time.Second), []cloudtrail.Event{stopEvent("1", secondsAgo(11))}, "",

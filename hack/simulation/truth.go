@@ -476,8 +476,8 @@ func (t *truth) checkActor(object string, trail *v1alpha1.Trail, drift *v1alpha1
 		if made.PrincipalARN != drift.Actor || made.Operation != drift.EventName {
 			continue
 		}
-		for _, other := range foreign { // The history tells whole seconds.
-			atOnce := other.Operation == made.Operation && other.Time.Sub(made.Time).Abs() < time.Second
+		for _, other := range foreign { // The history tells whole seconds, and not every event is heard of at once.
+			atOnce := other.Operation == made.Operation && other.Time.Sub(made.Time).Abs() < 2*time.Second
 			// Nor does it tell that a trail that was created meanwhile was not logging yet when it was stopped.
 			isNew := other.Before == nil && made.Operation == "StopLogging" && !other.Time.After(made.Time)
 			if isNew ||
