@@ -72,6 +72,19 @@ func (w *world) deliver(trail *v1alpha1.Trail, at time.Time) {
 	Expect(w.aws.SetDelivery(trail.Status.TrailARN, delivery)).To(BeTrue())
 }
 
+// events is the queue to which EventBridge sends what CloudTrail records in the operator's own account.
+var events = cloudtrailtest.Queue{AccountID: hub, Region: "us-east-1", Name: "trail-operator"}
+
+// listen creates a queue, to which EventBridge sends events, and has an identity listen to it.
+func (w *world) listen(identity string, queue cloudtrailtest.Queue) {
+	GinkgoHelper()
+	Expect(w.aws.CreateQueue(queue)).To(Succeed())
+	w.aws.Forward(cloudtrailtest.Rule{QueueARN: queue.ARN(), AccountID: queue.AccountID, Region: queue.Region})
+	patch := fmt.Sprintf(`{"spec":{"eventQueueURL":"%s/%s/%s"}}`, w.awsURL, queue.AccountID, queue.Name)
+	Expect(w.Patch(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: identity}},
+		client.RawPatch("application/merge-patch+json", []byte(patch)))).To(Succeed())
+}
+
 // by performs an operation as somebody else.
 func (w *world) by(actor, region, operation string, parameters map[string]any) {
 	GinkgoHelper()
@@ -117,6 +130,8 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 			map[string]any{"Name": "seen", "S3BucketName": "audit-logs"},
 		)
 		w.by("arn:aws:iam::111122223333:user/alice", "us-east-1", "StartLogging", map[string]any{"Name": "seen"})
+
+		w.listen("default", events)
 
 		for range 2 {
 			operators = append(operators, w.run("--resync-interval=1s"))
@@ -238,6 +253,17 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		Expect(w.is(plain)).To(Equal("True Available"))
 	})
 
+	It("counts what it hears of, and how late", func() {
+		for _, expression := range []string{
+			`trail_operator_event_messages_total{identity="default",kind="trail"} >= 2`,
+			`trail_operator_event_messages_total{identity="default",kind="own"} > 0`,
+			`trail_operator_event_delay_seconds_count{identity="default"} >= 2`,
+			`time() - trail_operator_event_last_received_timestamp_seconds{identity="default"} < 600`,
+		} {
+			Eventually(prom.query, "30s").WithArguments(expression).Should(HaveLen(1), "the leader tells: %s", expression)
+		}
+	})
+
 	It("counts how long a deletion took", func() {
 		gone := w.newTrail("default", "gone")
 		Eventually(w.is, "60s").WithArguments(gone).Should(Equal("True Available"))
@@ -283,6 +309,13 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 			"TrailDeletionStuck quiet",
 			"TrailOperatorAWSDenied DeleteTrail",
 		))
+	})
+
+	It("fires AWSIdentityNotListening when the queue is gone", func() {
+		w.aws.DeleteQueue(events.ARN())
+		fires("AWSIdentityNotListening", "default")
+		Expect(w.aws.CreateQueue(events)).To(Succeed())
+		Eventually(prom.firing, "90s", "500ms").WithArguments("AWSIdentityNotListening").Should(BeEmpty())
 	})
 
 	It("fires TrailOperatorAWSDenied, for STS too", func() {

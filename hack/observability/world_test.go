@@ -340,8 +340,8 @@ func (p *prometheus) firing(name string) (map[string]string, error) {
 	found := map[string]string{}
 	for _, a := range all {
 		if a.State == "firing" && a.Labels["alertname"] == name {
-			about := a.Labels["namespace"] + "/" + a.Labels["name"]
-			if about == "/" {
+			about := strings.TrimPrefix(a.Labels["namespace"]+"/"+a.Labels["name"], "/")
+			if about == "" {
 				about = strings.TrimSpace(
 					strings.Join([]string{a.Labels["controller"], a.Labels["region"], a.Labels["operation"]}, " "),
 				)
