@@ -37,7 +37,8 @@ const (
 
 // events is the queue to which EventBridge sends the calls that CloudTrail records, in every account and region.
 var events = cloudtrailtest.Queue{
-	AccountID: account, Region: region, Name: "trail-operator", DeadLetterQueue: "trail-operator-dead-letter", MaxReceiveCount: 5,
+	AccountID: account, Region: region, Name: "trail-operator",
+	DeadLetterQueue: "trail-operator-dead-letter", MaxReceiveCount: 5,
 }
 
 func main() {

@@ -488,8 +488,12 @@ func (c *cluster) samples(namespace string) string {
 	Expect(
 		os.WriteFile(
 			filepath.Join(folder, "kustomization.yaml"),
-			[]byte("namespace: "+namespace+"\nresources: [samples]\npatches: [{target: {kind: AWSIdentity, name: events}, patch: '"+
-				`[{"op": "replace", "path": "/spec/eventQueueURL", "value": "`+c.endpoint+`/`+account+`/trail-operator"}]`+"'}]\n"),
+			[]byte(`namespace: `+namespace+`
+resources: [samples]
+patches:
+  - target: {kind: AWSIdentity, name: events}
+    patch: '[{"op": "replace", "path": "/spec/eventQueueURL", "value": "`+c.endpoint+"/"+account+`/trail-operator"}]'
+`),
 			0o600,
 		),
 	).To(Succeed())

@@ -72,17 +72,32 @@ func (w *world) deliver(trail *v1alpha1.Trail, at time.Time) {
 	Expect(w.aws.SetDelivery(trail.Status.TrailARN, delivery)).To(BeTrue())
 }
 
+// identityCommand is a command of docs/events.md about the identity default.
+var identityCommand = regexp.MustCompile(`(?m)^ *(kubectl (\w+) awsidentity default .*)$`)
+
+// commands returns the commands of docs/events.md about the identity default that use a verb of kubectl, in order.
+func commands(verb string) []string {
+	GinkgoHelper()
+	var found []string
+	for _, match := range identityCommand.FindAllStringSubmatch(string(readFile("docs/events.md")), -1) {
+		if match[2] == verb {
+			found = append(found, match[1])
+		}
+	}
+	Expect(found).NotTo(BeEmpty(), "docs/events.md has a command kubectl %s awsidentity default", verb)
+	return found
+}
+
 // events is the queue to which EventBridge sends what CloudTrail records in the operator's own account.
 var events = cloudtrailtest.Queue{AccountID: hub, Region: "us-east-1", Name: "trail-operator"}
 
-// listen creates a queue, to which EventBridge sends events, and has an identity listen to it.
-func (w *world) listen(identity string, queue cloudtrailtest.Queue) {
+// listen creates the queue, to which EventBridge sends events, and names it in the identity default as docs/events.md
+// says.
+func (w *world) listen() {
 	GinkgoHelper()
-	Expect(w.aws.CreateQueue(queue)).To(Succeed())
-	w.aws.Forward(cloudtrailtest.Rule{QueueARN: queue.ARN(), AccountID: queue.AccountID, Region: queue.Region})
-	patch := fmt.Sprintf(`{"spec":{"eventQueueURL":"%s/%s/%s"}}`, w.awsURL, queue.AccountID, queue.Name)
-	Expect(w.Patch(ctx, &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: identity}},
-		client.RawPatch("application/merge-patch+json", []byte(patch)))).To(Succeed())
+	Expect(w.aws.CreateQueue(events)).To(Succeed())
+	w.aws.Forward(cloudtrailtest.Rule{QueueARN: events.ARN(), AccountID: events.AccountID, Region: events.Region})
+	w.shell(commands("patch")[0], "url="+w.awsURL+"/"+events.AccountID+"/"+events.Name)
 }
 
 // by performs an operation as somebody else.
@@ -131,7 +146,7 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		)
 		w.by("arn:aws:iam::111122223333:user/alice", "us-east-1", "StartLogging", map[string]any{"Name": "seen"})
 
-		w.listen("default", events)
+		w.listen()
 
 		for range 2 {
 			operators = append(operators, w.run("--resync-interval=1s"))
@@ -251,6 +266,11 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		).WithArguments("TrailDrifted").
 			Should(HaveKeyWithValue("default/plain", ContainSubstring(eve)))
 		Expect(w.is(plain)).To(Equal("True Available"))
+	})
+
+	It("says that it listens, to whoever asks as docs/events.md says", func() {
+		w.shell(commands("wait")[0])
+		Expect(w.shell(commands("get")[0])).To(MatchRegexp(`(?m)^Listening=True Listening: receiving events from http://`))
 	})
 
 	It("counts what it hears of, and how late", func() {
@@ -402,6 +422,16 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 				`count(count by (account_id, region) (trail_operator_trail_info{account_id=~"` + hub + `|` + member + `"})) == 2`,
 			),
 		).NotTo(BeEmpty())
+	})
+
+	It("listens no more when the field is removed as docs/events.md says", func() {
+		patches := commands("patch")
+		w.shell(patches[len(patches)-1])
+		Eventually(func() (string, error) {
+			identity := &v1alpha1.AWSIdentity{}
+			err := w.Get(ctx, client.ObjectKey{Name: "default"}, identity)
+			return fmt.Sprint(identity.Spec.EventQueueURL, identity.Status.Conditions), err
+		}, "60s").ShouldNot(ContainSubstring(v1alpha1.ConditionListening))
 	})
 
 	It("fires TrailOperatorNoLeader when no replica gets the lease, and goes on about the trails", func() {
