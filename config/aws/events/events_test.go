@@ -419,8 +419,8 @@ func TestGuide(t *testing.T) {
 	text := string(readFile(t, guide))
 	for pattern, of := range map[string]map[string]object{
 		`--parameter-overrides (\w+)=`: queue.parameters,
-		`OutputKey==\W(\w+)`:          queue.outputs,
-		`output .(\w+).\)`:            queue.outputs,
+		`OutputKey==\W(\w+)`:           queue.outputs,
+		`output .(\w+).\)`:             queue.outputs,
 	} {
 		found := regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1)
 		if len(found) == 0 {
