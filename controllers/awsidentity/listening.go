@@ -50,8 +50,8 @@ func setListening(identity *v1alpha1.AWSIdentity, state *eventqueue.State) {
 	}
 }
 
-// known tells whether the status says how it goes with the queue that the spec names. A process that has just begun does
-// not know better.
+// known tells whether the status says how it goes with the queue that the spec names. A process that has just begun
+// does not know better.
 func known(identity *v1alpha1.AWSIdentity) bool {
 	listening := meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionListening)
 	return listening != nil && listening.ObservedGeneration == identity.Generation
@@ -59,7 +59,11 @@ func known(identity *v1alpha1.AWSIdentity) bool {
 
 // queueRemedy says what the identity needs to be allowed to.
 func queueRemedy(identity *v1alpha1.AWSIdentity) string {
-	return fmt.Sprintf("AWSIdentity %q (%s) needs permission for sqs:ReceiveMessage and sqs:DeleteMessage on the queue %s, "+
-		"in its own policy and, in another account, in the queue's policy; and for kms:Decrypt if a KMS key encrypts the queue",
-		identity.Name, identity.Status.ARN, identity.Spec.EventQueueURL)
+	return fmt.Sprintf(
+		"AWSIdentity %q (%s) needs permission for sqs:ReceiveMessage and sqs:DeleteMessage on the queue %s, "+
+			"in its own policy and, in another account, in the queue's policy, and for kms:Decrypt if a KMS key encrypts it",
+		identity.Name,
+		identity.Status.ARN,
+		identity.Spec.EventQueueURL,
+	)
 }

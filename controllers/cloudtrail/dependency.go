@@ -9,9 +9,9 @@ import (
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 )
 
-// What a trail depends on is known by a name in which nothing differs that AWS accepts in several forms: a bucket by its
-// name, which is unique in a partition; a key by its ID; a topic by its ARN; a role by account and name; a log group by
-// account, region and name.
+// What a trail depends on is known by a name in which nothing differs that AWS accepts in several forms: a bucket by
+// its name, which is unique in a partition; a key by its ID; a topic by its ARN; a role by account and name; a log
+// group by account, region and name.
 
 func bucketDependency(name string) string          { return "bucket/" + name }
 func keyDependency(id string) string               { return "key/" + id }
@@ -47,10 +47,17 @@ func Dependencies(spec *v1alpha1.TrailSpec, accountID, region, keyARN string) []
 // parameter that names it.
 var dependencyCalls = map[string]map[string]string{
 	"s3.amazonaws.com": {
-		"CreateBucket": bucketName, "DeleteBucket": bucketName, "PutBucketPolicy": bucketName, "DeleteBucketPolicy": bucketName,
+		"CreateBucket":       bucketName,
+		"DeleteBucket":       bucketName,
+		"PutBucketPolicy":    bucketName,
+		"DeleteBucketPolicy": bucketName,
 	},
 	"kms.amazonaws.com": {
-		"PutKeyPolicy": keyID, "EnableKey": keyID, "DisableKey": keyID, "ScheduleKeyDeletion": keyID, "CancelKeyDeletion": keyID,
+		"PutKeyPolicy":        keyID,
+		"EnableKey":           keyID,
+		"DisableKey":          keyID,
+		"ScheduleKeyDeletion": keyID,
+		"CancelKeyDeletion":   keyID,
 	},
 	"sns.amazonaws.com": {
 		"CreateTopic": "name", "DeleteTopic": topicARN, "SetTopicAttributes": topicARN, "AddPermission": topicARN,

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Notice is a call that CloudTrail has recorded and EventBridge has delivered, seconds after it was made: of CloudTrail,
-// or of a service that trails depend on. Notices may be late, come in any order, more than once or never, and anybody
-// who may write to their queue can forge them. What they say of AWS is to be read there.
+// Notice is a call that CloudTrail has recorded and EventBridge has delivered, seconds after it was made: of
+// CloudTrail, or of a service that trails depend on. Notices may be late, come in any order, more than once or never,
+// and anybody who may write to their queue can forge them. What they say of AWS is to be read there.
 type Notice struct {
 	Event
 	// AccountID and Region are where the call was recorded.

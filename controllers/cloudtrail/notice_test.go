@@ -159,8 +159,10 @@ func TestDependencies(t *testing.T) {
 			`"eu-west-1"`, `"us-east-1"`), true},
 		"a role of another account": {eventOf("iam", "PutRolePolicy", `{"roleName": "logs-role"}`,
 			`"recipientAccountId": "111122223333"`, `"recipientAccountId": "444455556666"`), false},
-		"a log group":           {eventOf("logs", "CreateLogGroup", `{"logGroupName": "trails"}`), true},
-		"a log group elsewhere": {eventOf("logs", "CreateLogGroup", `{"logGroupName": "trails"}`, "eu-west-1", "us-east-1"), false},
+		"a log group": {eventOf("logs", "CreateLogGroup", `{"logGroupName": "trails"}`), true},
+		"a log group elsewhere": {
+			eventOf("logs", "CreateLogGroup", `{"logGroupName": "trails"}`, "eu-west-1", "us-east-1"), false,
+		},
 		"a refused call": {eventOf("s3", "PutBucketPolicy", `{"bucketName": "logs"}`, `"readOnly"`,
 			`"errorCode": "AccessDenied", "readOnly"`), false},
 	} {

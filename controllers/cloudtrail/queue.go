@@ -54,7 +54,10 @@ func (s *Session) Queue(queueURL string) (*Queue, error) {
 	client := sqs.NewFromConfig(s.sessions.config(region), func(o *sqs.Options) {
 		o.Credentials = s.credentials
 		o.BaseEndpoint = aws.String(parsed.Scheme + "://" + parsed.Host)
-		o.APIOptions = append(append([]func(*middleware.Stack) error{}, o.APIOptions...), metered(region, s.sessions.options.Meter))
+		o.APIOptions = append(
+			append([]func(*middleware.Stack) error{}, o.APIOptions...),
+			metered(region, s.sessions.options.Meter),
+		)
 	})
 	return &Queue{client: client, url: queueURL, session: s}, nil
 }
@@ -66,14 +69,14 @@ func (s *Sessions) usesQueues(region string) {
 	s.queues[region] = true
 }
 
-// Receive waits for messages for some seconds, at most LongestReceive, and returns at most MaxBatch of them. What is not
-// deleted appears again after the queue's visibility timeout. The error is an *Error.
+// Receive waits for messages for some seconds, at most LongestReceive, and returns at most MaxBatch of them. What is
+// not deleted appears again after the queue's visibility timeout. The error is an *Error.
 func (q *Queue) Receive(ctx context.Context, wait time.Duration) ([]Message, error) {
 	out, err := invokeAs(ctx, q.session, func(ctx context.Context) (*sqs.ReceiveMessageOutput, error) {
 		return q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl:            &q.url,
 			MaxNumberOfMessages: MaxBatch,
-			WaitTimeSeconds:     int32(wait / time.Second),
+			WaitTimeSeconds:     int32(min(wait, LongestReceive) / time.Second), //nolint:gosec // At most 20.
 		})
 	})
 	if err != nil {

@@ -106,14 +106,17 @@ var _ = Describe("A trail that somebody changes", func() {
 
 	It("is told of attempts, too, each once", func(ctx context.Context) {
 		for range 3 {
-			_, err := w.intruder().Do(region, "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": strings.Repeat("x", 300)})
+			_, err := w.intruder().
+				Do(region, "UpdateTrail", map[string]any{"Name": "audit", "S3KeyPrefix": strings.Repeat("x", 300)})
 			Expect(err).To(HaveOccurred())
 		}
 		Eventually(func() int { return w.meter.received(eventqueue.KindRefused) }).WithTimeout(soon).
 			Should(Equal(3), "failed calls are delivered")
 		told := slices.DeleteFunc(w.DrainEvents(), func(e string) bool { return !strings.Contains(e, "ChangeRefused") })
 		Expect(told).To(HaveLen(1))
-		Expect(told[0]).To(And(HavePrefix("Warning ChangeRefused UpdateTrail by "+intruder), ContainSubstring("was refused by AWS")))
+		Expect(
+			told[0],
+		).To(And(HavePrefix("Warning ChangeRefused UpdateTrail by "+intruder), ContainSubstring("was refused by AWS")))
 		Expect(w.get(ctx, "audit").Status.LastDrift).To(BeNil())
 	})
 })
@@ -134,7 +137,7 @@ var _ = Describe("Other events", func() {
 		w.eventually(ctx, "audit", "the queue goes on", found("StopLogging", "logging"))
 	}
 
-	It("that concern nobody wake nobody, and are deleted", func(ctx context.Context) {
+	It("that concern nobody wake nobody, and are deleted", func() {
 		foreign := w.AWS.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::444455556666:user/somebody"})
 		_, err := foreign.Do(region, "CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "theirs"})
 		Expect(err).NotTo(HaveOccurred())
@@ -178,12 +181,17 @@ var _ = Describe("Other events", func() {
 
 	It("that are forged cause a look and nothing else", func(ctx context.Context) {
 		_, err := w.intruder().Do(region, "AddTags", map[string]any{
-			"ResourceId": w.get(ctx, "audit").Status.TrailARN, "TagsList": []any{map[string]any{"Key": "harmless", "Value": "x"}},
+			"ResourceId": w.get(
+				ctx,
+				"audit",
+			).Status.TrailARN,
+			"TagsList": []any{map[string]any{"Key": "harmless", "Value": "x"}},
 		})
 		Expect(err).NotTo(HaveOccurred())
 		heard := func() int { return w.meter.received(eventqueue.KindTrail) }
 		Eventually(heard).WithTimeout(soon).Should(Equal(1))
-		forged := strings.NewReplacer("ARN", w.get(ctx, "audit").Status.TrailARN, "NOW", time.Now().UTC().Format(time.RFC3339)).
+		now := time.Now().UTC().Format(time.RFC3339)
+		forged := strings.NewReplacer("ARN", w.get(ctx, "audit").Status.TrailARN, "NOW", now).
 			Replace(`{"source":"aws.cloudtrail","detail-type":"AWS API Call via CloudTrail","account":"` + account + `",
 			"region":"` + region + `","detail":{"eventName":"DeleteTrail","eventSource":"cloudtrail.amazonaws.com",
 			"eventTime":"NOW","eventID":"forged","awsRegion":"` + region + `","recipientAccountId":"` + account + `",
@@ -226,6 +234,8 @@ var _ = Describe("A trail that waits for its bucket", func() {
 		Expect(err).NotTo(HaveOccurred())
 		w.eventually(ctx, "audit", "the policy is there", ready)
 		Expect(w.meter.received(eventqueue.KindDependency)).To(Equal(1))
+		Expect(w.meter.received(eventqueue.KindOwn)).To(BeNumerically(">", 0), "the operator's attempts came back")
+		Expect(w.meter.received(eventqueue.KindRefused)).To(BeZero(), "and are nobody else's")
 	})
 })
 

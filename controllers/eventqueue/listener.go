@@ -65,11 +65,11 @@ type Options struct {
 type Listener struct {
 	options Options
 
-	mu sync.Mutex
-	// running is the context of the process's work, nil before it has begun.
-	running context.Context //nolint:containedctx // Receivers are begun by reconciles, and outlive them.
-	queues  map[types.UID]*queue
-	group   sync.WaitGroup
+	mu     sync.Mutex
+	queues map[types.UID]*queue
+	// added says that there is a queue that is not listened to yet.
+	added chan struct{}
+	group sync.WaitGroup
 }
 
 var (
@@ -85,7 +85,7 @@ func New(options Options) (*Listener, error) {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Listener{options: options, queues: map[types.UID]*queue{}}, nil
+	return &Listener{options: options, queues: map[types.UID]*queue{}, added: make(chan struct{}, 1)}, nil
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
@@ -93,41 +93,64 @@ func (l *Listener) NeedLeaderElection() bool { return true }
 
 // Start listens until the context ends, and returns when nothing is received any more.
 func (l *Listener) Start(ctx context.Context) error {
-	l.mu.Lock()
-	l.running = ctx
-	for _, q := range l.queues {
-		l.listen(q)
+	defer l.group.Wait()
+	for {
+		l.listen(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.added:
+		}
 	}
-	l.mu.Unlock()
-
-	<-ctx.Done()
-	l.group.Wait()
-	return nil
 }
 
-// Follow listens to the queue of an identity as its spec says, and returns how it goes; nil when it has none. changed is
-// called when that is not so any more; it must not block.
-func (l *Listener) Follow(identity *v1alpha1.AWSIdentity, changed func()) *State {
+// listen begins to listen to the queues that are not listened to yet.
+func (l *Listener) listen(ctx context.Context) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, q := range l.queues {
+		if q.stop != nil {
+			continue
+		}
+		listening, cancel := context.WithCancel(ctx)
+		q.stop = cancel
+		l.group.Go(func() { q.listen(listening) })
+	}
+}
+
+// Follow listens to the queue of an identity as its spec says, and returns how it goes; nil when it has none. changed
+// is called when that is not so any more; it must not block.
+func (l *Listener) Follow(identity *v1alpha1.AWSIdentity, changed func()) *State {
+	q := l.queueOf(identity, changed)
+	if q == nil {
+		return nil
+	}
+	return q.state()
+}
+
+// queueOf returns the queue of an identity as its spec says, nil when it has none.
+func (l *Listener) queueOf(identity *v1alpha1.AWSIdentity, changed func()) *queue {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	known, ok := l.queues[identity.UID]
 	if ok && known.identity.Generation != identity.Generation {
 		l.end(known)
 		ok = false
 	}
-	if identity.Spec.EventQueueURL == "" {
+	switch {
+	case identity.Spec.EventQueueURL == "":
 		l.options.Meter.NotListening(identity.Name)
-		l.mu.Unlock()
 		return nil
+	case ok:
+		return known
 	}
-	if !ok {
-		known = newQueue(l, identity.DeepCopy(), changed)
-		l.queues[identity.UID] = known
-		if l.running != nil {
-			l.listen(known)
-		}
+	added := newQueue(l, identity.DeepCopy(), changed)
+	l.queues[identity.UID] = added
+	select {
+	case l.added <- struct{}{}:
+	default: // It is known already that there is one.
 	}
-	l.mu.Unlock()
-	return known.state()
+	return added
 }
 
 // Forget stops listening for an identity that is gone.
@@ -151,15 +174,10 @@ func (l *Listener) Wrote(identity string) {
 	}
 }
 
-// listen begins to receive. The caller holds the lock.
-func (l *Listener) listen(q *queue) {
-	ctx, cancel := context.WithCancel(l.running)
-	q.stop = cancel
-	l.group.Go(func() { q.listen(ctx) })
-}
-
 // end stops listening to a queue. The caller holds the lock.
 func (l *Listener) end(q *queue) {
-	q.stop()
+	if q.stop != nil {
+		q.stop()
+	}
 	delete(l.queues, q.identity.UID)
 }

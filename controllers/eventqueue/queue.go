@@ -16,8 +16,8 @@ const (
 	// maxReceivers is how many receive from one queue at once at most. A message may have a megabyte, and each of them
 	// receives ten at once.
 	maxReceivers = 4
-	// firstPatience is how long SQS may wait for a message before its first answer.
-	firstPatience = time.Second
+	// shortPatience is how long SQS may wait for a message before its first answer, and for those who help out.
+	shortPatience = time.Second
 	// firstRetry and lastRetry bound the wait after a Receive that has failed, which doubles.
 	firstRetry = time.Second
 	lastRetry  = time.Minute
@@ -28,7 +28,8 @@ type queue struct {
 	listener *Listener
 	identity *v1alpha1.AWSIdentity
 	changed  func()
-	stop     context.CancelFunc
+	// stop ends listening; nil: it has not begun. The Listener's lock guards it.
+	stop context.CancelFunc
 
 	mu     sync.Mutex
 	health health
@@ -44,7 +45,7 @@ type queue struct {
 }
 
 func newQueue(l *Listener, identity *v1alpha1.AWSIdentity, changed func()) *queue {
-	return &queue{listener: l, identity: identity, changed: changed, stop: func() {}, health: healthOf(identity)}
+	return &queue{listener: l, identity: identity, changed: changed, health: healthOf(identity)}
 }
 
 // state returns how it goes, and remembers that it is known.
@@ -98,7 +99,7 @@ func (q *queue) wrote(now time.Time) {
 func (q *queue) listen(ctx context.Context) {
 	wait := firstRetry
 	for ctx.Err() == nil {
-		full, err := q.receive(ctx)
+		full, err := q.receive(ctx, q.patience())
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -125,7 +126,7 @@ func (q *queue) helpOut(ctx context.Context) {
 	q.listener.group.Go(func() {
 		for full := true; full && ctx.Err() == nil; {
 			var err error
-			if full, err = q.receive(ctx); err != nil {
+			if full, err = q.receive(ctx, shortPatience); err != nil {
 				break // It is for listen to try again.
 			}
 		}
@@ -135,12 +136,13 @@ func (q *queue) helpOut(ctx context.Context) {
 	})
 }
 
-// receive receives messages once, and deletes those that were heard. It tells whether there may be more.
-func (q *queue) receive(ctx context.Context) (full bool, err error) {
+// receive receives messages once, for which SQS may wait, and deletes those that were heard. It tells whether there may
+// be more.
+func (q *queue) receive(ctx context.Context, patience time.Duration) (full bool, err error) {
 	source, err := q.open(ctx)
 	var messages []cloudtrail.Message
 	if err == nil {
-		messages, err = source.Receive(ctx, q.patience())
+		messages, err = source.Receive(ctx, patience)
 	}
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -170,7 +172,7 @@ func (q *queue) patience() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if h := &q.health.receiving; !h.succeeded || h.err != nil {
-		return firstPatience
+		return shortPatience
 	}
 	return cloudtrail.LongestReceive
 }

@@ -17,7 +17,7 @@ func TestHealth(t *testing.T) {
 	t.Parallel()
 	denied := &cloudtrail.Error{Operation: "ReceiveMessage", Class: cloudtrail.Permission, Code: "AccessDenied"}
 	failed := &cloudtrail.Error{Operation: "ReceiveMessage", Class: cloudtrail.Transient, Code: "HTTP500"}
-	at := func(d time.Duration) time.Time { return testNow.Add(d) }
+	at := testNow.Add
 	for name, c := range map[string]struct {
 		happens func(*health)
 		is      State
@@ -69,9 +69,14 @@ func TestHealthOf(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
 	identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
-	identity.Status.Conditions = []metav1.Condition{{
-		Type: v1alpha1.ConditionListening, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonSilent, ObservedGeneration: 2,
-	}}
+	identity.Status.Conditions = []metav1.Condition{
+		{
+			Type:               v1alpha1.ConditionListening,
+			Status:             metav1.ConditionFalse,
+			Reason:             v1alpha1.ReasonSilent,
+			ObservedGeneration: 2,
+		},
+	}
 	h := healthOf(identity)
 	g.Expect(h.state(testNow).Silent).To(BeTrue())
 	h.heard()

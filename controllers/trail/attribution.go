@@ -260,12 +260,13 @@ func (r *Reconciler) recall(w *work, drift *v1alpha1.Drift) []finding {
 	findings := suspects(w.Trail, drift)
 	for n := range findings {
 		f := &findings[n]
-		f.culprit = f.among(r.memory.heardCalls(record, f.operations...), w, drift)
+		f.culprit = f.among(r.memory.heardCalls(record, drift.DetectedTime.Time, f.operations...), w, drift)
 		if f.culprit == nil {
 			return nil
 		}
 		f.certain = true
 	}
+	r.memory.blame(record, drift.DetectedTime.Time, findings)
 	return findings
 }
 

@@ -27,7 +27,7 @@ const (
 	heardFor = attributionEnds
 	// maxParameters bounds the parameters of a call that is remembered, in bytes; without them it is taken to have changed
 	// whatever its operation changes.
-	maxParameters = 4096
+	maxParameters = 1024
 	// hintSpacing is the least time between two looks at a trail for what was heard.
 	hintSpacing = time.Second
 	// hintInterval is how often a trail is looked at, and hintFor how long, after a change of it was heard of: reads may
@@ -72,10 +72,12 @@ type hints struct {
 type heardCall struct {
 	cloudtrail.Event
 	at time.Time
+	// blamed is when the drift was detected that the call is known to have made; zero: none.
+	blamed time.Time
 }
 
-// Hear takes note of a call of which EventBridge tells. It looks at the Trails that the call concerns, at once and ahead
-// of others, and tells what the call was to the operator. It does not block.
+// Hear takes note of a call of which EventBridge tells. It looks at the Trails that the call concerns, at once and
+// ahead of others, and tells what the call was to the operator. It does not block.
 func (r *Reconciler) Hear(notice *cloudtrail.Notice) eventqueue.Kind {
 	switch {
 	case notice.Dependency != "":
@@ -109,7 +111,7 @@ func (r *Reconciler) hearTrail(notice *cloudtrail.Notice) eventqueue.Kind {
 		trail, record := r.listening(key)
 		switch {
 		case trail == nil:
-		case notice.By(key.String(), trail.Status.OperatorARNs):
+		case notice.By(key.String(), r.ownARNs(trail)):
 			if kind == eventqueue.KindForeign {
 				kind = eventqueue.KindOwn
 			}
@@ -122,6 +124,17 @@ func (r *Reconciler) hearTrail(notice *cloudtrail.Notice) eventqueue.Kind {
 		}
 	}
 	return kind
+}
+
+// ownARNs returns the users and roles that the operator acts as for a Trail, also where AWS has refused all that it
+// tried.
+func (r *Reconciler) ownARNs(trail *v1alpha1.Trail) []string {
+	identity := &v1alpha1.AWSIdentity{}
+	key := client.ObjectKey{Name: trail.IdentityName()}
+	if r.Client.Get(context.Background(), key, identity, client.DisableReadYourWritesConsistency) != nil {
+		return trail.Status.OperatorARNs
+	}
+	return append([]string{cloudtrail.Principal(identity.Status.ARN)}, trail.Status.OperatorARNs...)
 }
 
 // hint has a Trail looked at for a change that was heard of, and lets the search for who made its last drift know.
@@ -170,8 +183,8 @@ func (r *Reconciler) listening(key types.NamespacedName) (*v1alpha1.Trail, *reco
 	return trail, record
 }
 
-// cached returns a Trail as the cache has it, nil when there is none. What is heard concerns what AWS holds, so there is
-// no own write to wait for.
+// cached returns a Trail as the cache has it, nil when there is none. What is heard concerns what AWS holds, so there
+// is no own write to wait for.
 func (r *Reconciler) cached(key types.NamespacedName) *v1alpha1.Trail {
 	trail := &v1alpha1.Trail{}
 	if r.Client.Get(context.Background(), key, trail, client.DisableReadYourWritesConsistency) != nil {
@@ -216,7 +229,7 @@ func (m *memory) hintChange(r *record, e cloudtrail.Event, now time.Time) (isNew
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := &r.hints
-	h.heard = slices.DeleteFunc(h.heard, func(c heardCall) bool { return now.Sub(c.at) >= heardFor })
+	h.forgetOld(now)
 	if e.ID != "" && slices.ContainsFunc(h.heard, func(c heardCall) bool { return c.ID == e.ID }) {
 		return false, 0
 	}
@@ -228,12 +241,20 @@ func (m *memory) hintChange(r *record, e cloudtrail.Event, now time.Time) (isNew
 	if size > maxParameters {
 		e.Parameters = nil
 	}
-	h.heard = append(h.heard, heardCall{e, now})
+	h.heard = append(h.heard, heardCall{Event: e, at: now})
 	if len(h.heard) > maxHeard {
 		h.heard = slices.Delete(h.heard, 0, len(h.heard)-maxHeard)
 	}
 	h.changed = now
 	return true, max(0, hintSpacing-now.Sub(h.looked))
+}
+
+// forgetOld drops what was heard too long ago to be of use. The caller holds the lock.
+func (h *hints) forgetOld(now time.Time) {
+	h.heard = slices.DeleteFunc(h.heard, func(c heardCall) bool { return now.Sub(c.at) >= heardFor })
+	if len(h.heard) == 0 {
+		h.heard = nil
+	}
 }
 
 // noteRefused tells whether an attempt is to be told of.
@@ -268,6 +289,7 @@ func (m *memory) lookedSince(r *record, began time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r.hints.looked = latest(r.hints.looked, began)
+	r.hints.forgetOld(began)
 }
 
 // heardWithin tells whether a change of the trail, or of what it depends on, was heard of lately.
@@ -277,15 +299,28 @@ func (m *memory) heardWithin(r *record, now time.Time) (changed, dependency bool
 	return now.Sub(r.hints.changed) < hintFor, now.Sub(r.hints.dependency) < dependencyFor
 }
 
-// heardCalls returns the calls of some operations that were heard of.
-func (m *memory) heardCalls(r *record, operations ...string) []cloudtrail.Event {
+// heardCalls returns the calls of some operations that were heard of, and that made no other drift than the one that
+// was detected at a time.
+func (m *memory) heardCalls(r *record, detected time.Time, operations ...string) []cloudtrail.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var calls []cloudtrail.Event
 	for _, c := range r.hints.heard {
-		if slices.Contains(operations, c.Name) {
+		if slices.Contains(operations, c.Name) && (c.blamed.IsZero() || c.blamed.Equal(detected)) {
 			calls = append(calls, c.Event)
 		}
 	}
 	return calls
+}
+
+// blame notes that calls made the drift that was detected at a time, and so no later one.
+func (m *memory) blame(r *record, detected time.Time, findings []finding) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range r.hints.heard {
+		c := &r.hints.heard[i]
+		if slices.ContainsFunc(findings, func(f finding) bool { return f.culprit.ID == c.ID }) {
+			c.blamed = detected
+		}
+	}
 }

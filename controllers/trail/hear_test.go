@@ -97,8 +97,8 @@ func TestHintChange(t *testing.T) {
 	}
 	g.Expect(r.hints.heard).To(HaveLen(maxHeard))
 	m.hintChange(r, stopEvent("late", now), now.Add(heardFor))
-	g.Expect(m.heardCalls(r, stopLogging)).To(HaveLen(1), "the others are too old")
-	g.Expect(m.heardCalls(r, startLogging)).To(BeEmpty())
+	g.Expect(m.heardCalls(r, testNow, stopLogging)).To(HaveLen(1), "the others are too old")
+	g.Expect(m.heardCalls(r, testNow, startLogging)).To(BeEmpty())
 }
 
 func TestHintChangeBoundsParameters(t *testing.T) {
@@ -109,7 +109,20 @@ func TestHintChangeBoundsParameters(t *testing.T) {
 	e := stopEvent("1", testNow)
 	e.Parameters = map[string]json.RawMessage{"name": json.RawMessage(strings.Repeat("a", maxParameters))}
 	m.hintChange(r, e, testNow)
-	g.Expect(m.heardCalls(r, stopLogging)[0].Parameters).To(BeNil())
+	g.Expect(m.heardCalls(r, testNow, stopLogging)[0].Parameters).To(BeNil())
+}
+
+// A call that made one drift did not make the next one, of which the event may be lost.
+func TestBlame(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	var m memory
+	r := &record{}
+	e := stopEvent("1", testNow)
+	m.hintChange(r, e, testNow)
+	m.blame(r, testNow, []finding{{culprit: &e}})
+	g.Expect(m.heardCalls(r, testNow, stopLogging)).To(HaveLen(1))
+	g.Expect(m.heardCalls(r, testNow.Add(time.Second), stopLogging)).To(BeEmpty())
 }
 
 func TestHintDependency(t *testing.T) {
@@ -117,7 +130,7 @@ func TestHintDependency(t *testing.T) {
 	g := NewWithT(t)
 	var m memory
 	r := &record{}
-	later := func(d time.Duration) time.Time { return testNow.Add(d) }
+	later := testNow.Add
 	g.Expect(m.hintDependency(r, true, testNow)).To(BeTrue())
 	g.Expect(m.hintDependency(r, true, later(dependencySpacing-1))).To(BeFalse(), "somebody may change it very often")
 	g.Expect(m.hintDependency(r, false, later(hintSpacing))).To(BeTrue(), "it waits for that")
@@ -172,7 +185,9 @@ func TestAmong(t *testing.T) {
 		"a stop at another time": {
 			fieldLogging, ago(10 * time.Second), []cloudtrail.Event{stopEvent("1", secondsAgo(5))}, "",
 		},
-		"a stop before":            {fieldLogging, ago(10 * time.Second), []cloudtrail.Event{stopEvent("1", secondsAgo(11))}, ""},
+		"a stop before": {
+			fieldLogging, ago(10 * time.Second), []cloudtrail.Event{stopEvent("1", secondsAgo(11))}, "",
+		},
 		"CloudTrail tells no time": {fieldLogging, nil, []cloudtrail.Event{stopEvent("1", secondsAgo(10))}, ""},
 		"two at that time": {
 			fieldLogging, ago(10 * time.Second),

@@ -1,5 +1,5 @@
-// The emulator command serves an emulated AWS CloudTrail and STS for people: demos, the AWS CLI, a cluster without an
-// AWS account. Tests use package cloudtrailtest directly.
+// The emulator command serves an emulated AWS CloudTrail, STS and SQS for people: demos, the AWS CLI, a cluster without
+// an AWS account. Tests use package cloudtrailtest directly.
 package main
 
 import (
@@ -98,6 +98,26 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		keys = append(keys, cloudtrailtest.Credentials{AccessKeyID: parts[0], SecretAccessKey: parts[1], ARN: parts[2]})
 		return nil
 	})
+	var queues []cloudtrailtest.Queue
+	flags.Func(
+		"queue",
+		"a queue, as ACCOUNT/REGION/NAME, to which the calls of its account are forwarded (can be repeated)",
+		func(text string) error {
+			parts := strings.Split(text, "/")
+			if len(parts) != 3 {
+				return errors.New("want ACCOUNT/REGION/NAME")
+			}
+			queues = append(queues, cloudtrailtest.Queue{AccountID: parts[0], Region: parts[1], Name: parts[2]})
+			return nil
+		},
+	)
+	flags.DurationVar(&opts.Forwarding.MinDelay, "forwarding-delay", 0, "how long a forwarded call takes to its queue")
+	flags.DurationVar(
+		&opts.Forwarding.MaxDelay,
+		"forwarding-delay-max",
+		0,
+		"the maximum of this delay; each call then has its own delay",
+	)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -108,6 +128,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	srv := cloudtrailtest.New(opts)
 	for _, k := range keys {
 		srv.AddCredentials(k)
+	}
+	for _, q := range queues {
+		if err := srv.CreateQueue(q); err != nil {
+			return err
+		}
+		srv.Forward(cloudtrailtest.Rule{AccountID: q.AccountID, QueueARN: q.ARN()})
 	}
 	if *logCalls {
 		srv.OnLog(func(c cloudtrailtest.Call) { fmt.Fprintln(out, line(c)) })

@@ -106,6 +106,10 @@ func TestRun(t *testing.T) {
 		"1s",
 		"--history-lag-max",
 		"5m",
+		"--queue",
+		"222233334444/eu-west-1/events",
+		"--forwarding-delay",
+		"1s",
 	)
 	created, err := c.client("K", "s").CreateTrail(t.Context(), &cloudtrail.CreateTrailInput{
 		Name:         aws.String("audit"),
@@ -120,6 +124,15 @@ func TestRun(t *testing.T) {
 	body := strings.Join(strings.Fields(c.admin(t, http.MethodGet, "lags", "")), "")
 	if body != `{"read":"1s","readMax":"0s","history":"0s","historyMax":"5m0s"}` {
 		t.Fatal(body)
+	}
+	for path, want := range map[string]string{
+		"queues":     "arn:aws:sqs:eu-west-1:222233334444:events",
+		"rules":      `"accountID": "222233334444"`,
+		"forwarding": `"minDelay": "1s"`,
+	} {
+		if body := c.admin(t, http.MethodGet, path, ""); !strings.Contains(body, want) {
+			t.Fatal(body)
+		}
 	}
 	c.stop()
 	if err := <-c.ended; err != nil {
@@ -159,6 +172,8 @@ func TestRunRefuses(t *testing.T) {
 		"an argument":         {"now"},
 		"an unknown flag":     {"--faster"},
 		"half of credentials": {"--credentials", "K:s"},
+		"half of a queue":     {"--queue", "111122223333/eu-west-1"},
+		"no queue's account":  {"--queue", "1/eu-west-1/events"},
 		"no address":          {"--listen", "nowhere"},
 	} {
 		if err := run(t.Context(), args, io.Discard); err == nil {

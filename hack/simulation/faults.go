@@ -8,11 +8,12 @@ import (
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
-// operations are those of CloudTrail that the operator calls, the writes first, and of STS.
+// operations are those of CloudTrail that the operator calls, the writes first, and of STS and SQS.
 var operations = []string{
 	"CreateTrail", "UpdateTrail", "DeleteTrail", "StartLogging", "StopLogging", "PutEventSelectors", "PutInsightSelectors",
 	"PutEventConfiguration", "AddTags", "RemoveTags", "DescribeTrails", "ListTags", "GetTrailStatus", "GetEventSelectors",
-	"GetInsightSelectors", "GetEventConfiguration", "LookupEvents", "GetCallerIdentity", "AssumeRole",
+	"GetInsightSelectors", "GetEventConfiguration", "LookupEvents", "GetCallerIdentity", "AssumeRole", receiving,
+	"DeleteMessageBatch",
 }
 
 // deniedFields are operations that may be denied for good, with the fields that need not be as the spec says then.

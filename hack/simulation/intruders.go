@@ -158,10 +158,9 @@ func intrude(choose func(slot, *rand.Rand) call) func(*World, Action, *rand.Rand
 
 // act lets an intruder make a call. Its rate is not that of the operator, which is tested elsewhere.
 func (w *World) act(who string, s slot, c call) {
-	actor := cloudtrailtest.Actor{ARN: "arn:aws:iam::" + s.accountID + ":user/" + who}
 	w.truth.acting = c.parameters
 	defer func() { w.truth.acting = nil }()
-	_, err := w.emulator.As(actor).Do(regions[s.region], c.operation, c.parameters)
+	_, err := w.emulator.As(actor(who, s)).Do(regions[s.region], c.operation, c.parameters)
 	if c.parameters["Name"] != "noise" {
 		w.note("%s %s %s: %v", who, c.operation, s.arn(), err)
 	}
@@ -185,4 +184,9 @@ func (w *World) spring(r *request, done bool) {
 			return
 		}
 	}
+}
+
+// actor is somebody in the account of a slot.
+func actor(who string, s slot) cloudtrailtest.Actor {
+	return cloudtrailtest.Actor{ARN: "arn:aws:iam::" + s.accountID + ":user/" + who}
 }

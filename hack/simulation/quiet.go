@@ -32,6 +32,9 @@ func (w *World) calmDown() {
 	w.setAWSNetwork(calm(awsLatency))
 	w.setAPINetwork(calm(apiLatency))
 	w.watchDelay, w.skew, w.traps = apiLatency, 0, nil
+	w.emulator.SetForwarding(promptly)
+	w.restoreQueue()
+	w.setQueue(eventQueue.URL())
 	for _, p := range w.alive {
 		p.thaw()
 	}
@@ -58,6 +61,7 @@ func (w *World) checkQuiet() {
 		w.checkTrail(name, trail, held)
 	}
 	w.checkLeft()
+	w.checkEvents()
 }
 
 // checkLeft holds that objects that are gone have left no trail behind that they ought to have deleted.

@@ -109,8 +109,7 @@ func (l *link) request(r *http.Request) (*request, error) {
 // awsOperation returns operation and target of a request to AWS.
 func awsOperation(r *http.Request, body []byte) (operation, target string) {
 	if header := r.Header.Get("X-Amz-Target"); header != "" {
-		_, operation, _ = strings.Cut(header[strings.LastIndex(header, "_"):], ".")
-		return operation, targetOf(body)
+		return header[strings.LastIndex(header, ".")+1:], targetOf(body)
 	}
 	for part := range strings.SplitSeq(string(body), "&") {
 		if value, ok := strings.CutPrefix(part, "Action="); ok {
@@ -166,15 +165,57 @@ func (r *request) arrive() {
 		return
 	}
 	s.after(way, func() {
-		r.serve()
-		switch {
-		case fate < network.lost:
-			r.response, r.err = nil, errReset
-		case fate < network.lost+network.hangs:
-			return // The client gives up some time.
-		}
-		s.after(back, r.deliver)
+		r.poll(time.Now().Add(r.patience()), func() {
+			r.serve()
+			switch {
+			case fate < network.lost:
+				r.response, r.err = nil, errReset
+			case fate < network.lost+network.hangs:
+				return // The client gives up some time.
+			}
+			s.after(back, r.deliver)
+		})
 	})
+}
+
+// patience returns how long a request lets SQS wait for a message.
+func (r *request) patience() time.Duration {
+	var parameters struct{ WaitTimeSeconds int }
+	if r.operation != receiving || json.Unmarshal(r.body, &parameters) != nil {
+		return 0
+	}
+	return time.Duration(parameters.WaitTimeSeconds) * time.Second
+}
+
+// receiving is the operation of SQS that waits for messages.
+const receiving = "ReceiveMessage"
+
+// pollInterval is how often it is looked whether there is a message.
+const pollInterval = 2 * time.Second
+
+// poll serves a request when there is a message, or when it has waited for long enough. Time passes between events
+// only.
+func (r *request) poll(until time.Time, serve func()) {
+	now := time.Now()
+	due, waits := r.link.process.world.messageDue()
+	switch {
+	case !now.Before(until), waits && !due.After(now):
+		serve()
+	case r.over:
+	default:
+		next := until
+		if waits && due.Before(next) {
+			next = due
+		}
+		r.link.process.scheduler.at(earlier(next, now.Add(pollInterval)), func() { r.poll(until, serve) })
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // serve lets the server do what is asked. A request that is on its way gets there, whatever has become of its sender.

@@ -60,7 +60,7 @@ type deed struct {
 }
 
 // deeds are all kinds of actions.
-var deeds = slices.Concat(tenantDeeds, adminDeeds, intruderDeeds, faultDeeds, processDeeds)
+var deeds = slices.Concat(tenantDeeds, adminDeeds, intruderDeeds, faultDeeds, eventDeeds, processDeeds)
 
 // scriptOf makes the script of a seed: each Trail is created, and then many things happen.
 func scriptOf(seed uint64, shape Shape) []Action {
@@ -81,12 +81,11 @@ func scriptOf(seed uint64, shape Shape) []Action {
 	}
 	hot := chance.Perm(slotCount)[:3]
 	var pace time.Duration
-	slower := time.Duration(shape.Slower)
+	long := time.Duration(shape.Slower) * time.Hour
 	phase := time.Duration(-1)
 	for at := 2 * time.Minute; at < shape.Disturbed; at += time.Duration(chance.ExpFloat64() * float64(pace)) {
-		if at/(slower*time.Hour) != phase { // Some hours are wild and others calm.
-			phase = at / (slower * time.Hour)
-			pace = slower * time.Duration(float64(time.Minute)*math.Pow(120, chance.Float64()))
+		if at/long != phase { // Some hours are wild and others calm.
+			phase, pace = at/long, time.Duration(float64(long)/60*math.Pow(120, chance.Float64()))
 		}
 		n, slot := chance.Float64()*total, chance.IntN(slotCount)
 		if chance.IntN(2) == 0 {

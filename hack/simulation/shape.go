@@ -24,6 +24,9 @@ type Shape struct {
 	// Slower is how many times rarer everything happens than in the busiest worlds, which last for hours. Others last for
 	// days and weeks, as some of what goes wrong takes that long; the operator looks at trails less often there.
 	Slower int
+	// Events gives the operator a queue to which EventBridge sends all calls of all accounts. An hour of that takes
+	// longer, too.
+	Events bool
 	// Denied is an operation of AWS that is denied from the middle on, also when all else is quiet; "" for none.
 	Denied string
 }
@@ -45,6 +48,7 @@ func shapeOf(seed uint64) Shape {
 		}
 		shape.Disturbed = time.Duration(shape.Slower) * between(chance, 4*time.Hour, 24*time.Hour).Round(time.Minute)
 	}
+	shape.Events = shape.Slower == 1 && chance.IntN(2) == 0
 	if chance.IntN(3) == 0 {
 		denied := slices.Sorted(maps.Keys(deniedFields))
 		shape.Denied = denied[chance.IntN(len(denied))]

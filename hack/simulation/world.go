@@ -101,6 +101,7 @@ func newWorld(ctx context.Context, seed uint64, shape Shape, log func(string)) (
 		Now:  func() time.Time { return time.Now().Add(w.skew) },
 		Seed: int64(seed>>1) + 1, OpenResources: true, NoCallLog: true, DeliveryInterval: 5 * time.Minute,
 		HistoryLag: time.Minute, HistoryLagMax: 5 * time.Minute, EventDelay: 300 * time.Millisecond,
+		ShortPolls: true, Forwarding: promptly,
 	})
 	w.truth = newTruth(w)
 	w.emulator.OnWrite(w.truth.wrote)
@@ -176,11 +177,15 @@ func (w *World) furnish() error {
 		}
 	}
 	for i := range accounts {
-		if err := w.user.Create(w.ctx, identityOf(i)); err != nil {
+		identity := identityOf(i)
+		if w.shape.Events && i == 0 {
+			identity.Spec.EventQueueURL = eventQueue.URL()
+		}
+		if err := w.user.Create(w.ctx, identity); err != nil {
 			return err
 		}
 	}
-	return nil
+	return w.furnishEvents()
 }
 
 // note writes down that something has happened.

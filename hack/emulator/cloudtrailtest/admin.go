@@ -38,6 +38,7 @@ func (s *Server) adminHandler() http.Handler {
 		func(*http.Request) (any, error) { s.SetOrganization(Organization{}); return done() },
 	)
 	handle("POST /_emulator/act", s.adminAct)
+	s.serveQueues(handle)
 	handle("POST /_emulator/reset", func(*http.Request) (any, error) { s.Reset(); return done() })
 
 	collection(
@@ -295,16 +296,12 @@ func (s *Server) adminLags(r *http.Request) (any, error) {
 		return nil, err
 	}
 	var l Lags
-	for _, one := range []struct {
-		text string
-		to   *time.Duration
-	}{{in.Read, &l.Read}, {in.ReadMax, &l.ReadMax}, {in.History, &l.History}, {in.HistoryMax, &l.HistoryMax}} {
-		if one.text == "" {
-			continue
-		}
-		if *one.to, err = time.ParseDuration(one.text); err != nil {
-			return nil, fmt.Errorf("%w: %w", errUsage, err)
-		}
+	err = parseDurations(
+		duration{in.Read, &l.Read}, duration{in.ReadMax, &l.ReadMax},
+		duration{in.History, &l.History}, duration{in.HistoryMax, &l.HistoryMax},
+	)
+	if err != nil {
+		return nil, err
 	}
 	s.SetLags(l)
 	return done()
@@ -364,8 +361,8 @@ func (s *Server) adminAct(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a, ok := parseARN(in.ARN); !ok || !accountID.MatchString(a.account) {
-		return nil, fmt.Errorf("%w: arn has to be who acts", errUsage)
+	if err := in.check(); err != nil {
+		return nil, err
 	}
 	return s.As(in.Actor).Do(in.Region, in.Operation, in.Parameters)
 }

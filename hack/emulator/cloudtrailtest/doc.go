@@ -1,5 +1,5 @@
-// Package cloudtrailtest emulates AWS CloudTrail and the part of AWS STS that leads to it, for tests without an
-// AWS account.
+// Package cloudtrailtest emulates AWS CloudTrail, the part of AWS STS that leads to it, and the way of its events
+// through EventBridge to queues of Amazon SQS, for tests without an AWS account.
 //
 // It models AWS and not one of its clients: validation, error codes and messages, home regions, shadow trails,
 // organization trails, quotas, request rates, tags, selectors and the event history are those of the service as its

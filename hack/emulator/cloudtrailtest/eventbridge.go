@@ -27,9 +27,11 @@ type Rule struct {
 	EventNames   []string `json:"eventNames,omitempty"`
 }
 
-// matches says whether the rule forwards an event.
+// matches says whether the rule forwards an event. None leaves its partition.
 func (r Rule) matches(at place, e *event) bool {
-	return !differs(r.AccountID, at.account) && !differs(r.Region, at.region) &&
+	target, _ := parseARN(r.QueueARN)
+	return target.partition == partitionOf(at.region) &&
+		!differs(r.AccountID, at.account) && !differs(r.Region, at.region) &&
 		(len(r.EventSources) == 0 || slices.Contains(r.EventSources, e.source)) &&
 		(len(r.EventNames) == 0 || slices.Contains(r.EventNames, e.name))
 }

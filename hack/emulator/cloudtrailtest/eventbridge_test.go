@@ -156,7 +156,8 @@ func TestForwardOnlyWhatATrailSelects(t *testing.T) {
 		"advanced": {settings: map[string]any{}, selectors: advanced(management), home: true, kms: true},
 		"advanced, writes only": {
 			settings:  map[string]any{},
-			selectors: advanced(management, map[string]any{"Field": "readOnly", "Equals": []any{"false"}}), home: true, kms: true,
+			selectors: advanced(management, map[string]any{"Field": "readOnly", "Equals": []any{"false"}}),
+			home:      true, kms: true,
 		},
 		"advanced, reads only": {
 			settings:  map[string]any{},
@@ -239,7 +240,8 @@ func TestForwardTheLastCall(t *testing.T) {
 			scene(t, e)
 			e.must(t, c.operation, c.params)
 			same(t, "the last one", e.forwardedNames(t), c.operation)
-			_, err := e.As(anyone(account)).Call(cloudtrailtest.OtherCall{Service: "s3", Region: region, Operation: "DeleteBucket"})
+			bucketCall := cloudtrailtest.OtherCall{Service: "s3", Region: region, Operation: "DeleteBucket"}
+			_, err := e.As(anyone(account)).Call(bucketCall)
 			wants(t, err, "")
 			if c.operation == "StopLogging" {
 				e.must(t, "StartLogging", audit)
@@ -263,6 +265,9 @@ func TestForwardTheLastCall(t *testing.T) {
 func TestRules(t *testing.T) {
 	e := direct()
 	scene(t, e)
+	create(t, e.in("cn-north-1"), "china")
+	_, err := e.As(anyone(account)).Do("cn-north-1", "StartLogging", map[string]any{"Name": "china"})
+	wants(t, err, "")
 	bucketCall := cloudtrailtest.OtherCall{Service: "s3", Region: elsewhere, Operation: "PutBucketPolicy"}
 	for name, c := range map[string]struct {
 		rule cloudtrailtest.Rule
@@ -290,6 +295,8 @@ func TestRules(t *testing.T) {
 			})
 			_, err := e.As(anyone(account)).Call(bucketCall)
 			wants(t, err, "")
+			_, err = e.As(anyone(account)).Do("cn-north-1", "StartLogging", map[string]any{"Name": "china"})
+			wants(t, err, "")
 			same(t, "forwarded", e.forwardedNames(t), c.want...)
 		})
 	}
@@ -298,17 +305,21 @@ func TestRules(t *testing.T) {
 // Delays, duplicates, order and loss are those of the seed.
 func TestForwarding(t *testing.T) {
 	const n = 200
-	play := func(seed int64, f cloudtrailtest.Forwarding, others bool) (numbers []string, reported []cloudtrailtest.Forwarded) {
+	bucketCall := cloudtrailtest.OtherCall{Service: "s3", Region: region, Operation: "PutBucketPolicy"}
+	play := func(seed int64, f cloudtrailtest.Forwarding, others bool) ([]string, []cloudtrailtest.Forwarded) {
+		var numbers []string
+		var reported []cloudtrailtest.Forwarded
 		e := direct(func(o *cloudtrailtest.Options) { o.Seed, o.Forwarding = seed, f })
 		scene(t, e)
 		ids := map[string]int{}
 		e.OnForward(func(f cloudtrailtest.Forwarded) { reported = append(reported, f) })
 		for i := range n {
 			if others {
-				_, err := e.As(anyone("222233334444")).Do(region, "CreateTrail", map[string]any{"Name": "other", "S3BucketName": bucket})
+				_, err := e.As(anyone("222233334444")).
+					Do(region, "CreateTrail", map[string]any{"Name": "other", "S3BucketName": bucket})
 				wants(t, err, map[bool]string{true: "", false: "TrailAlreadyExistsException"}[i == 0])
 			}
-			id, err := e.As(anyone(account)).Call(cloudtrailtest.OtherCall{Service: "s3", Region: region, Operation: "PutBucketPolicy"})
+			id, err := e.As(anyone(account)).Call(bucketCall)
 			wants(t, err, "")
 			ids[id] = i
 			e.clock.add(time.Second)
@@ -421,7 +432,8 @@ func TestOtherCalls(t *testing.T) {
 	})
 	wants(t, err, "")
 	got = e.forwarded(t)
-	equal(t, "IAM", got[0].Source+" "+got[0].Region+" "+got[0].detail("awsRegion"), "aws.iam us-east-1 us-east-1")
+	equal(t, "IAM", got[0].Source+" "+got[0].Region, "aws.iam us-east-1")
+	equal(t, "IAM's region", got[0].detail("awsRegion"), elsewhere)
 	equal(t, "failed", got[0].detail("errorCode")+" "+got[0].detail("errorMessage"), "AccessDenied no")
 	equal(t, "in us-east-1", len(lookup(t, e.in(elsewhere), cloudtrail.LookupEventsInput{})), 1)
 

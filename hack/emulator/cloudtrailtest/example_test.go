@@ -2,12 +2,14 @@ package cloudtrailtest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
@@ -92,4 +94,48 @@ func ExampleServer_As() {
 	fmt.Println("logging:", trail.IsLogging)
 	// Output:
 	// logging: false
+}
+
+// What somebody does arrives in a queue, as in AWS through CloudTrail and EventBridge.
+func ExampleServer_Forward() {
+	server := cloudtrailtest.New(cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+	defer server.Close()
+	alice := server.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::111122223333:user/alice"})
+	do := func(operation string, params map[string]any) {
+		if _, err := alice.Do("eu-west-1", operation, params); err != nil {
+			fmt.Println(err)
+		}
+	}
+	do("CreateTrail", map[string]any{"Name": "audit", "S3BucketName": "logs"})
+	do("StartLogging", map[string]any{"Name": "audit"})
+
+	queue := cloudtrailtest.Queue{AccountID: "111122223333", Region: "eu-west-1", Name: "events"}
+	if err := server.CreateQueue(queue); err != nil {
+		fmt.Println(err)
+	}
+	server.Forward(cloudtrailtest.Rule{AccountID: "111122223333", QueueARN: queue.ARN()})
+	do("StopLogging", map[string]any{"Name": "audit"})
+
+	client := sqs.New(sqs.Options{
+		Region:       "eu-west-1",
+		HTTPClient:   server.Client(),
+		BaseEndpoint: aws.String("http://emulator"),
+		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	out, err := client.ReceiveMessage(context.Background(), &sqs.ReceiveMessageInput{
+		QueueUrl: aws.String(queue.URL()), WaitTimeSeconds: 20,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, message := range out.Messages {
+		var event struct{ Detail struct{ EventName string } }
+		if err := json.Unmarshal([]byte(*message.Body), &event); err != nil {
+			fmt.Println(err)
+		}
+		fmt.Println(event.Detail.EventName)
+	}
+	// Output:
+	// StopLogging
 }

@@ -113,7 +113,7 @@ func (s *Server) attempt(gone <-chan struct{}, c *call, do func() (map[string]an
 		return nil, failure
 	}
 
-	c.notApplied, c.cutBody = f.NotApplied, f.CutBody
+	c.notApplied, c.cutBody, c.entryFailure = f.NotApplied, f.CutBody, f.entryFailure(c)
 	out, err := s.execute(c, do, failure)
 	if failure != nil {
 		s.hang(gone, c, f)

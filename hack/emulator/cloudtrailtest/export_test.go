@@ -1,5 +1,7 @@
 package cloudtrailtest
 
+import "runtime"
+
 // HexSum is the payload hash of a signature.
 var HexSum = hexSum
 
@@ -16,4 +18,13 @@ func (s *Server) Remembered() (states, sessions, events int) {
 		events += len(l.events)
 	}
 	return max(states, len(s.pastQueue)), len(s.sessions), events
+}
+
+// AwaitPoll starts something that polls a queue at which nobody waits, and returns when it waits.
+func (s *Server) AwaitPoll(queueARN string, start func()) {
+	locked(s, func() any { s.queues[queueARN].woken = nil; return nil })
+	start()
+	for !locked(s, func() bool { return s.queues[queueARN].woken != nil }) {
+		runtime.Gosched()
+	}
 }

@@ -24,6 +24,9 @@ type Fault struct {
 	// Code is the error to answer instead of doing it, with Message and Status (default: those that go with the code).
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
+	// Partial lets every other entry of a batch, the first one included, fail with Code instead of the whole call. It
+	// means nothing for calls that are no batches.
+	Partial bool `json:"partial,omitempty"`
 	// Status without Code is answered by something in front of AWS, such as a load balancer, with Body: HTML, or nothing.
 	Status int    `json:"status,omitempty"`
 	Body   string `json:"body,omitempty"`
@@ -149,12 +152,20 @@ func (f *fault) failure(c *call) error {
 		return errNoAnswer
 	case f.DropConnection, f.DropAfter:
 		return errReset
-	case f.Code != "":
+	case f.Code != "" && f.entryFailure(c) == nil:
 		return f.asError(c)
 	case f.Status != 0:
 		return &broken{what: fmt.Sprintf("Status%d", f.Status), status: f.Status, body: f.Body}
 	}
 	return nil
+}
+
+// entryFailure is what entries of the call's batch fail with; nil for none.
+func (f *fault) entryFailure(c *call) error {
+	if !f.Partial || f.Code == "" || c.operation != "DeleteMessageBatch" {
+		return nil
+	}
+	return f.asError(c)
 }
 
 func (f *fault) asError(c *call) error {

@@ -2,7 +2,8 @@ package cloudtrailtest
 
 import "time"
 
-// Request rates per account and region, of https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html.
+// Request rates per account and region, of
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html.
 const (
 	readRate   = 10.0
 	lookupRate = 2.0
@@ -29,7 +30,8 @@ type bucket struct {
 // rates are the requests a second of each kind of operation.
 var rates = map[kind]float64{read: readRate, lookup: lookupRate, write: writeRate}
 
-// spend takes one request out of the rate of its class, or answers that there is none left. STS and SQS have no rate here.
+// spend takes one request out of the rate of its class, or answers that there is none left. STS and SQS have no rate
+// here.
 func (s *Server) spend(c *call) error {
 	op, isCloudTrail := operations[c.operation]
 	if !isCloudTrail || s.opts.NoRateLimit {

@@ -39,6 +39,9 @@ type Options struct {
 	// DeliveryInterval advances the delivery times of logging trails: every so often on the emulator's clock something has
 	// been delivered. 0: delivery times are only those that SetDelivery sets, so that a quiet fleet stays quiet.
 	DeliveryInterval time.Duration
+	// ShortPolls answers ReceiveMessage at once, whatever it says of waiting: for who lets time pass between calls only,
+	// and makes the client wait by MessageDue.
+	ShortPolls bool
 	// Seed decides everything random: faults with a probability, lags, and all ids, keys and tokens. Two servers of the
 	// same seed answer the same requests at the same times alike, to the byte. 0: ids, keys and tokens that nobody can
 	// know.

@@ -240,6 +240,17 @@ func (s *Server) QueueState(arn string) (QueueState, bool) {
 	return q.state(s.now()), true
 }
 
+// MessageDue returns from when on the next message of a queue can be received; false where there is none.
+func (s *Server) MessageDue(arn string) (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.queues[arn]
+	if q == nil || len(q.messages) == 0 {
+		return time.Time{}, false
+	}
+	return q.messages[0].due, true
+}
+
 // Queues returns all queues with their messages, sorted by ARN.
 func (s *Server) Queues() []QueueState {
 	s.mu.Lock()

@@ -182,10 +182,16 @@ func TestDeleteBatch(t *testing.T) {
 		entries []sqstypes.DeleteMessageBatchRequestEntry
 		want    string
 	}{
-		"none":     {[]sqstypes.DeleteMessageBatchRequestEntry{}, "AWS.SimpleQueueService.EmptyBatchRequest"},
-		"eleven":   {eleven, "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"},
-		"same ids": {[]sqstypes.DeleteMessageBatchRequestEntry{entry("a", handle), entry("a", handle)}, "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"},
-		"bad id":   {[]sqstypes.DeleteMessageBatchRequestEntry{entry("a b", handle)}, "AWS.SimpleQueueService.InvalidBatchEntryId"},
+		"none":   {[]sqstypes.DeleteMessageBatchRequestEntry{}, "AWS.SimpleQueueService.EmptyBatchRequest"},
+		"eleven": {eleven, "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"},
+		"same ids": {
+			[]sqstypes.DeleteMessageBatchRequestEntry{entry("a", handle), entry("a", handle)},
+			"AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+		},
+		"bad id": {
+			[]sqstypes.DeleteMessageBatchRequestEntry{entry("a b", handle)},
+			"AWS.SimpleQueueService.InvalidBatchEntryId",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: r.url, Entries: c.entries})
@@ -249,8 +255,10 @@ func TestQueueErrors(t *testing.T) {
 			receive(events.URL(), r.Client, func(in *sqs.ReceiveMessageInput) { in.ReceiveRequestAttemptId = aws.String("a") }),
 			"InvalidParameterValue",
 		},
-		"no handle":              {func() error { return r.delete(aws.String("x.y")) }, "ReceiptHandleIsInvalid"},
-		"another queue's handle": {func() error { return reader{r.Client, aws.String(dead.URL())}.delete(handle) }, "ReceiptHandleIsInvalid"},
+		"no handle": {func() error { return r.delete(aws.String("x.y")) }, "ReceiptHandleIsInvalid"},
+		"another queue's handle": {
+			func() error { return reader{r.Client, aws.String(dead.URL())}.delete(handle) }, "ReceiptHandleIsInvalid",
+		},
 		"an operation that is not emulated": {func() error {
 			_, err := r.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: r.url})
 			return err
@@ -438,17 +446,19 @@ func TestQueueFaults(t *testing.T) {
 	e := start(t)
 	r := e.reader(t, events)
 	e.send(t, "one", "two")
+	const missing = "AWS.SimpleQueueService.NonExistentQueue"
+	const operator = "arn:aws:iam::111122223333:user/operator"
 	for name, c := range map[string]struct {
 		fault cloudtrailtest.Fault
 		want  string
 	}{
 		"throttled":          {cloudtrailtest.Fault{Code: "RequestThrottled"}, "RequestThrottled"},
 		"denied":             {cloudtrailtest.Fault{Code: "AccessDenied"}, "AccessDenied"},
-		"no queue":           {cloudtrailtest.Fault{Code: "QueueDoesNotExist"}, "AWS.SimpleQueueService.NonExistentQueue"},
-		"by its other name":  {cloudtrailtest.Fault{Code: "AWS.SimpleQueueService.NonExistentQueue"}, "AWS.SimpleQueueService.NonExistentQueue"},
+		"no queue":           {cloudtrailtest.Fault{Code: "QueueDoesNotExist"}, missing},
+		"by its other name":  {cloudtrailtest.Fault{Code: missing}, missing},
 		"internal":           {cloudtrailtest.Fault{Code: "InternalFailure"}, "InternalFailure"},
 		"another operation":  {cloudtrailtest.Fault{Operation: "DeleteMessage", Code: "InternalFailure"}, ""},
-		"the principal's":    {cloudtrailtest.Fault{PrincipalARN: "arn:aws:iam::111122223333:*", Code: "AccessDenied"}, "AccessDenied"},
+		"the principal's":    {cloudtrailtest.Fault{PrincipalARN: operator, Code: "AccessDenied"}, "AccessDenied"},
 		"latency by itself":  {cloudtrailtest.Fault{Latency: time.Millisecond}, ""},
 		"a balancer's error": {cloudtrailtest.Fault{Status: http.StatusBadGateway, Body: "<html>"}, "UnknownError"},
 	} {
@@ -474,6 +484,19 @@ func TestQueueFaults(t *testing.T) {
 	got := r.receive(t)
 	wants(t, r.delete(got[0].ReceiptHandle), "")
 	equal(t, "a delete that did nothing", e.counts(t, events), "0/2/0")
+
+	e.Inject(cloudtrailtest.Fault{Operation: "DeleteMessageBatch", Code: "InternalFailure", Partial: true, Times: 1})
+	out, err := r.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{
+		QueueUrl: r.url,
+		Entries: []sqstypes.DeleteMessageBatchRequestEntry{
+			{Id: aws.String("a"), ReceiptHandle: got[0].ReceiptHandle},
+			{Id: aws.String("b"), ReceiptHandle: got[1].ReceiptHandle},
+		},
+	})
+	wants(t, err, "")
+	equal(t, "failed", *out.Failed[0].Id+" "+*out.Failed[0].Code, "a InternalFailure")
+	equal(t, "not the sender's fault", out.Failed[0].SenderFault, false)
+	equal(t, "the other one is deleted", e.counts(t, events), "0/1/0")
 
 	e.ResetCalls()
 	var hooked []string
@@ -536,57 +559,41 @@ func (r reader) poll(ctx context.Context) <-chan []string {
 	return out
 }
 
-// receiving waits until a call is under way that receives messages.
-func (e *emulator) receiving() (isReceiving <-chan struct{}) {
-	c := make(chan struct{}, 100)
-	e.OnCall(func(op string, _ int) {
-		if op == "ReceiveMessage" {
-			c <- struct{}{}
-		}
-	}, nil)
-	return c
+// waits starts a poll and returns when it waits.
+func (e *emulator) waits(ctx context.Context, r reader) <-chan []string {
+	var got <-chan []string
+	e.AwaitPoll(events.ARN(), func() { got = r.poll(ctx) })
+	return got
 }
 
 // A long poll over a network, with a clock that the test moves.
 func TestLongPoll(t *testing.T) {
 	e := start(t)
 	r := e.reader(t, events)
-	receiving := e.receiving()
 
-	got := r.poll(ctx)
-	<-receiving
+	got := e.waits(ctx, r)
 	e.send(t, "one")
 	same(t, "what arrives", <-got, "one")
 
-	got = r.poll(ctx)
-	<-receiving
+	got = e.waits(ctx, r)
 	e.clock.add(30 * time.Second)
-	if first := <-got; len(first) > 0 {
-		same(t, "visible again", first, "one")
-	} else {
-		same(t, "over before, and then visible", <-r.poll(ctx), "one")
-		<-receiving
-	}
+	same(t, "visible again", <-got, "one")
 
-	got = r.poll(ctx)
-	<-receiving
+	got = e.waits(ctx, r)
 	e.clock.add(20 * time.Second)
 	equal(t, "over", len(<-got), 0)
 
 	gaveUp, cancel := context.WithCancel(ctx)
-	got = r.poll(gaveUp)
-	<-receiving
+	got = e.waits(gaveUp, r)
 	cancel()
 	equal(t, "given up", len(<-got), 1)
 
-	got = r.poll(ctx)
-	<-receiving
+	got = e.waits(ctx, r)
 	e.DeleteQueue(events.ARN())
 	same(t, "deleted", <-got, "error AWS.SimpleQueueService.NonExistentQueue")
 
 	wants(t, e.CreateQueue(events), "")
-	got = r.poll(ctx)
-	<-receiving
+	got = e.waits(ctx, r)
 	e.Close()
 	equal(t, "closed", strings.HasPrefix((<-got)[0], "error "), true)
 	e.send(t, "two")
@@ -599,9 +606,7 @@ func TestLongPollByTheWallClock(t *testing.T) {
 	e.SetForwarding(cloudtrailtest.Forwarding{MinDelay: 20 * time.Millisecond, MaxDelay: 20 * time.Millisecond})
 	r := e.reader(t, events)
 	scene(t, e)
-	receiving := e.receiving()
-	got := r.poll(ctx)
-	<-receiving
+	got := e.waits(ctx, r)
 	e.must(t, "StopLogging", audit)
 	equal(t, "an event that is under way", len(<-got), 1)
 	began := time.Now()
@@ -652,6 +657,56 @@ func TestLongPollInABubble(t *testing.T) {
 			})
 		})
 	}
+}
+
+// With too many messages in flight, a long poll is no error: it waits until one is visible again.
+func TestLongPollOverLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := direct(func(o *cloudtrailtest.Options) { o.Now = nil })
+		q := events
+		q.MaxInFlight, q.VisibilityTimeout = 1, 30*time.Second
+		r := e.reader(t, q)
+		e.send(t, "one", "two")
+		began := time.Now()
+		equal(t, "one", len(r.receive(t)), 1)
+		_, err := r.tryReceive(ctx)
+		wants(t, err, "OverLimit")
+		equal(t, "none", len(r.receive(t, waitSeconds(20))), 0)
+		equal(t, "one of the two", len(r.receive(t, waitSeconds(20))), 1)
+		equal(t, "when it could", time.Since(began), 30*time.Second)
+	})
+}
+
+// With a seed, messages and receipt handles are the same each time.
+func TestQueueDeterminism(t *testing.T) {
+	play := func(seed int64) (out []string) {
+		e := direct(func(o *cloudtrailtest.Options) { o.Seed = seed })
+		scene(t, e)
+		q := events
+		q.Repeats = 0.3
+		r := e.reader(t, q)
+		e.SetForwarding(cloudtrailtest.Forwarding{MaxDelay: time.Minute, Duplicates: 0.3, Loss: 0.1})
+		tape := e.record()
+		for range 10 {
+			e.must(t, "StopLogging", audit)
+			e.must(t, "StartLogging", audit)
+			e.must(t, "DeleteTrail", audit)
+			create(t, e.in(region), "audit", multiRegion)
+			e.must(t, "StartLogging", audit)
+			e.clock.add(10 * time.Second)
+			for _, m := range r.receive(t) {
+				wants(t, r.delete(m.ReceiptHandle), "")
+			}
+		}
+		for _, a := range tape.answers {
+			out = append(out, fmt.Sprint(a.status, a.headers.Get("X-Amzn-Requestid"), a.body))
+		}
+		return out
+	}
+	first := play(5)
+	equal(t, "answers", len(first) > 30, true)
+	same(t, "the same seed", play(5), first...)
+	equal(t, "another seed", slices.Equal(play(6), first), false)
 }
 
 // Whoever waits gets a message, and nobody gets one twice.

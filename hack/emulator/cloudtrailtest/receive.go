@@ -97,7 +97,7 @@ func (s *Server) tryReceive(c *call, since *injected) (map[string]any, waiting, 
 		return nil, waiting{}, fail("OverLimit", "Too many messages in flight.")
 	case len(messages) > 0:
 		return map[string]any{"Messages": messages}, waiting{}, nil
-	case passed >= in.wait:
+	case passed >= in.wait, s.opts.ShortPolls:
 		return nil, waiting{}, nil
 	}
 
@@ -215,6 +215,7 @@ func (s *Server) receive(q *queue, in reception, now time.Time) (out []map[strin
 		case dead != nil && m.receivedHere >= q.MaxReceiveCount:
 			delete(q.byID, m.id)
 			m.receivedHere, m.due, m.deadFrom = 0, now, q.arn
+			dead.dropExpired(now)
 			dead.add(m)
 		default:
 			received = append(received, m)

@@ -218,6 +218,8 @@ type call struct {
 	isActor bool
 	// notApplied and cutBody are what a fault does to the call while it succeeds.
 	notApplied, cutBody bool
+	// entryFailure is the error with which a fault lets entries of a batch fail.
+	entryFailure error
 }
 
 // perform runs the operation's handler and writes the history. A write that fails has changed nothing.

@@ -165,7 +165,8 @@ func (x *exchange) writeSQSError(e *APIError) {
 		x.w.Header().Set("X-Amzn-Query-Error", as.query+";"+fault)
 	}
 
-	raw, _ := json.Marshal(map[string]string{"__type": namespace + as.shape, "message": e.Message}) //nolint:errcheck // plain
+	answer := map[string]string{"__type": namespace + as.shape, "message": e.Message}
+	raw, _ := json.Marshal(answer) //nolint:errcheck // Strings always encode.
 	x.write(as.status, sqsContentType, raw)
 }
 
@@ -372,14 +373,21 @@ func (s *Server) deleteMessageBatch(c *call) (map[string]any, error) {
 	}
 
 	var successful, failed []map[string]any
-	for _, e := range entries {
-		if err := s.discard(c, q, e.text("ReceiptHandle")); err != nil {
-			failed = append(failed, map[string]any{
-				"Id": e.text("Id"), "SenderFault": true, "Code": asAPIError(err).Code, "Message": asAPIError(err).Message,
-			})
+	for i, e := range entries {
+		var problem *APIError
+		if c.entryFailure != nil && i%2 == 0 {
+			problem = asAPIError(c.entryFailure)
+		} else {
+			problem = asAPIError(s.discard(c, q, e.text("ReceiptHandle")))
+		}
+		if problem == nil {
+			successful = append(successful, map[string]any{"Id": e.text("Id")})
 			continue
 		}
-		successful = append(successful, map[string]any{"Id": e.text("Id")})
+		failed = append(failed, map[string]any{
+			"Id": e.text("Id"), "SenderFault": problem.Status < http.StatusInternalServerError,
+			"Code": problem.Code, "Message": problem.Message,
+		})
 	}
 
 	out := map[string]any{}
