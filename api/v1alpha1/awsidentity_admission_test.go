@@ -11,6 +11,9 @@ import (
 
 const role = `roleARN: "arn:aws:iam::444455556666:role/trail-operator"`
 
+// queueOf is the URL of a queue without its name.
+const queueOf = "https://sqs.eu-central-1.amazonaws.com/111122223333/"
+
 var _ = Describe("Admission of an AWSIdentity", func() {
 	DescribeTable("accepts, and leaves as written,",
 		func(ctx context.Context, spec string) {
@@ -39,6 +42,19 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 			`endpointURL: "https://vpce-0a1b.cloudtrail.us-east-1.vpce.amazonaws.com:8443/aws"`),
 		Entry("an endpoint without TLS", `endpointURL: "http://localhost:5000"`),
 		Entry("an endpoint by IPv6 address", `endpointURL: "https://[2001:db8::1]:8443"`),
+		Entry("a queue", `eventQueueURL: https://sqs.eu-central-1.amazonaws.com/111122223333/trail-operator`),
+		Entry("a queue of China", `eventQueueURL: https://sqs.cn-north-1.amazonaws.com.cn/111122223333/trail-operator`),
+		Entry("a queue of GovCloud", `eventQueueURL: https://sqs.us-gov-west-1.amazonaws.com/111122223333/trail-operator`),
+		Entry("a queue at a FIPS endpoint", `eventQueueURL: https://sqs-fips.us-east-1.amazonaws.com/111122223333/q`),
+		Entry("a queue at a legacy endpoint", `eventQueueURL: https://eu-west-1.queue.amazonaws.com/111122223333/q`),
+		Entry("a queue at a VPC endpoint",
+			`eventQueueURL: https://vpce-0a1b2c-3d4e.sqs.eu-west-1.vpce.amazonaws.com/111122223333/trail-operator`),
+		Entry("a queue of an emulator, without TLS", `eventQueueURL: "http://localhost:4566/111122223333/trail-operator"`),
+		Entry("a queue by IPv6 address", `eventQueueURL: "https://[2001:db8::1]:8443/111122223333/trail-operator"`),
+		Entry("a queue name with every kind of character",
+			`eventQueueURL: https://sqs.eu-central-1.amazonaws.com/111122223333/Az-09_`),
+		Entry("a queue with the longest name", `eventQueueURL: `+queueOf+strings.Repeat("q", 80)),
+		Entry("a queue beside a role", `{`+role+`, eventQueueURL: `+queueOf+`q}`),
 	)
 
 	const (
@@ -46,6 +62,8 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 		regionForm   = "allowedRegions must be AWS region codes, such as eu-central-1"
 		endpointForm = "endpointURL must be a URL with a scheme and a host, " +
 			"such as https://cloudtrail-fips.us-east-1.amazonaws.com"
+		queueForm = "eventQueueURL must be the URL of a standard SQS queue, such as " +
+			"https://sqs.eu-central-1.amazonaws.com/111122223333/trail-operator; FIFO queues are not supported"
 	)
 
 	DescribeTable("refuses",
@@ -119,6 +137,36 @@ var _ = Describe("Admission of an AWSIdentity", func() {
 		Entry("an empty endpoint", `endpointURL: ""`, "spec.endpointURL", endpointForm),
 		Entry("an endpoint that is too long", `endpointURL: "https://`+strings.Repeat("e", 2048)+`"`,
 			"spec.endpointURL", "may not be more than 2048"),
+		Entry("a FIFO queue", `eventQueueURL: `+queueOf+`events.fifo`, "spec.eventQueueURL", queueForm),
+		Entry("a queue without an account", `eventQueueURL: https://sqs.eu-central-1.amazonaws.com/events`,
+			"spec.eventQueueURL", queueForm),
+		Entry("a queue of an account with 11 digits",
+			`eventQueueURL: https://sqs.eu-central-1.amazonaws.com/11112222333/events`, "spec.eventQueueURL", queueForm),
+		Entry("a queue without a name", `eventQueueURL: `+queueOf, "spec.eventQueueURL", queueForm),
+		Entry("a queue with a name of 81 characters", `eventQueueURL: `+queueOf+strings.Repeat("q", 81),
+			"spec.eventQueueURL", queueForm),
+		Entry("a queue with a query", `eventQueueURL: `+queueOf+`events?Action=SendMessage`,
+			"spec.eventQueueURL", queueForm),
+		Entry("a queue with a fragment", `eventQueueURL: `+queueOf+`events#1`, "spec.eventQueueURL", queueForm),
+		Entry("a queue with a slash at the end", `eventQueueURL: `+queueOf+`events/`, "spec.eventQueueURL", queueForm),
+		Entry("a queue with user information",
+			`eventQueueURL: https://me:secret@sqs.eu-central-1.amazonaws.com/111122223333/events`,
+			"spec.eventQueueURL", queueForm),
+		Entry("a queue by ARN", `eventQueueURL: "arn:aws:sqs:eu-central-1:111122223333:events"`,
+			"spec.eventQueueURL", queueForm),
+		Entry("a queue by name", `eventQueueURL: events`, "spec.eventQueueURL", queueForm),
+		Entry("a queue without a scheme", `eventQueueURL: sqs.eu-central-1.amazonaws.com/111122223333/events`,
+			"spec.eventQueueURL", queueForm),
+		Entry("a queue of another scheme", `eventQueueURL: ftp://sqs.eu-central-1.amazonaws.com/111122223333/events`,
+			"spec.eventQueueURL", queueForm),
+		Entry("a queue without a host", `eventQueueURL: https:///111122223333/events`, "spec.eventQueueURL", queueForm),
+		Entry("a queue with a port that is none", `eventQueueURL: "https://localhost:queue/111122223333/events"`,
+			"spec.eventQueueURL", queueForm),
+		Entry("a queue with spaces around it", `eventQueueURL: " `+queueOf+`events "`, "spec.eventQueueURL", queueForm),
+		Entry("a queue with a line break", `eventQueueURL: "`+queueOf+`events\n"`, "spec.eventQueueURL", queueForm),
+		Entry("an empty queue", `eventQueueURL: ""`, "spec.eventQueueURL", queueForm),
+		Entry("a queue that is too long", `eventQueueURL: https://`+strings.Repeat("h", 512)+`/111122223333/events`,
+			"spec.eventQueueURL", "may not be more than 512"),
 	)
 
 	It("refuses unknown fields under strict validation", func(ctx context.Context) {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -73,6 +74,46 @@ func TestDocsNameThePublishedImage(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Links between documents, and their headings with what GitHub leaves out of an anchor.
+var (
+	link       = regexp.MustCompile(`\]\(([^)\s#]*)(?:#([^)\s]*))?\)`)
+	heading    = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	unanchored = regexp.MustCompile(`[^\w -]`)
+)
+
+// TestDocsLinksLead holds that the links of the documents lead to a file, and to a heading of it.
+func TestDocsLinksLead(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	for document, text := range readDocuments(t) {
+		for _, found := range link.FindAllStringSubmatch(text, -1) {
+			path, anchor := filepath.Join(filepath.Dir(document), found[1]), found[2]
+			switch {
+			case strings.Contains(found[1], "://"):
+				continue
+			case found[1] == "":
+				path = document
+			}
+			content, err := os.ReadFile(path)
+			if info, statErr := os.Stat(path); err != nil && (statErr != nil || !info.IsDir()) {
+				t.Errorf("%s: %v", document, err)
+			}
+			if anchor != "" && !slices.Contains(anchors(string(content)), anchor) {
+				t.Errorf("%s: %s has no heading for #%s", document, path, anchor)
+			}
+		}
+	}
+}
+
+// anchors are those of a document's headings.
+func anchors(text string) []string {
+	var all []string
+	for _, found := range heading.FindAllStringSubmatch(text, -1) {
+		title := unanchored.ReplaceAllString(strings.ToLower(found[1]), "")
+		all = append(all, strings.ReplaceAll(title, " ", "-"))
+	}
+	return all
 }
 
 // ofRelease tells whether a command is in the namespace of config, or installs the release TENANT into TENANT-operator.

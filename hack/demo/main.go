@@ -28,8 +28,18 @@ import (
 	"github.com/trail-operator/trail-operator/hack/sandbox"
 )
 
-// resyncInterval is short, so that nobody has to wait for a repair.
-const resyncInterval = 3 * time.Second
+const (
+	// eventDelay is how long EventBridge takes from a call to the queue.
+	eventDelay = time.Second
+	// historyLag is how long a call is not in CloudTrail's event history.
+	historyLag = 5 * time.Minute
+)
+
+// events is the queue to which EventBridge sends the calls that CloudTrail records, in every account and region.
+var events = cloudtrailtest.Queue{
+	AccountID: account, Region: region, Name: "trail-operator",
+	DeadLetterQueue: "trail-operator-dead-letter", MaxReceiveCount: 5,
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -76,7 +86,7 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, stopAWS()) }()
 
-	chapter("Starting bin/trail-operator, which checks for drift every %s (default: 5 minutes)", resyncInterval)
+	chapter("Starting bin/trail-operator, which checks every trail every 5 minutes, and at once when an event names it")
 	stopOperator, err := s.startOperator(ctx)
 	if err != nil {
 		return err
@@ -117,10 +127,18 @@ func (s *stage) startCluster(environment *envtest.Environment) error {
 	return err
 }
 
-// startAWS serves the emulated AWS on a loopback address.
+// startAWS serves the emulated AWS on a loopback address, with what config/aws/events sets up.
 func (s *stage) startAWS(ctx context.Context) (func() error, error) {
-	s.aws = cloudtrailtest.New(cloudtrailtest.Options{OpenResources: true})
+	s.aws = cloudtrailtest.New(cloudtrailtest.Options{OpenResources: true, HistoryLag: historyLag})
 	s.aws.SetOrganization(cloudtrailtest.Organization{ManagementAccount: account, ID: "o-demo123456"})
+
+	dead := cloudtrailtest.Queue{AccountID: events.AccountID, Region: events.Region, Name: events.DeadLetterQueue}
+	if err := errors.Join(s.aws.CreateQueue(dead), s.aws.CreateQueue(events)); err != nil {
+		return nil, err
+	}
+	s.aws.Forward(cloudtrailtest.Rule{QueueARN: events.ARN()})
+	s.aws.SetForwarding(cloudtrailtest.Forwarding{MinDelay: eventDelay, MaxDelay: eventDelay})
+
 	endpoint, stop, err := sandbox.Serve(ctx, s.aws)
 	s.endpoint = endpoint
 	return stop, err
@@ -139,7 +157,6 @@ func (s *stage) startOperator(ctx context.Context) (func() error, error) {
 		"--leader-elect=false",
 		"--metrics-bind-address=0",
 		"--health-probe-bind-address=0",
-		"--resync-interval="+resyncInterval.String(),
 	)
 	operator.Env = append(
 		os.Environ(),

@@ -62,7 +62,7 @@ func (s *stage) applySamples(ctx context.Context) error {
 		objects = append(objects, found...)
 	}
 
-	if err := s.makeObserved(objects); err != nil {
+	if err := errors.Join(s.makeObserved(objects), s.moveQueues(objects)); err != nil {
 		return err
 	}
 
@@ -72,10 +72,45 @@ func (s *stage) applySamples(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.until(ctx, "all trails match their manifests", func(trails []v1alpha1.Trail) bool {
-		return len(trails) > 0 &&
+	var listening *metav1.Condition
+	err = s.until(ctx, "all trails match their manifests", func(trails []v1alpha1.Trail) bool {
+		listening = s.listening(ctx)
+		return len(trails) > 0 && listening != nil &&
 			!slices.ContainsFunc(trails, func(t v1alpha1.Trail) bool { return !t.Spec.Suspended() && !isReady(&t) })
 	})
+	if err != nil {
+		return err
+	}
+	say("EventBridge sends what happens to them to a queue. AWSIdentity events names it, and its status says:")
+	return printYAML(listening)
+}
+
+// moveQueues lets the samples' identities name the emulated queue.
+func (s *stage) moveQueues(objects []*unstructured.Unstructured) error {
+	field := []string{"spec", "eventQueueURL"}
+	url := s.endpoint + "/" + events.AccountID + "/" + events.Name
+	for _, object := range objects {
+		if _, found, err := unstructured.NestedString(object.Object, field...); err != nil || !found {
+			continue
+		}
+		if err := unstructured.SetNestedField(object.Object, url, field...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listening returns how the identity of the samples says that the operator receives from its queue, nil before it does.
+func (s *stage) listening(ctx context.Context) *metav1.Condition {
+	identity := &v1alpha1.AWSIdentity{}
+	if err := s.client.Get(ctx, client.ObjectKey{Name: "events"}, identity); err != nil {
+		return nil
+	}
+	condition := meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionListening)
+	if condition == nil || condition.Status != metav1.ConditionTrue {
+		return nil
+	}
+	return condition
 }
 
 // makeObserved creates the trails that the samples only observe: somebody else's, made by hand.
@@ -107,7 +142,8 @@ func (s *stage) makeObserved(objects []*unstructured.Unstructured) error {
 	return nil
 }
 
-// intrude plays an intruder with stolen credentials, and shows the repair.
+// intrude plays an intruder with stolen credentials, and shows the repair. Only the events of the calls can wake the
+// operator so soon, and name who made them.
 func (s *stage) intrude(ctx context.Context) error {
 	trails, err := s.trails(ctx)
 	if err != nil {
@@ -139,7 +175,7 @@ func (s *stage) intrude(ctx context.Context) error {
 		return slices.ContainsFunc(trails, func(t v1alpha1.Trail) bool {
 			held, ok := s.aws.Trail(account, region, target.TrailName())
 			return ok && held.IsLogging && held.S3KeyPrefix == target.Spec.S3KeyPrefix &&
-				t.Name == target.Name && t.Status.LastDrift != nil && t.Status.LastDrift.RepairedTime != nil
+				t.Name == target.Name && isExplained(t.Status.LastDrift)
 		})
 	})
 	if err != nil {
@@ -151,10 +187,19 @@ func (s *stage) intrude(ctx context.Context) error {
 		return err
 	}
 	say(
-		"Detected and repaired %.1f s after the intrusion. status.lastDrift says who did it:",
-		time.Since(began).Seconds(),
+		"Detected and repaired %.1f s after the intrusion, of which EventBridge took %s. status.lastDrift says who did it:",
+		time.Since(began).Seconds(), eventDelay,
 	)
-	return printYAML(found.Status.LastDrift)
+	if err := printYAML(found.Status.LastDrift); err != nil {
+		return err
+	}
+	say("CloudTrail's event history (LookupEvents) shows these calls in %.0f minutes.", historyLag.Minutes())
+	return nil
+}
+
+// isExplained tells whether a drift is repaired, and who made it is known for certain.
+func isExplained(drift *v1alpha1.Drift) bool {
+	return drift != nil && drift.RepairedTime != nil && drift.Attribution == v1alpha1.DriftAttributionFound
 }
 
 // breakBucket shows what a user sees who forgot the bucket policy, and that no one need touch the object once it is
@@ -192,6 +237,12 @@ func (s *stage) breakBucket(ctx context.Context) error {
 
 	chapter("An administrator adds them. Nobody touches the object")
 	s.aws.PutBucket(cloudtrailtest.Bucket{Name: bucket})
+	_, err = s.aws.As(actor("admin", "192.0.2.10")).Call(cloudtrailtest.OtherCall{
+		Service: "s3", Region: region, Operation: "PutBucketPolicy", Parameters: map[string]any{"bucketName": bucket},
+	})
+	if err != nil {
+		return err
+	}
 	return s.until(ctx, "the Trail recovered by itself", func(trails []v1alpha1.Trail) bool {
 		return slices.ContainsFunc(trails, func(t v1alpha1.Trail) bool { return t.Name == locked.Name && isReady(&t) })
 	})

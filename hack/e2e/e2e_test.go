@@ -480,7 +480,7 @@ func earlierChart(c *cluster, chart string) string {
 	return folder
 }
 
-// samples are the manifests in config/samples, for a namespace.
+// samples are the manifests in config/samples, for a namespace. Their queue is the emulator's, as no test may call AWS.
 func (c *cluster) samples(namespace string) string {
 	GinkgoHelper()
 	folder := filepath.Join(c.folder, "samples-"+namespace)
@@ -488,7 +488,12 @@ func (c *cluster) samples(namespace string) string {
 	Expect(
 		os.WriteFile(
 			filepath.Join(folder, "kustomization.yaml"),
-			[]byte("namespace: "+namespace+"\nresources: [samples]\n"),
+			[]byte(`namespace: `+namespace+`
+resources: [samples]
+patches:
+  - target: {kind: AWSIdentity, name: events}
+    patch: '[{"op": "replace", "path": "/spec/eventQueueURL", "value": "`+c.endpoint+"/"+account+`/trail-operator"}]'
+`),
 			0o600,
 		),
 	).To(Succeed())

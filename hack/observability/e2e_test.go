@@ -72,6 +72,34 @@ func (w *world) deliver(trail *v1alpha1.Trail, at time.Time) {
 	Expect(w.aws.SetDelivery(trail.Status.TrailARN, delivery)).To(BeTrue())
 }
 
+// identityCommand is a command of docs/events.md about the identity default.
+var identityCommand = regexp.MustCompile(`(?m)^ *(kubectl (\w+) awsidentity default .*)$`)
+
+// commands returns the commands of docs/events.md about the identity default that use a verb of kubectl, in order.
+func commands(verb string) []string {
+	GinkgoHelper()
+	var found []string
+	for _, match := range identityCommand.FindAllStringSubmatch(string(readFile("docs/events.md")), -1) {
+		if match[2] == verb {
+			found = append(found, match[1])
+		}
+	}
+	Expect(found).NotTo(BeEmpty(), "docs/events.md has a command kubectl %s awsidentity default", verb)
+	return found
+}
+
+// events is the queue to which EventBridge sends what CloudTrail records in the operator's own account.
+var events = cloudtrailtest.Queue{AccountID: hub, Region: "us-east-1", Name: "trail-operator"}
+
+// listen creates the queue, to which EventBridge sends events, and names it in the identity default as docs/events.md
+// says.
+func (w *world) listen() {
+	GinkgoHelper()
+	Expect(w.aws.CreateQueue(events)).To(Succeed())
+	w.aws.Forward(cloudtrailtest.Rule{QueueARN: events.ARN(), AccountID: events.AccountID, Region: events.Region})
+	w.shell(commands("patch")[0], "url="+w.awsURL+"/"+events.AccountID+"/"+events.Name)
+}
+
 // by performs an operation as somebody else.
 func (w *world) by(actor, region, operation string, parameters map[string]any) {
 	GinkgoHelper()
@@ -117,6 +145,8 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 			map[string]any{"Name": "seen", "S3BucketName": "audit-logs"},
 		)
 		w.by("arn:aws:iam::111122223333:user/alice", "us-east-1", "StartLogging", map[string]any{"Name": "seen"})
+
+		w.listen()
 
 		for range 2 {
 			operators = append(operators, w.run("--resync-interval=1s"))
@@ -238,6 +268,22 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		Expect(w.is(plain)).To(Equal("True Available"))
 	})
 
+	It("says that it listens, to whoever asks as docs/events.md says", func() {
+		w.shell(commands("wait")[0])
+		Expect(w.shell(commands("get")[0])).To(MatchRegexp(`(?m)^Listening=True Listening: receiving events from http://`))
+	})
+
+	It("counts what it hears of, and how late", func() {
+		for _, expression := range []string{
+			`trail_operator_event_messages_total{identity="default",kind="trail"} >= 2`,
+			`trail_operator_event_messages_total{identity="default",kind="own"} > 0`,
+			`trail_operator_event_delay_seconds_count{identity="default"} >= 2`,
+			`time() - trail_operator_event_last_received_timestamp_seconds{identity="default"} < 600`,
+		} {
+			Eventually(prom.query, "30s").WithArguments(expression).Should(HaveLen(1), "the leader tells: %s", expression)
+		}
+	})
+
 	It("counts how long a deletion took", func() {
 		gone := w.newTrail("default", "gone")
 		Eventually(w.is, "60s").WithArguments(gone).Should(Equal("True Available"))
@@ -283,6 +329,13 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 			"TrailDeletionStuck quiet",
 			"TrailOperatorAWSDenied DeleteTrail",
 		))
+	})
+
+	It("fires AWSIdentityNotListening when the queue is gone", func() {
+		w.aws.DeleteQueue(events.ARN())
+		fires("AWSIdentityNotListening", "default")
+		Expect(w.aws.CreateQueue(events)).To(Succeed())
+		Eventually(prom.firing, "90s", "500ms").WithArguments("AWSIdentityNotListening").Should(BeEmpty())
 	})
 
 	It("fires TrailOperatorAWSDenied, for STS too", func() {
@@ -369,6 +422,16 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 				`count(count by (account_id, region) (trail_operator_trail_info{account_id=~"` + hub + `|` + member + `"})) == 2`,
 			),
 		).NotTo(BeEmpty())
+	})
+
+	It("listens no more when the field is removed as docs/events.md says", func() {
+		patches := commands("patch")
+		w.shell(patches[len(patches)-1])
+		Eventually(func() (string, error) {
+			identity := &v1alpha1.AWSIdentity{}
+			err := w.Get(ctx, client.ObjectKey{Name: "default"}, identity)
+			return fmt.Sprint(identity.Spec.EventQueueURL, identity.Status.Conditions), err
+		}, "60s").ShouldNot(ContainSubstring(v1alpha1.ConditionListening))
 	})
 
 	It("fires TrailOperatorNoLeader when no replica gets the lease, and goes on about the trails", func() {

@@ -131,6 +131,27 @@ func (w *world) kubeconfig() string {
 	return path
 }
 
+// shell runs a command of the documents as an administrator of the cluster, and returns what it writes.
+func (w *world) shell(command string, variables ...string) string {
+	GinkgoHelper()
+	administrator := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "administrator"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "default", Name: "administrator"}},
+	}
+	Expect(client.IgnoreAlreadyExists(w.Create(ctx, administrator))).To(Succeed())
+	kubeconfig := filepath.Join(w.folder, "administrator")
+	Expect(sandbox.WriteKubeconfig(kubeconfig, w.config, w.token("default", "administrator"))).To(Succeed())
+
+	shell := exec.Command("bash", "-euc", command)
+	shell.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig,
+		"PATH="+os.Getenv("KUBEBUILDER_ASSETS")+string(os.PathListSeparator)+os.Getenv("PATH"))
+	shell.Env = append(shell.Env, variables...)
+	output, err := shell.CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), "%s:\n%s", command, output)
+	return string(output)
+}
+
 // process is a program that runs.
 type process struct {
 	command *exec.Cmd
@@ -340,8 +361,8 @@ func (p *prometheus) firing(name string) (map[string]string, error) {
 	found := map[string]string{}
 	for _, a := range all {
 		if a.State == "firing" && a.Labels["alertname"] == name {
-			about := a.Labels["namespace"] + "/" + a.Labels["name"]
-			if about == "/" {
+			about := strings.TrimPrefix(a.Labels["namespace"]+"/"+a.Labels["name"], "/")
+			if about == "" {
 				about = strings.TrimSpace(
 					strings.Join([]string{a.Labels["controller"], a.Labels["region"], a.Labels["operation"]}, " "),
 				)

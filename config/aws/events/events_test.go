@@ -412,6 +412,33 @@ func TestKeyPolicy(t *testing.T) {
 }
 
 // TestReadme holds that the commands name parameters, outputs and files that exist.
+// TestGuide holds that the commands of docs/events.md are for the templates, as those of README.md are.
+func TestGuide(t *testing.T) {
+	const guide = "../../../docs/events.md"
+	queue := readTemplate(t, "queue.yaml")
+	text := string(readFile(t, guide))
+	for pattern, of := range map[string]map[string]object{
+		`--parameter-overrides (\w+)=`: queue.parameters,
+		`OutputKey==\W(\w+)`:           queue.outputs,
+		`output .(\w+).\)`:             queue.outputs,
+	} {
+		found := regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1)
+		if len(found) == 0 {
+			t.Errorf("%s has no %s", guide, pattern)
+		}
+		for _, match := range found {
+			if of[match[1]] == nil {
+				t.Errorf("%s names %s, which is not in queue.yaml", guide, match[1])
+			}
+		}
+	}
+	for _, match := range regexp.MustCompile(`--template-file (\S+)`).FindAllStringSubmatch(text, -1) {
+		if _, err := os.Stat("../../../" + match[1]); err != nil {
+			t.Errorf("%s: %v", guide, err)
+		}
+	}
+}
+
 func TestReadme(t *testing.T) {
 	readme := string(readFile(t, "README.md"))
 	queue, forward := readTemplate(t, "queue.yaml"), readTemplate(t, "forward.yaml")
