@@ -111,7 +111,9 @@ func TestParse(t *testing.T) {
 		[]string{"idle", "converge", "events-foreign", "events-changes", "events-burst"},
 	))
 	g.Expect(s.arguments).To(Equal([]string{"--zap-log-level=debug"}))
-	for _, wrong := range []string{"-trails=many", "-trails=0", "-fleets=none", "-scenarios=lunch", "-shape=round", "-stops=0"} {
+	for _, wrong := range []string{
+		"-trails=many", "-trails=0", "-fleets=none", "-scenarios=lunch", "-shape=round", "-stops=0",
+	} {
 		_, err := parse([]string{wrong})
 		g.Expect(err).To(HaveOccurred(), wrong)
 	}

@@ -131,7 +131,7 @@ func parse(arguments []string) (settings, error) {
 	set.DurationVar(&latency, "latency", 20*time.Millisecond, "How long AWS takes to answer each call.")
 	set.DurationVar(&s.interval, "interval", 10*time.Second, "The operator's --resync-interval.")
 	set.IntVar(&s.looks, "looks", 3, "The number of intervals for which to watch a fleet at rest.")
-	set.IntVar(&s.stops, "stops", 500, "The number of trails that are stopped one by one while the operator receives events.")
+	set.IntVar(&s.stops, "stops", 500, "The number of single changes while the operator receives events.")
 	set.IntVar(&s.runs, "runs", 1, "The number of runs; the table shows medians.")
 	set.StringVar(
 		&scenarios,
@@ -170,7 +170,7 @@ func parse(arguments []string) (settings, error) {
 		s.scenarios = append(s.scenarios, found...)
 	}
 	if s.stops < 1 {
-		return s, fmt.Errorf("-stops: %d is not a number of trails", s.stops)
+		return s, fmt.Errorf("-stops: %d is not a number of changes", s.stops)
 	}
 	if !slices.Contains([]shape{plain, usual, full}, shape(shapes)) {
 		return s, fmt.Errorf("-shape: %q is not one of plain, usual, full", shapes)
