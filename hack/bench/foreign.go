@@ -27,7 +27,8 @@ var foreignCalls = [][3]string{
 // foreignRecord is an event as EventBridge delivers it, of the usual size: somebody has assumed a role and used a
 // program.
 const foreignRecord = `{"version":"0","id":"6a7e8feb-b491-4cf7-a9f1-UNIQUE",` +
-	`"detail-type":"AWS API Call via CloudTrail","source":"aws.SOURCE","account":"ACCOUNT","time":"TIME","region":"REGION","resources":[],"detail":{` +
+	`"detail-type":"AWS API Call via CloudTrail","source":"aws.SOURCE",` +
+	`"account":"ACCOUNT","time":"TIME","region":"REGION","resources":[],"detail":{` +
 	`"eventVersion":"1.11","userIdentity":{"type":"AssumedRole",` +
 	`"principalId":"AROAEXAMPLEEXAMPLE00:deployment-pipeline-UNIQUE",` +
 	`"arn":"arn:aws:sts::ACCOUNT:assumed-role/deployment-pipeline/deployment-pipeline-UNIQUE",` +

@@ -165,7 +165,8 @@ func parse(arguments []string) (settings, error) {
 			return name != scenario && !strings.HasPrefix(name, scenario+"-")
 		})
 		if len(found) == 0 {
-			return s, fmt.Errorf("-scenarios: %q is not one of %s, and not events", scenario, strings.Join(scenarioNames(), ", "))
+			known := strings.Join(scenarioNames(), ", ")
+			return s, fmt.Errorf("-scenarios: %q is not one of %s, and not events", scenario, known)
 		}
 		s.scenarios = append(s.scenarios, found...)
 	}
