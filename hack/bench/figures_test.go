@@ -108,7 +108,7 @@ func TestParse(t *testing.T) {
 		{500, 0, false, usual, fast}, {500, 5, true, full, slow}, {2000, 0, false, usual, fast}, {2000, 5, true, full, slow},
 	}))
 	g.Expect(s.scenarios).To(Equal(
-		[]string{"idle", "converge", "events-foreign", "events-changes", "events-burst"},
+		[]string{"idle", "converge", "events-foreign", "events-burst", "events-changes"},
 	))
 	g.Expect(s.arguments).To(Equal([]string{"--zap-log-level=debug"}))
 	for _, wrong := range []string{

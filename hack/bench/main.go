@@ -138,7 +138,7 @@ func parse(arguments []string) (settings, error) {
 		"scenarios",
 		"idle,converge,rest,drift,neighbors,restart,deletion",
 		"The scenarios to measure, in this order. A fleet must converge before it can be at rest or deleted. There is also "+
-			"events (events-foreign, events-changes and events-burst), before drift: its figures are those of events only "+
+			"events (events-foreign, events-burst and events-changes), before drift: its figures are those of events only "+
 			"with an -interval in which nothing is found without them, such as 1h.",
 	)
 	set.StringVar(
