@@ -29,7 +29,7 @@ const (
 	// a change, a trail is looked at often.
 	burstTrails = 200
 	// eventPatience is how long a change may take until it is repaired and named.
-	eventPatience = 2 * time.Minute
+	eventPatience = time.Minute
 	// foreignPerMinute is how many events come that concern no trail of the fleet, and foreignFor how long they do.
 	foreignPerMinute = 10_000
 	foreignFor       = 30 * time.Second
@@ -161,6 +161,8 @@ func (z size) accountByAccount() []int {
 type change struct {
 	trail, actor          string
 	made, repaired, named time.Time
+	// told is the last drift that the status tells of, as seen last.
+	told *v1alpha1.Drift
 }
 
 // watcher sees when changes are repaired in AWS and when statuses name who made them.
@@ -223,6 +225,7 @@ func (w *watcher) see(trail *v1alpha1.Trail) {
 	if c == nil || drift == nil || !c.named.IsZero() {
 		return
 	}
+	c.told = drift
 	if drift.Attribution == v1alpha1.DriftAttributionFound && drift.Actor == c.actor {
 		c.named = time.Now()
 	}
@@ -256,8 +259,8 @@ func (w *watcher) untilOver(ctx context.Context, c *change) error {
 		case !is.repaired.IsZero() && !is.named.IsZero():
 			return nil
 		case time.Since(is.made) > eventPatience:
-			return fmt.Errorf("%s: after %s, repaired: %t, named: %t", is.trail, eventPatience,
-				!is.repaired.IsZero(), !is.named.IsZero())
+			return fmt.Errorf("%s: after %s, repaired: %t, named: %t; the status tells of %+v", is.trail, eventPatience,
+				!is.repaired.IsZero(), !is.named.IsZero(), is.told)
 		}
 		if err := wait(ctx, glance); err != nil {
 			return err
