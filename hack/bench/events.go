@@ -29,7 +29,7 @@ const (
 	// a change, a trail is looked at often.
 	burstTrails = 200
 	// eventPatience is how long a change may take until it is repaired and named.
-	eventPatience = time.Minute
+	eventPatience = 2 * time.Minute
 	// foreignPerMinute is how many events come that concern no trail of the fleet, and foreignFor how long they do.
 	foreignPerMinute = 10_000
 	foreignFor       = 30 * time.Second
@@ -183,27 +183,33 @@ func (m *measurement) watchTrails(ctx context.Context) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen, err := watching.Watch(ctx, &v1alpha1.TrailList{}, client.InNamespace(namespace))
-	if err != nil {
-		return nil, err
-	}
-
 	w := &watcher{trails: map[string]cloudtrailtest.Trail{}, last: map[string]*change{}}
 	for _, held := range m.aws.Trails() {
 		w.trails[held.Name] = held
 	}
 
+	ctx, cancel := context.WithCancel(ctx)
 	go func() {
-		for event := range seen.ResultChan() {
-			if trail, ok := event.Object.(*v1alpha1.Trail); ok {
-				w.see(trail)
+		// The API server ends the watch of a client that is too slow. Each watch begins with all trails as they are.
+		for ctx.Err() == nil {
+			seen, err := watching.Watch(ctx, &v1alpha1.TrailList{}, client.InNamespace(namespace))
+			if err != nil {
+				if wait(ctx, glance) != nil {
+					return
+				}
+				continue
+			}
+			for event := range seen.ResultChan() {
+				if trail, ok := event.Object.(*v1alpha1.Trail); ok {
+					w.see(trail)
+				}
 			}
 		}
 	}()
 	m.aws.OnWrite(w.write)
 	w.stop = func() {
 		m.aws.OnWrite(nil)
-		seen.Stop()
+		cancel()
 	}
 	return w, nil
 }
