@@ -22,6 +22,11 @@ type figure struct {
 	// Aside is how many seconds something beside it took: at the restart a change that was made right after it, counted
 	// from the start; among the neighbors a lookup.
 	Aside float64 `json:"asideSeconds,omitempty"`
+	// Repaired and Named are how long after their events had arrived single changes were repaired, and named in statuses.
+	Repaired spread `json:"repairedSeconds,omitzero"`
+	Named    spread `json:"namedSeconds,omitzero"`
+	// Left is how many messages were in the event queue at the end.
+	Left float64 `json:"messagesLeft,omitempty"`
 	// CallsPerTrail are AWS calls, and Calls the same by operation; at rest for each look.
 	CallsPerTrail float64            `json:"awsCallsPerTrail"`
 	Calls         map[string]float64 `json:"awsCallsPerTrailByOperation"`
@@ -55,6 +60,13 @@ func medians(runs [][]figure) []figure {
 		for _, of := range []func(*figure) *float64{
 			func(f *figure) *float64 { return &f.Seconds },
 			func(f *figure) *float64 { return &f.Aside },
+			func(f *figure) *float64 { return &f.Repaired.P50 },
+			func(f *figure) *float64 { return &f.Repaired.P99 },
+			func(f *figure) *float64 { return &f.Repaired.Max },
+			func(f *figure) *float64 { return &f.Named.P50 },
+			func(f *figure) *float64 { return &f.Named.P99 },
+			func(f *figure) *float64 { return &f.Named.Max },
+			func(f *figure) *float64 { return &f.Left },
 			func(f *figure) *float64 { return &f.CallsPerTrail },
 			func(f *figure) *float64 { return &f.Throttles },
 			func(f *figure) *float64 { return &f.WritesPerTrail },
@@ -126,6 +138,31 @@ func show(out io.Writer, figures []figure) error {
 				f.Scenario,
 				asides[f.Scenario],
 				f.Aside,
+			)
+		}
+	}
+
+	for i := range figures {
+		f := &figures[i]
+		if f.Repaired != (spread{}) {
+			fmt.Fprintf(
+				out,
+				"%d trails in %d accounts, %s: from the event until logging: %s; until named: %s\n",
+				f.Trails,
+				f.Accounts,
+				f.Scenario,
+				f.Repaired,
+				f.Named,
+			)
+		}
+		if strings.HasSuffix(f.Scenario, "-foreign") {
+			fmt.Fprintf(
+				out,
+				"%d trails in %d accounts, %s: %.0f messages left in the queue\n",
+				f.Trails,
+				f.Accounts,
+				f.Scenario,
+				f.Left,
 			)
 		}
 	}

@@ -40,12 +40,20 @@ func TestShow(t *testing.T) {
 		},
 		{Trails: 500, Accounts: 1, Scenario: "restart", Seconds: 1, Aside: 0.625},
 		{Trails: 500, Accounts: 1, Scenario: "neighbors", Seconds: 1, Aside: 0.5},
+		{Trails: 500, Accounts: 1, Scenario: "events-foreign", Seconds: 1, Left: 3},
+		{
+			Trails: 500, Accounts: 1, Scenario: "events-burst", Seconds: 1,
+			Repaired: spread{P50: 0.5, P99: 1, Max: 2}, Named: spread{P50: 0.25, P99: 1.5, Max: 3},
+		},
 	})).To(Succeed())
 	g.Expect(out.String()).To(And(
 		MatchRegexp(`500 +1 +false +converge +2\.25 +0\.50 \(×4\.5\)`),
 		MatchRegexp(`restart +1\.00 +- `),
 		ContainSubstring("500 trails in 1 accounts, restart: a change that was made right after it was done after 0.62 s\n"),
 		ContainSubstring("500 trails in 1 accounts, neighbors: a lookup of their neighbor was answered after 0.50 s\n"),
+		ContainSubstring("500 trails in 1 accounts, events-foreign: 3 messages left in the queue\n"),
+		ContainSubstring("500 trails in 1 accounts, events-burst: from the event until logging: p50 0.50 s, p99 1.00 s, "+
+			"max 2.00 s; until named: p50 0.25 s, p99 1.50 s, max 3.00 s\n"),
 		ContainSubstring("500 trails in 1 accounts, converge: AWS calls per trail, CreateTrail 1.00, StartLogging 1.00\n"),
 	))
 }
@@ -92,16 +100,20 @@ func TestParse(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
 	s, err := parse(
-		[]string{"-trails=500,2000", "-fleets=one,full", "-scenarios=idle,converge", "--", "--zap-log-level=debug"},
+		[]string{"-trails=500,2000", "-fleets=one,full", "-scenarios=idle,converge,events", "--", "--zap-log-level=debug"},
 	)
 	g.Expect(err).NotTo(HaveOccurred())
 	const fast, slow = 20 * time.Millisecond, 60 * time.Millisecond
 	g.Expect(s.sizes).To(Equal([]size{
 		{500, 0, false, usual, fast}, {500, 5, true, full, slow}, {2000, 0, false, usual, fast}, {2000, 5, true, full, slow},
 	}))
-	g.Expect(s.scenarios).To(Equal([]string{"idle", "converge"}))
+	g.Expect(s.scenarios).To(Equal(
+		[]string{"idle", "converge", "events-foreign", "events-burst", "events-changes"},
+	))
 	g.Expect(s.arguments).To(Equal([]string{"--zap-log-level=debug"}))
-	for _, wrong := range []string{"-trails=many", "-trails=0", "-fleets=none", "-scenarios=lunch", "-shape=round"} {
+	for _, wrong := range []string{
+		"-trails=many", "-trails=0", "-fleets=none", "-scenarios=lunch", "-shape=round", "-stops=0",
+	} {
 		_, err := parse([]string{wrong})
 		g.Expect(err).To(HaveOccurred(), wrong)
 	}

@@ -29,6 +29,7 @@ type settings struct {
 	sizes     []size
 	interval  time.Duration
 	looks     int
+	stops     int
 	runs      int
 	scenarios []string
 	binary    string
@@ -130,12 +131,15 @@ func parse(arguments []string) (settings, error) {
 	set.DurationVar(&latency, "latency", 20*time.Millisecond, "How long AWS takes to answer each call.")
 	set.DurationVar(&s.interval, "interval", 10*time.Second, "The operator's --resync-interval.")
 	set.IntVar(&s.looks, "looks", 3, "The number of intervals for which to watch a fleet at rest.")
+	set.IntVar(&s.stops, "stops", 500, "The number of single changes while the operator receives events.")
 	set.IntVar(&s.runs, "runs", 1, "The number of runs; the table shows medians.")
 	set.StringVar(
 		&scenarios,
 		"scenarios",
 		"idle,converge,rest,drift,neighbors,restart,deletion",
-		"The scenarios to measure, in this order. A fleet must converge before it can be at rest or deleted.",
+		"The scenarios to measure, in this order. A fleet must converge before it can be at rest or deleted. There is also "+
+			"events (events-foreign, events-burst and events-changes), before drift: its figures are those of events only "+
+			"with an -interval in which nothing is found without them, such as 1h.",
 	)
 	set.StringVar(
 		&s.binary,
@@ -156,14 +160,18 @@ func parse(arguments []string) (settings, error) {
 	}
 	s.arguments = set.Args()
 
-	s.scenarios = strings.Split(scenarios, ",")
-	for _, scenario := range s.scenarios {
-		if !slices.ContainsFunc(life, func(part scenarioOf) bool { return part.name == scenario }) {
-			return s, fmt.Errorf(
-				"-scenarios: %q is not one of idle, converge, rest, drift, neighbors, restart, deletion",
-				scenario,
-			)
+	for scenario := range strings.SplitSeq(scenarios, ",") {
+		found := slices.DeleteFunc(scenarioNames(), func(name string) bool {
+			return name != scenario && !strings.HasPrefix(name, scenario+"-")
+		})
+		if len(found) == 0 {
+			known := strings.Join(scenarioNames(), ", ")
+			return s, fmt.Errorf("-scenarios: %q is not one of %s, and not events", scenario, known)
 		}
+		s.scenarios = append(s.scenarios, found...)
+	}
+	if s.stops < 1 {
+		return s, fmt.Errorf("-stops: %d is not a number of changes", s.stops)
 	}
 	if !slices.Contains([]shape{plain, usual, full}, shape(shapes)) {
 		return s, fmt.Errorf("-shape: %q is not one of plain, usual, full", shapes)

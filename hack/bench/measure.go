@@ -23,17 +23,31 @@ import (
 type scenarioOf struct {
 	name string
 	run  func(*measurement, context.Context) (outcome, error)
+	// prepare is done before, and is not measured; nil: nothing.
+	prepare func(*measurement, context.Context) error
 }
 
 // life is a fleet's: what is measured of it, in this order.
 var life = []scenarioOf{
-	{"idle", (*measurement).idle},
-	{"converge", (*measurement).converge},
-	{"rest", (*measurement).rest},
-	{"drift", (*measurement).drift},
-	{"neighbors", (*measurement).neighbors},
-	{"restart", (*measurement).restart},
-	{"deletion", (*measurement).deletion},
+	{name: "idle", run: (*measurement).idle},
+	{name: "converge", run: (*measurement).converge},
+	{name: "rest", run: (*measurement).rest},
+	{name: "events-foreign", run: (*measurement).foreign, prepare: (*measurement).listen},
+	{name: "events-burst", run: (*measurement).burst, prepare: (*measurement).listen},
+	{name: "events-changes", run: (*measurement).changes, prepare: (*measurement).listen},
+	{name: "drift", run: (*measurement).drift},
+	{name: "neighbors", run: (*measurement).neighbors},
+	{name: "restart", run: (*measurement).restart},
+	{name: "deletion", run: (*measurement).deletion},
+}
+
+// scenarioNames are the names of the scenarios.
+func scenarioNames() []string {
+	names := make([]string, 0, len(life))
+	for _, part := range life {
+		names = append(names, part.name)
+	}
+	return names
 }
 
 // outcome is what a scenario knows of itself.
@@ -48,6 +62,10 @@ type outcome struct {
 	took time.Duration
 	// aside is how many seconds something beside it took.
 	aside float64
+	// repaired and named are how long after their events had arrived changes were repaired, and named in statuses.
+	repaired, named spread
+	// left is how many messages are in the queue at the end.
+	left float64
 }
 
 // measurement takes a fleet through its life.
@@ -83,6 +101,11 @@ func measure(ctx context.Context, s settings, z size) (figures []figure, err err
 	for _, part := range life {
 		if !slices.Contains(s.scenarios, part.name) {
 			continue
+		}
+		if part.prepare != nil {
+			if err := part.prepare(m, ctx); err != nil {
+				return nil, fmt.Errorf("before %s: %w", part.name, err)
+			}
 		}
 		measured, err := m.scenario(ctx, part.name, part.run)
 		if err != nil {
@@ -148,7 +171,7 @@ func (m *measurement) scenario(
 		WritesPerTrail: (writesAfter - writesBefore) / per, EventsPerTrail: (eventsAfter - eventsBefore) / per,
 		PeakMiB: after.peakMiB, RestMiB: after.restMiB, AnonymousMiB: after.anonymousMiB,
 		CPUSeconds: after.cpuSeconds - before.cpuSeconds, CPUShare: (after.cpuSeconds - before.cpuSeconds) / seconds,
-		Calls: map[string]float64{},
+		Calls: map[string]float64{}, Repaired: result.repaired, Named: result.named, Left: result.left,
 	}
 	for operation, n := range m.aws.CallCounts() {
 		measured.Calls[operation] = float64(n) / per
@@ -245,19 +268,23 @@ func (m *measurement) drift(ctx context.Context) (outcome, error) {
 // stopAll lets somebody stop all trails.
 func (m *measurement) stopAll() error {
 	for _, held := range m.aws.Trails() {
-		intruder := m.aws.As(
-			cloudtrailtest.Actor{
-				ARN:             "arn:aws:iam::" + held.AccountID + ":user/intruder",
-				AccountID:       held.AccountID,
-				SourceIPAddress: "198.51.100.7",
-				AccessKeyID:     "AKIAINTRUDER",
-			},
-		)
-		if _, err := intruder.Do(held.HomeRegion, "StopLogging", map[string]any{"Name": held.ARN}); err != nil {
+		if err := m.stopTrail(&held, "arn:aws:iam::"+held.AccountID+":user/intruder"); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stopTrail lets somebody stop a trail.
+func (m *measurement) stopTrail(held *cloudtrailtest.Trail, actor string) error {
+	intruder := m.aws.As(cloudtrailtest.Actor{
+		ARN:             actor,
+		AccountID:       held.AccountID,
+		SourceIPAddress: "198.51.100.7",
+		AccessKeyID:     "AKIAINTRUDER",
+	})
+	_, err := intruder.Do(held.HomeRegion, "StopLogging", map[string]any{"Name": held.ARN})
+	return err
 }
 
 // restart starts the operator anew, and changes one trail right after: the change must not wait until all are looked
