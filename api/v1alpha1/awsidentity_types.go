@@ -86,7 +86,8 @@ type AWSIdentitySpec struct {
 	// eventQueueURL is the URL of a standard SQS queue to which EventBridge sends the CloudTrail calls of this account, or
 	// of several accounts and regions, such as https://sqs.eu-central-1.amazonaws.com/111122223333/trail-operator. The
 	// operator then looks at a trail seconds after somebody has changed it, and knows who did. Only one operator may
-	// receive from a queue. config/aws/events has templates for the queue, its rules and the permissions.
+	// receive from a queue, and one that works on some Trails only (--watch-namespaces, --watch-label-selector) receives
+	// from none. config/aws/events has templates for the queue, its rules and the permissions.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https?://[A-Za-z0-9:.\\\\[\\\\]-]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}$')",message="eventQueueURL must be the URL of a standard SQS queue, such as https://sqs.eu-central-1.amazonaws.com/111122223333/trail-operator; FIFO queues are not supported"

@@ -32,9 +32,12 @@ func setListening(identity *v1alpha1.AWSIdentity, state *eventqueue.State) {
 	say := func(status metav1.ConditionStatus, reason, message string) {
 		set(identity, v1alpha1.ConditionListening, status, reason, message)
 	}
+
 	var awsError *cloudtrail.Error
 	switch {
-	case errors.As(state.Err, &awsError) && awsError.Class == cloudtrail.Permission:
+	case errors.As(state.Err, &awsError) && !awsError.OfQueue():
+		say(metav1.ConditionFalse, v1alpha1.ReasonQueueUnreachable, explain(identity, awsError))
+	case awsError != nil && awsError.Class == cloudtrail.Permission:
 		say(metav1.ConditionFalse, v1alpha1.ReasonAccessDenied, fmt.Sprintf("%v — %s", state.Err, queueRemedy(identity)))
 	case state.Err != nil:
 		say(metav1.ConditionFalse, v1alpha1.ReasonQueueUnreachable,

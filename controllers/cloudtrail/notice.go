@@ -90,6 +90,7 @@ func noticeOf(event delivered, d detail) *Notice {
 		Region:    shown(cmp.Or(d.AWSRegion, event.Region)),
 	}
 	record.tell(&n.Event)
+
 	if n.Trail != "" {
 		n.TrailARN = TrailARN(n.Region, n.AccountID, n.Trail)
 		if strings.HasPrefix(n.Trail, "arn:") {

@@ -40,6 +40,15 @@ const MaxBatch = 10
 var regionInHost = regexp.MustCompile(
 	`(?:^|\.)sqs(?:-fips)?\.([a-z]{2,5}(?:-[a-z]+)+-\d+)\.|^([a-z]{2,5}(?:-[a-z]+)+-\d+)\.queue\.`)
 
+// SQS's operations that are called.
+const (
+	receiveMessage = "ReceiveMessage"
+	deleteMessages = "DeleteMessageBatch"
+)
+
+// OfQueue tells whether the error is of a call to a queue, and not of one to get the credentials for it.
+func (e *Error) OfQueue() bool { return e.Operation == receiveMessage || e.Operation == deleteMessages }
+
 // Queue returns the queue with a URL, which is called at the URL's host.
 func (s *Session) Queue(queueURL string) (*Queue, error) {
 	parsed, err := url.Parse(queueURL)
@@ -80,7 +89,7 @@ func (q *Queue) Receive(ctx context.Context, wait time.Duration) ([]Message, err
 		})
 	})
 	if err != nil {
-		return nil, classify("ReceiveMessage", err)
+		return nil, classify(receiveMessage, err)
 	}
 	messages := make([]Message, 0, len(out.Messages))
 	for _, m := range out.Messages {
@@ -100,17 +109,18 @@ func (q *Queue) Delete(ctx context.Context, messages []Message) error {
 			Id: aws.String(string(rune('a' + i))), ReceiptHandle: &messages[i].receipt,
 		})
 	}
+
 	out, err := invokeAs(ctx, q.session, func(ctx context.Context) (*sqs.DeleteMessageBatchOutput, error) {
 		return q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &q.url, Entries: entries})
 	})
 	if err != nil {
-		return classify("DeleteMessageBatch", err)
+		return classify(deleteMessages, err)
 	}
 	for _, failure := range out.Failed {
 		// A receipt that is too old is no failure: the message has appeared again, and is deleted then.
 		if code := aws.ToString(failure.Code); code != "ReceiptHandleIsInvalid" {
 			return &Error{
-				Operation: "DeleteMessageBatch", Class: classOf(code, nil), Code: shown(code),
+				Operation: deleteMessages, Class: classOf(code, nil), Code: shown(code),
 				Message: shown(aws.ToString(failure.Message)), err: errors.New(code),
 			}
 		}

@@ -144,6 +144,7 @@ func (l *Listener) queueOf(identity *v1alpha1.AWSIdentity, changed func()) *queu
 	case ok:
 		return known
 	}
+
 	added := newQueue(l, identity.DeepCopy(), changed)
 	l.queues[identity.UID] = added
 	select {

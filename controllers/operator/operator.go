@@ -167,13 +167,13 @@ func addControllers(
 		allTrails = manager.GetClient()
 	}
 
-	identities, err := awsidentity.New(awsidentity.Options{
-		Client:   manager.GetClient(),
-		Trails:   allTrails,
-		Recorder: events,
-		Sessions: sessions,
-		Events:   listener,
-	})
+	identityOptions := awsidentity.Options{
+		Client: manager.GetClient(), Trails: allTrails, Recorder: events, Sessions: sessions, Events: listener,
+	}
+	if o.shares() {
+		identityOptions.Events = nil // It would take from a queue what is for the others.
+	}
+	identities, err := awsidentity.New(identityOptions)
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,9 @@ func (o *Options) BindFlags(set *flag.FlagSet) {
 			"share a cluster.")
 }
 
+// shares tells whether other operators may work in the same cluster, on other Trails.
+func (o Options) shares() bool { return o.scoped() || o.watchLabelSelector != "" }
+
 // scoped tells whether the operator works in some namespaces only. It may have no rights but in these then, so it does
 // not watch Namespaces and reads them one by one.
 func (o Options) scoped() bool { return strings.Trim(o.watchNamespaces, ", ") != "" }

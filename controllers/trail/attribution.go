@@ -284,8 +284,10 @@ func (f *finding) among(heard []cloudtrail.Event, w *work, drift *v1alpha1.Drift
 		return !isForeign(&e, w) || e.Time.Before(start) || e.Time.After(end)
 	})
 	if f.field != fieldLogging {
-		return lastOf(calls, func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) })
+		made := func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) }
+		return onlyCaller(lastOf(calls, made), calls, made)
 	}
+
 	calls = slices.DeleteFunc(calls, func(e cloudtrail.Event) bool {
 		return made.IsZero() || e.Time.Before(made) || e.Time.After(made.Add(heardLate))
 	})
@@ -293,6 +295,17 @@ func (f *finding) among(heard []cloudtrail.Event, w *work, drift *v1alpha1.Drift
 		return nil
 	}
 	return &calls[0]
+}
+
+// onlyCaller returns the last of the calls that made a difference, nil when they are those of several callers: another one
+// may be on its way, and the history tells the order.
+func onlyCaller(last *cloudtrail.Event, calls []cloudtrail.Event, made func(*cloudtrail.Event) bool) *cloudtrail.Event {
+	for i := range calls {
+		if made(&calls[i]) && calls[i].Caller() != last.Caller() {
+			return nil
+		}
+	}
+	return last
 }
 
 // gravity is the order in which the changes of a drift are told.

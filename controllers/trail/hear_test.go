@@ -171,6 +171,10 @@ func TestAmong(t *testing.T) {
 		e.Parameters = map[string]json.RawMessage{"tagsList": json.RawMessage(`[{"key": "` + key + `"}]`)}
 		return e
 	}
+	by := func(user string, e cloudtrail.Event) cloudtrail.Event {
+		e.IdentityARN = "arn:aws:iam::111122223333:user/" + user
+		return e
+	}
 	refused := stopEvent("refused", secondsAgo(10))
 	refused.ErrorCode = "AccessDenied"
 	elsewhere := stopEvent("elsewhere", secondsAgo(10))
@@ -203,6 +207,11 @@ func TestAmong(t *testing.T) {
 			tags(stopEvent("1", secondsAgo(20)), "team"), tags(stopEvent("2", secondsAgo(10)), "team"),
 			tags(stopEvent("3", secondsAgo(5)), "other"),
 		}, "2"},
+		"the calls of two": {
+			fieldTags, nil,
+			[]cloudtrail.Event{tags(by("trudy", stopEvent("1", secondsAgo(20))), "team"), tags(stopEvent("2", secondsAgo(10)), "team")},
+			"",
+		},
 		"before AWS was in sync": {fieldTags, nil, []cloudtrail.Event{tags(stopEvent("1", secondsAgo(120)), "team")}, ""},
 		"after it was found":     {fieldTags, nil, []cloudtrail.Event{tags(stopEvent("1", secondsAgo(-60)), "team")}, ""},
 	} {

@@ -51,8 +51,8 @@ func (r *Reconciler) requeue(
 			wait = min(wait, requeue.QuickRetry)
 		}
 		return poll(wait), nil
-	case isHinted:
-		return poll(heard), nil
+	case isHinted && o.observed != nil:
+		return poll(heard), nil // It was heard of while AWS was read.
 	case len(o.settling) > 0, len(o.done()) > 0 && len(o.open) > 0 && !isStalled(trail):
 		return poll(min(settleRetry, interval)), nil
 	default:

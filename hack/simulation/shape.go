@@ -48,6 +48,7 @@ func shapeOf(seed uint64) Shape {
 		}
 		shape.Disturbed = time.Duration(shape.Slower) * between(chance, 4*time.Hour, 24*time.Hour).Round(time.Minute)
 	}
+
 	shape.Events = shape.Slower == 1 && chance.IntN(2) == 0
 	if chance.IntN(3) == 0 {
 		denied := slices.Sorted(maps.Keys(deniedFields))

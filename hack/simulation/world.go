@@ -176,6 +176,7 @@ func (w *World) furnish() error {
 			return err
 		}
 	}
+
 	for i := range accounts {
 		identity := identityOf(i)
 		if w.shape.Events && i == 0 {

@@ -31,6 +31,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cut(w)
 		return
 	}
+
 	switch target := r.Header.Get("X-Amz-Target"); {
 	case strings.HasPrefix(target, sqsTarget):
 		x.serveSQS()

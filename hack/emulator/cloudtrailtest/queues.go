@@ -167,6 +167,7 @@ func orDefault[T comparable](field *T, to T) {
 func (s *Server) validQueue(q Queue) error {
 	invalid := func(format string, args ...any) error { return fail("InvalidAttributeValue", format, args...) }
 	dead := Queue{AccountID: q.AccountID, Region: q.Region, Name: q.DeadLetterQueue}
+
 	switch {
 	case !accountID.MatchString(q.AccountID):
 		return invalid("%q is not an account", q.AccountID)

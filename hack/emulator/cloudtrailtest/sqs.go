@@ -305,6 +305,7 @@ func (q *queue) attributes(now time.Time) map[string]string {
 		"SqsManagedSseEnabled":                  "true",
 		"VisibilityTimeout":                     inSeconds(q.VisibilityTimeout),
 	}
+
 	if q.DeadLetterQueue != "" {
 		policy := struct {
 			Target string `json:"deadLetterTargetArn"`
