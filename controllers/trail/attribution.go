@@ -297,8 +297,8 @@ func (f *finding) among(heard []cloudtrail.Event, w *work, drift *v1alpha1.Drift
 	return &calls[0]
 }
 
-// onlyCaller returns the last of the calls that made a difference, nil when they are those of several callers: another one
-// may be on its way, and the history tells the order.
+// onlyCaller returns the last of the calls that made a difference, nil when they are those of several callers: another
+// one may be on its way, and the history tells the order.
 func onlyCaller(last *cloudtrail.Event, calls []cloudtrail.Event, made func(*cloudtrail.Event) bool) *cloudtrail.Event {
 	for i := range calls {
 		if made(&calls[i]) && calls[i].Caller() != last.Caller() {

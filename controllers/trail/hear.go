@@ -262,8 +262,8 @@ func (h *hints) spacing(now time.Time) time.Duration {
 	return min(max(spacing, hintSpacing), maxHintSpacing)
 }
 
-// hintWait returns how long to wait before a trail is looked at for a change that was heard of while AWS was read; false
-// when none was.
+// hintWait returns how long to wait before a trail is looked at for a change that was heard of while AWS was read;
+// false when none was.
 func (m *memory) hintWait(r *record, now time.Time) (time.Duration, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -209,7 +209,9 @@ func TestAmong(t *testing.T) {
 		}, "2"},
 		"the calls of two": {
 			fieldTags, nil,
-			[]cloudtrail.Event{tags(by("trudy", stopEvent("1", secondsAgo(20))), "team"), tags(stopEvent("2", secondsAgo(10)), "team")},
+			[]cloudtrail.Event{
+				tags(by("trudy", stopEvent("1", secondsAgo(20))), "team"), tags(stopEvent("2", secondsAgo(10)), "team"),
+			},
 			"",
 		},
 		"before AWS was in sync": {fieldTags, nil, []cloudtrail.Event{tags(stopEvent("1", secondsAgo(120)), "team")}, ""},

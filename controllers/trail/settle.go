@@ -313,8 +313,8 @@ func (r *record) learn(o *outcome, now time.Time) {
 	}
 }
 
-// mayBeFormer tells whether what was read may be the trail that was there before, when a trail was created anew by a call
-// whose answer was lost: reads may lag behind that.
+// mayBeFormer tells whether what was read may be the trail that was there before, when a trail was created anew by a
+// call whose answer was lost: reads may lag behind that.
 func (r *record) mayBeFormer(o *outcome, now time.Time) bool {
 	creates := func(s step) bool { return s.operation == createTrail }
 	return r.uncreated && !slices.ContainsFunc(o.done(), creates) && now.Sub(r.created) < settles

@@ -722,3 +722,28 @@ func TestUnconfirmed(t *testing.T) {
 		})
 	}
 }
+
+// What reads show after a re-creation whose answer was lost is not believed at once.
+func TestMayBeFormer(t *testing.T) {
+	t.Parallel()
+	creates := outcome{results: accepted(step{operation: createTrail})}
+	starts := outcome{results: accepted(step{operation: startLogging})}
+	for name, c := range map[string]struct {
+		uncreated bool
+		created   int
+		outcome   outcome
+		is        bool
+	}{
+		"its answer was lost":          {true, 1, outcome{}, true},
+		"only what comes after":        {true, 1, starts, true},
+		"it was answered":              {true, 1, creates, false},
+		"long ago":                     {true, 15, outcome{}, false},
+		"a trail that is always there": {false, 1, outcome{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &record{uncreated: c.uncreated, created: secondsAgo(c.created)}
+			NewWithT(t).Expect(r.mayBeFormer(&c.outcome, testNow)).To(Equal(c.is))
+		})
+	}
+}
