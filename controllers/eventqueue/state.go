@@ -23,6 +23,9 @@ const (
 	// silentAfter is how long after one of the operator's own writes its event is waited for. EventBridge needs seconds to
 	// two minutes as a rule.
 	silentAfter = 15 * time.Minute
+	// undeletedFor is how long it is shown that messages could not be deleted. They come again after the queue's visibility
+	// timeout; when none does, they were deleted all the same.
+	undeletedFor = 15 * time.Minute
 	// hideFaults is how long a passing fault is retried before it is shown.
 	hideFaults = time.Minute
 )
@@ -40,9 +43,9 @@ type health struct {
 // attempts are how the calls of one kind have ended.
 type attempts struct {
 	succeeded bool
-	// err is why the last one has failed, and failing since when they do; nil: it has not.
-	err     error
-	failing time.Time
+	// err is why the last one has failed, and failing since when they do; nil: it has not. last is when that was.
+	err           error
+	failing, last time.Time
 }
 
 // ended takes note of how a call has ended.
@@ -52,7 +55,7 @@ func (a *attempts) ended(err error, now time.Time) {
 	} else if a.err == nil {
 		a.failing = now
 	}
-	a.err = err
+	a.err, a.last = err, now
 }
 
 // shown returns the error that is worth showing at a time: one that may pass only when it lasts.
@@ -73,7 +76,7 @@ func healthOf(identity *v1alpha1.AWSIdentity) health {
 // state returns what is to be shown at a time.
 func (h *health) state(now time.Time) State {
 	err := h.receiving.shown(now)
-	if err == nil {
+	if err == nil && now.Sub(h.deleting.last) < undeletedFor {
 		err = h.deleting.shown(now)
 	}
 	return State{

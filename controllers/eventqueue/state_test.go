@@ -29,6 +29,10 @@ func TestHealth(t *testing.T) {
 			h.deleting.ended(denied, testNow)
 			h.receiving.ended(nil, testNow)
 		}, State{Received: true, Err: denied}},
+		"a deletion was refused, and nothing has come again": {func(h *health) {
+			h.deleting.ended(denied, at(-undeletedFor))
+			h.receiving.ended(nil, testNow)
+		}, State{Received: true}},
 		"it is allowed again": {func(h *health) {
 			h.receiving.ended(denied, testNow)
 			h.receiving.ended(nil, testNow)
