@@ -104,9 +104,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 		Named("trail").
 		For(&v1alpha1.Trail{},
 			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, awsidentity.RequestChanged))).
-		Watches(&v1alpha1.Trail{}, changedFirst).
-		Watches(&v1alpha1.Trail{}, handler.Funcs{DeleteFunc: r.deleted}).
-		Watches(&v1alpha1.Trail{}, r.routes.handler()).
+		Watches(&v1alpha1.Trail{}, handler.Funcs{CreateFunc: r.created, UpdateFunc: r.updated, DeleteFunc: r.deleted}).
 		WatchesRawSource(r.queue.Source()).
 		Watches(&v1alpha1.AWSIdentity{},
 			handler.EnqueueRequestsFromMapFunc(r.trailsOfIdentity), builder.WithPredicates(identityChanged)).
@@ -124,6 +122,39 @@ func (r *Reconciler) recordOf(trail *v1alpha1.Trail) *record {
 	return r.memory.of(trail, r.queue.Wake, r.attributions.Wake)
 }
 
+// created gives a Trail that was changed while no operator ran the priority of a change. At the start all others are
+// looked at in the background.
+func (r *Reconciler) created(
+	_ context.Context,
+	e event.CreateEvent,
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) {
+	trail, ok := e.Object.(*v1alpha1.Trail)
+	if !ok {
+		return
+	}
+	r.routes.follow(trail)
+	prioritized, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request])
+	if !ok || !e.IsInInitialList {
+		return
+	}
+	if trail.Generation != trail.Status.ObservedGeneration || !trail.DeletionTimestamp.IsZero() || requested(trail) {
+		prioritized.AddWithOpts(priorityqueue.AddOpts{Priority: new(0)},
+			reconcile.Request{NamespacedName: client.ObjectKeyFromObject(trail)})
+	}
+}
+
+// updated takes note of where events concern a Trail now.
+func (r *Reconciler) updated(
+	_ context.Context,
+	e event.UpdateEvent,
+	_ workqueue.TypedRateLimitingInterface[reconcile.Request],
+) {
+	if trail, ok := e.ObjectNew.(*v1alpha1.Trail); ok {
+		r.routes.follow(trail)
+	}
+}
+
 // deleted forgets a Trail that is gone.
 func (r *Reconciler) deleted(
 	_ context.Context,
@@ -131,6 +162,7 @@ func (r *Reconciler) deleted(
 	_ workqueue.TypedRateLimitingInterface[reconcile.Request],
 ) {
 	r.memory.forget(e.Object.GetUID(), r.Sessions)
+	r.routes.forget(client.ObjectKeyFromObject(e.Object))
 }
 
 // intervalOf returns how often a Trail is looked at. The queue is locked meanwhile: it must not wait until a watch that
@@ -142,24 +174,6 @@ func (r *Reconciler) intervalOf(request reconcile.Request) time.Duration {
 		return r.Interval
 	}
 	return trail.Spec.ResyncInterval(r.Interval)
-}
-
-// changedFirst gives Trails that were changed while no operator ran the priority of a change. At the start all others
-// are looked at in the background.
-var changedFirst = handler.Funcs{
-	CreateFunc: func(
-		_ context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
-	) {
-		trail, ok := e.Object.(*v1alpha1.Trail)
-		prioritized, also := queue.(priorityqueue.PriorityQueue[reconcile.Request])
-		if !ok || !also || !e.IsInInitialList {
-			return
-		}
-		if trail.Generation != trail.Status.ObservedGeneration || !trail.DeletionTimestamp.IsZero() || requested(trail) {
-			prioritized.AddWithOpts(priorityqueue.AddOpts{Priority: new(0)},
-				reconcile.Request{NamespacedName: client.ObjectKeyFromObject(trail)})
-		}
-	},
 }
 
 // identityChanged lets an identity through when its spec changes, when it works again, or when it leads to another

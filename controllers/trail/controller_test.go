@@ -49,7 +49,7 @@ func TestChangedFirst(t *testing.T) {
 			})
 			created := event.CreateEvent{Object: trail, IsInInitialList: c.initial}
 			(&handler.EnqueueRequestForObject{}).Create(t.Context(), created, queue)
-			changedFirst.Create(t.Context(), created, queue)
+			(&Reconciler{}).created(t.Context(), created, queue)
 			g.Expect(queue.Len()).To(Equal(1))
 			_, priority, _ := queue.GetWithPriority()
 			if c.first || !c.initial {

@@ -2,16 +2,11 @@ package trail
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
@@ -80,24 +75,18 @@ func placesOf(trail *v1alpha1.Trail) []string {
 	return slices.Compact(places)
 }
 
-// handler keeps the places as the Trails are.
-func (r *routes) handler() handler.EventHandler {
-	put := func(object client.Object) {
-		trail, ok := object.(*v1alpha1.Trail)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if ok && r.asked {
-			r.put(trail)
-		}
+// follow keeps a Trail's places as it is now.
+func (r *routes) follow(trail *v1alpha1.Trail) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asked {
+		r.put(trail)
 	}
-	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, _ queue) { put(e.Object) },
-		UpdateFunc: func(_ context.Context, e event.UpdateEvent, _ queue) { put(e.ObjectNew) },
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ queue) {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.remove(client.ObjectKeyFromObject(e.Object))
-		},
-	}
+}
+
+// forget takes a Trail that is gone from its places.
+func (r *routes) forget(key types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remove(key)
 }
