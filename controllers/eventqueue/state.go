@@ -23,8 +23,8 @@ const (
 	// silentAfter is how long after one of the operator's own writes its event is waited for. EventBridge needs seconds to
 	// two minutes as a rule.
 	silentAfter = 15 * time.Minute
-	// undeletedFor is how long it is shown that messages could not be deleted. They come again after the queue's visibility
-	// timeout; when none does, they were deleted all the same.
+	// undeletedFor is how long it is shown that messages could not be deleted. They come again after the queue's
+	// visibility timeout; when none does, they were deleted all the same.
 	undeletedFor = 15 * time.Minute
 	// hideFaults is how long a passing fault is retried before it is shown.
 	hideFaults = time.Minute
