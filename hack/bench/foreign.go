@@ -40,7 +40,7 @@ const foreignRecord = `{"version":"0","id":"6a7e8feb-b491-4cf7-a9f1-UNIQUE",` +
 	`"attributes":{"aud":"sts.amazonaws.com","sub":"repo:example/infrastructure:ref:refs/heads/main"}}}},` +
 	`"eventTime":"TIME","eventSource":"SOURCE.amazonaws.com","eventName":"OPERATION","awsRegion":"REGION",` +
 	`"sourceIPAddress":"198.51.100.23","userAgent":"APN/1.0 HashiCorp/1.0 Terraform/1.9.8 ` +
-	`(+https://www.terraform.io) terraform-provider-aws/5.76.0 (+https://registry.terraform.io/providers/hashicorp/aws) ` +
+	`(+https://www.terraform.io) terraform-provider-aws/5.76.0 ` +
 	`aws-sdk-go-v2/1.32.4 ua/2.1 os/linux lang/go#1.23.3 md/GOOS#linux md/GOARCH#amd64 api/SOURCE#1.50.0",` +
 	`"requestParameters":PARAMETERS,"responseElements":null,` +
 	`"requestID":"11111111-2222-3333-4444-UNIQUE","eventID":"99999999-8888-7777-6666-UNIQUE","readOnly":false,` +
