@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Drift is a change that somebody made in AWS, and who made it according to CloudTrail's event history.
+// Drift is a change that somebody made in AWS, and who made it according to CloudTrail.
 type Drift struct {
 	// detectedTime is when the operator detected the change.
 	// +required
@@ -34,10 +34,11 @@ type Drift struct {
 	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",message="a time must be in RFC 3339 format, such as 2026-01-02T03:04:05Z"
 	LoggingChangedTime *metav1.Time `json:"loggingChangedTime,omitempty"`
 
-	// attribution says whether it is known who made the change. The operator searches CloudTrail's event history, in
-	// which events take minutes to appear. Pending: no actor has been found yet. Provisional: an actor is named, but an
-	// event that appears later may refute it. Found: the actor is final. NotFound: no actor was found within 30 minutes,
-	// or there were more calls than could be read. In the latter case, any actor that is named may be the wrong one.
+	// attribution says whether it is known who made the change. The operator takes that from an event of an event queue
+	// (see AWSIdentity), or else searches CloudTrail's event history, in which events take minutes to appear. Pending: no
+	// actor has been found yet. Provisional: an actor is named, but an event that appears later may refute it. Found: the
+	// actor is final. NotFound: no actor was found within 30 minutes, or there were more calls than could be read. In the
+	// latter case, any actor that is named may be the wrong one.
 	// +optional
 	Attribution DriftAttribution `json:"attribution,omitempty"`
 

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -101,9 +102,14 @@ func (r *Reconciler) deleted(
 	_ workqueue.TypedRateLimitingInterface[reconcile.Request],
 ) {
 	r.memory.forget(e.Object.GetUID(), r.Sessions)
-	r.Sessions.Forget(e.Object.GetUID())
+	r.forget(e.Object.GetUID())
+}
+
+// forget ends the session and the listening of an identity that nobody uses any more.
+func (r *Reconciler) forget(uid types.UID) {
+	r.Sessions.Forget(uid)
 	if r.Events != nil {
-		r.Events.Forget(e.Object.GetUID())
+		r.Events.Forget(uid)
 	}
 }
 
@@ -298,10 +304,7 @@ func (r *Reconciler) finalize(ctx context.Context, before, identity *v1alpha1.AW
 		return reconcile.Result{RequeueAfter: r.retryAfter(*identity.DeletionTimestamp)}, nil
 	}
 
-	r.Sessions.Forget(identity.UID)
-	if r.Events != nil {
-		r.Events.Forget(identity.UID)
-	}
+	r.forget(identity.UID)
 	if !controllerutil.RemoveFinalizer(identity, v1alpha1.Finalizer) {
 		return reconcile.Result{}, nil
 	}

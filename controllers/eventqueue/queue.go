@@ -46,8 +46,6 @@ type queue struct {
 	unreadable rate.Sometimes
 	// helpers is how many receive beside listen.
 	helpers int
-	// check looks whether the state is another one when nothing else happens.
-	check *time.Timer
 }
 
 func newQueue(l *Listener, identity *v1alpha1.AWSIdentity, changed func()) *queue {
@@ -88,19 +86,11 @@ func (q *queue) turned(state State) bool {
 	return state.Received != q.shown.Received || state.Silent != q.shown.Silent || said(state.Err) != said(q.shown.Err)
 }
 
-// wrote takes note of one of the operator's own writes.
+// wrote takes note of one of the operator's own writes. Each Receive finds out whether one was not heard of.
 func (q *queue) wrote(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.health.wrote(now)
-	if q.check == nil {
-		q.check = time.AfterFunc(silentAfter, func() {
-			q.mu.Lock()
-			q.check = nil
-			q.mu.Unlock()
-			q.note(func(*health, time.Time) {})
-		})
-	}
 }
 
 // listen receives until the context ends.

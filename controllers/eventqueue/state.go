@@ -33,8 +33,8 @@ const (
 // health is what a queue's state is made of.
 type health struct {
 	receiving, deleting attempts
-	// unheard is when the first of the operator's own writes was made since which no event
-	// of the account has come; zero: there is none.
+	// unheard is when the first of the operator's own writes was made since which no event of the account has come; zero:
+	// there is none.
 	unheard time.Time
 	// silent keeps what was known before this process until something is heard.
 	silent bool

@@ -125,7 +125,7 @@ var (
 		Name: "trail_last_drift_info", Type: Gauge, ByObject: true,
 		Labels: ofTrail("fields", "repaired", "actor", "event_name"),
 		Help: "1 for the last drift of a Trail, with the fields that differed, whether it is repaired (true, false), " +
-			"and, once CloudTrail's history shows them, the ARN of the actor and the call.",
+			"and, once they are known, the ARN of the actor and the call.",
 	}
 	trailDeleting = Definition{
 		Name: "trail_deletion_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofTrail(),

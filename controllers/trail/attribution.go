@@ -275,8 +275,8 @@ func (r *Reconciler) recall(w *work, drift *v1alpha1.Drift) []finding {
 const heardLate = time.Second
 
 // among returns, of calls that were heard of, the one that made a field differ; nil when there is none, or when it is
-// not certain which. Not all calls are heard of: that of logging has to be of the time that CloudTrail reports. Of two
-// people who stop a trail within two seconds either may be named.
+// not certain which. Not all calls are heard of, nor in order: that of logging has to be of the time that CloudTrail
+// reports, and others have to be of one caller. Of two people who stop a trail within two seconds either may be named.
 func (f *finding) among(heard []cloudtrail.Event, w *work, drift *v1alpha1.Drift) *cloudtrail.Event {
 	start, end := timeOfDrift(drift)
 	made := timeOf(drift.LoggingChangedTime)
@@ -284,8 +284,11 @@ func (f *finding) among(heard []cloudtrail.Event, w *work, drift *v1alpha1.Drift
 		return !isForeign(&e, w) || e.Time.Before(start) || e.Time.After(end)
 	})
 	if f.field != fieldLogging {
-		made := func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) }
-		return onlyCaller(lastOf(calls, made), calls, made)
+		calls = slices.DeleteFunc(calls, func(e cloudtrail.Event) bool { return !makesDifference(&e, w.target, f.field) })
+		if slices.ContainsFunc(calls, func(e cloudtrail.Event) bool { return e.Caller() != calls[0].Caller() }) {
+			return nil
+		}
+		return lastOf(calls, func(*cloudtrail.Event) bool { return true })
 	}
 
 	calls = slices.DeleteFunc(calls, func(e cloudtrail.Event) bool {
@@ -295,17 +298,6 @@ func (f *finding) among(heard []cloudtrail.Event, w *work, drift *v1alpha1.Drift
 		return nil
 	}
 	return &calls[0]
-}
-
-// onlyCaller returns the last of the calls that made a difference, nil when they are those of several callers: another
-// one may be on its way, and the history tells the order.
-func onlyCaller(last *cloudtrail.Event, calls []cloudtrail.Event, made func(*cloudtrail.Event) bool) *cloudtrail.Event {
-	for i := range calls {
-		if made(&calls[i]) && calls[i].Caller() != last.Caller() {
-			return nil
-		}
-	}
-	return last
 }
 
 // gravity is the order in which the changes of a drift are told.

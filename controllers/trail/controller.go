@@ -231,11 +231,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reco
 	now := r.Now()
 	r.memory.begin(now)
 	record.begin(trail, now)
-	reason := reasonFor(trail, record)
-	if r.memory.hinted(record) {
-		reason = cloudtrail.ForRequest
-	}
-	ctx, err := record.calls.Begin(ctx, attemptOf(trail), reason, r.intervalAt(trail, now), now)
+	interval := r.intervalAt(trail, record, now)
+	ctx, err := record.calls.Begin(ctx, attemptOf(trail), r.reasonFor(trail, record), interval, now)
 	if err != nil {
 		return requeue.Wait(cloudtrail.PendingOf(err).After)
 	}
@@ -265,9 +262,9 @@ func attemptOf(trail *v1alpha1.Trail) attempt {
 }
 
 // reasonFor tells why a Trail is reconciled.
-func reasonFor(trail *v1alpha1.Trail, record *record) cloudtrail.Reason {
+func (r *Reconciler) reasonFor(trail *v1alpha1.Trail, record *record) cloudtrail.Reason {
 	switch {
-	case requested(trail):
+	case requested(trail), r.memory.hinted(record):
 		return cloudtrail.ForRequest
 	case trail.Status.ObservedGeneration != trail.Generation, !trail.DeletionTimestamp.IsZero():
 		return cloudtrail.ForChange

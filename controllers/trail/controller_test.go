@@ -154,7 +154,7 @@ func TestReasons(t *testing.T) {
 			if c.failing {
 				record.failing = testNow
 			}
-			NewWithT(t).Expect(reasonFor(trail, record)).To(Equal(c.reason))
+			NewWithT(t).Expect((&Reconciler{}).reasonFor(trail, record)).To(Equal(c.reason))
 		})
 	}
 }

@@ -267,7 +267,7 @@ func (h *hints) spacing(now time.Time) time.Duration {
 func (m *memory) hintWait(r *record, now time.Time) (time.Duration, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return r.hints.spacing(now), r.hints.changed.After(r.hints.looked)
+	return r.hints.spacing(now), r.hints.pending()
 }
 
 // forgetOld drops what was heard too long ago to be of use. The caller holds the lock.
@@ -302,8 +302,11 @@ func (m *memory) noteRefused(r *record, notice *cloudtrail.Notice, now time.Time
 func (m *memory) hinted(r *record) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return r.hints.changed.After(r.hints.looked)
+	return r.hints.pending()
 }
+
+// pending tells whether a change was heard of that no look has followed. The caller holds the lock.
+func (h *hints) pending() bool { return h.changed.After(h.looked) }
 
 // lookedSince notes that a look is complete which began at a time.
 func (m *memory) lookedSince(r *record, began time.Time) {

@@ -238,3 +238,15 @@ func TestAmong(t *testing.T) {
 		})
 	}
 }
+
+// What is heard of asks for a look for which nothing counts that was read before.
+func TestReasonForHint(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	var r Reconciler
+	trail, record := testTrail(nil), newRecord()
+	r.memory.hintChange(record, stopEvent("1", testNow), testNow)
+	g.Expect(r.reasonFor(trail, record)).To(Equal(cloudtrail.ForRequest))
+	r.memory.lookedSince(record, testNow)
+	g.Expect(r.reasonFor(trail, record)).NotTo(Equal(cloudtrail.ForRequest))
+}

@@ -46,7 +46,8 @@ type record struct {
 	inSync []int64
 	// created is when CreateTrail was last sent and may have been accepted, and createdBefore when the time before that.
 	created, createdBefore time.Time
-	// uncreated says that no status was written since then: what CreateTrail does not set is not what it was.
+	// uncreated says that no status was written since then, or none that can be believed (see mayBeFormer): what
+	// CreateTrail does not set is not what it was.
 	uncreated bool
 	// refused are the steps that AWS has refused, by what they were to do, with its answers.
 	refused map[string]error

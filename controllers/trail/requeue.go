@@ -56,14 +56,14 @@ func (r *Reconciler) requeue(
 	case len(o.settling) > 0, len(o.done()) > 0 && len(o.open) > 0 && !isStalled(trail):
 		return poll(min(settleRetry, interval)), nil
 	default:
-		return poll(untilResync(now, r.intervalAt(trail, now), o.caller.AccountID+"/"+o.caller.Region)), nil
+		return poll(untilResync(now, r.intervalAt(trail, record, now), o.caller.AccountID+"/"+o.caller.Region)), nil
 	}
 }
 
 // intervalAt returns how often a trail is looked at by now.
-func (r *Reconciler) intervalAt(trail *v1alpha1.Trail, now time.Time) time.Duration {
+func (r *Reconciler) intervalAt(trail *v1alpha1.Trail, record *record, now time.Time) time.Duration {
 	interval := trail.Spec.ResyncInterval(r.Interval)
-	if changed, _ := r.memory.heardWithin(r.recordOf(trail), now); changed {
+	if changed, _ := r.memory.heardWithin(record, now); changed {
 		interval = min(interval, hintInterval)
 	}
 	if drift := trail.Status.LastDrift; drift != nil && now.Sub(drift.DetectedTime.Time) < vigilantFor {
