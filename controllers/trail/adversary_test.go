@@ -1250,6 +1250,35 @@ var _ = Describe("A deletion", func() {
 	})
 })
 
+// What is done to a trail after it was created anew is somebody's doing, also where nobody knew for a while whether it
+// was created.
+var _ = Describe("A trail that was created anew by a call whose answer was lost", func() {
+	It("drifts when it is stopped before its next regular look", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.takeOver("audit", "another/cluster/trail")
+		w.lookAnyway(ctx)
+		w.Clock.Add(20 * time.Minute) // Nobody is vigilant any more.
+		w.do(w.intruder(), "DeleteTrail", map[string]any{"Name": "audit"})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", DropAfter: true, Times: 1})
+		w.work(ctx)
+
+		wait := 3 * time.Second
+		for range 10 {
+			result, err := w.lookAfter(ctx, "audit", wait)
+			if wait = result.RequeueAfter; err != nil {
+				wait = 3 * time.Second
+			} else if wait >= time.Minute {
+				break
+			}
+		}
+		Expect(w.held("audit").IsLogging).To(BeTrue())
+
+		w.stop()
+		drift := w.lookAnyway(ctx).Status.LastDrift
+		Expect(drift.Fields).To(ConsistOf("logging"))
+	})
+})
+
 // What AWS rejects before it has expired is got anew.
 var _ = Describe("The session of a role", func() {
 	const role = "arn:aws:iam::" + account + ":role/trail-operator"

@@ -308,7 +308,7 @@ func reduce(t *testing.T, executable string, told *outcome, file string) []simul
 		t.Fatal(err)
 	}
 	write := func(actions []simulation.Action) {
-		content, err := json.MarshalIndent(actions, "", "  ")
+		content, err := json.MarshalIndent(append([]simulation.Action{}, actions...), "", "  ")
 		if err == nil {
 			err = os.WriteFile(file, append(content, '\n'), 0o600)
 		}
