@@ -1279,6 +1279,35 @@ var _ = Describe("A trail that was created anew by a call whose answer was lost"
 	})
 })
 
+// Reads may lag behind what the process before this one has written.
+var _ = Describe("A process that takes over right after a write", func() {
+	It("takes what AWS does not show yet for no drift", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		steal := func(prefix string) {
+			GinkgoHelper()
+			w.do(w.intruder(), "UpdateTrail", map[string]any{
+				"Name": "audit", "S3BucketName": full.S3BucketName, "S3KeyPrefix": prefix,
+			})
+		}
+		steal("stolen")
+		w.AWS.SetLags(cloudtrailtest.Lags{Read: 8 * time.Second})
+		drift := w.lookAnyway(ctx).Status.LastDrift
+		Expect(drift.RepairedTime).NotTo(BeNil())
+		Expect(w.held("audit").S3KeyPrefix).To(Equal(full.S3KeyPrefix))
+
+		w.restart()
+		for range 8 {
+			w.lookAfter(ctx, "audit", 2*time.Second) //nolint:errcheck // The queue would look again.
+		}
+		Expect(w.get(ctx, "audit").Status.LastDrift.DetectedTime).To(Equal(drift.DetectedTime))
+
+		By("changing it again")
+		steal("stolen-again")
+		w.lookAnyway(ctx)
+		Expect(w.lookAnyway(ctx).Status.LastDrift.DetectedTime).NotTo(Equal(drift.DetectedTime))
+	})
+})
+
 // What AWS rejects before it has expired is got anew.
 var _ = Describe("The session of a role", func() {
 	const role = "arn:aws:iam::" + account + ":role/trail-operator"

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/lease"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
@@ -221,6 +222,20 @@ var processDeeds = []deed{
 			w.freeze(p)
 			w.later(a, chance, time.Second, 2*time.Minute, p.thaw)
 		})
+	}},
+	{"leader freezes right before it repairs", 4, func(w *World, a Action, chance *rand.Rand) {
+		if !w.shape.LeaderElection {
+			return
+		}
+		s := slotOf(a.Slot)
+		w.act(intruders[chance.IntN(len(intruders))], s, call{"StopLogging", map[string]any{"Name": s.arn()}})
+		w.ask(a.Slot)
+		w.traps = append(w.traps, &trap{s.statusPath(), true, func() {
+			if p := w.leader; p != nil {
+				w.freeze(p)
+				w.later(a, chance, lease.Duration, 2*time.Minute, p.thaw)
+			}
+		}})
 	}},
 }
 

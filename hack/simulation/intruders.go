@@ -168,15 +168,16 @@ func (w *World) act(who string, s slot, c call) {
 
 // trap is what an intruder does right before, or right after, the operator's next call about a trail.
 type trap struct {
-	arn   string
+	// about is the ARN of a trail, or a path at the API server.
+	about string
 	after bool
 	do    func()
 }
 
-// spring does what waits for the operator's call.
+// spring does what waits for the operator's request.
 func (w *World) spring(r *request, done bool) {
 	for i, t := range w.traps {
-		isAbout := strings.HasSuffix(t.arn, "/"+r.target) || t.arn == r.target
+		isAbout := strings.HasSuffix(t.about, "/"+r.target) || t.about == r.target
 		if isAbout && t.after == done {
 			w.traps = append(w.traps[:i:i], w.traps[i+1:]...)
 			w.note("a trap springs")

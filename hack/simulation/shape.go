@@ -109,6 +109,11 @@ func (s slot) arn() string {
 	return fmt.Sprintf("arn:aws:cloudtrail:%s:%s:trail/%s", regions[s.region], s.accountID, s.trail)
 }
 
+// statusPath returns the path of the status of the slot's object at the API server.
+func (s slot) statusPath() string {
+	return "trail-operator.dev/v1alpha1/namespaces/" + s.namespace + "/trails/" + s.name + "/status"
+}
+
 // String returns the name of the slot's object.
 func (s slot) String() string { return s.namespace + "/" + s.name }
 
