@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
@@ -1305,6 +1306,25 @@ var _ = Describe("A process that takes over right after a write", func() {
 		steal("stolen-again")
 		w.lookAnyway(ctx)
 		Expect(w.lookAnyway(ctx).Status.LastDrift.DetectedTime).NotTo(Equal(drift.DetectedTime))
+	})
+})
+
+// What a process has read of AWS before it was frozen is older than what the next leader has done.
+var _ = Describe("A process that may not lead any more", func() {
+	It("neither repairs a drift nor tells of it", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.stop()
+		w.mayWrite = cloudtrail.ErrNotLeading
+		before := w.get(ctx, "audit")
+		_, err := w.look(ctx, "audit")
+		Expect(err).To(MatchError(cloudtrail.ErrNotLeading))
+		Expect(w.get(ctx, "audit").ResourceVersion).To(Equal(before.ResourceVersion))
+		Expect(w.held("audit").IsLogging).To(BeFalse())
+
+		By("leading again")
+		w.mayWrite = nil
+		Expect(w.lookAnyway(ctx).Status.LastDrift.Fields).To(ConsistOf("logging"))
+		Expect(w.held("audit").IsLogging).To(BeTrue())
 	})
 })
 
