@@ -93,9 +93,9 @@ SEEDS ?= 300
 SIMULATE = cd hack/simulation && $(CURDIR)/bin/simulation/simulation.test -test.v -test.timeout 0
 
 .PHONY: simulate
-simulate: bin/simulation/simulation.test ## Simulate the operator for days, in worlds from a seed (SEEDS=300, SEED=1, FOR=1h, SCRIPT=file, HISTORY=1)
+simulate: bin/simulation/simulation.test ## Simulate the operator for days, in worlds from a seed (SEEDS=300, SEED=1, BRIEF=1, FOR=1h, SCRIPT=file, HISTORY=1)
 	$(SIMULATE) -test.run '^(TestSimulation|TestSameHistory)$$' -seeds $(SEEDS) -folder $(CURDIR)/bin/simulation \
-		$(if $(SEED),-seed $(SEED)) $(if $(FOR),-for $(FOR)) $(if $(SCRIPT),-script $(abspath $(SCRIPT))) $(if $(HISTORY),-history)
+		$(if $(SEED),-seed $(SEED)) $(if $(BRIEF),-brief) $(if $(FOR),-for $(FOR)) $(if $(SCRIPT),-script $(abspath $(SCRIPT))) $(if $(HISTORY),-history)
 
 .PHONY: simulate-mutants
 simulate-mutants: SEEDS = 60

@@ -170,6 +170,9 @@ func NewSessions(options Options) *Sessions {
 	}
 }
 
+// MayWrite returns nil while no other process can lead, and ErrNotLeading when one may.
+func (s *Sessions) MayWrite() error { return s.options.MayWrite() }
+
 // config is the SDK's configuration for a region, with the operator's own credentials.
 func (s *Sessions) config(region string) aws.Config {
 	cfg := s.options.Config.Copy()

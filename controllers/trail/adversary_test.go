@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
@@ -1247,6 +1248,83 @@ var _ = Describe("A deletion", func() {
 		}
 		Expect(left()).To(BeTrue(), "it goes in the end")
 		Expect(w.AWS.Trails()).To(BeEmpty(), "nothing is orphaned")
+	})
+})
+
+// What is done to a trail after it was created anew is somebody's doing, also where nobody knew for a while whether it
+// was created.
+var _ = Describe("A trail that was created anew by a call whose answer was lost", func() {
+	It("drifts when it is stopped before its next regular look", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.takeOver("audit", "another/cluster/trail")
+		w.lookAnyway(ctx)
+		w.Clock.Add(20 * time.Minute) // Nobody is vigilant any more.
+		w.do(w.intruder(), "DeleteTrail", map[string]any{"Name": "audit"})
+		w.AWS.Inject(cloudtrailtest.Fault{Operation: "CreateTrail", DropAfter: true, Times: 1})
+		w.work(ctx)
+
+		wait := 3 * time.Second
+		for range 10 {
+			result, err := w.lookAfter(ctx, "audit", wait)
+			if wait = result.RequeueAfter; err != nil {
+				wait = 3 * time.Second
+			} else if wait >= time.Minute {
+				break
+			}
+		}
+		Expect(w.held("audit").IsLogging).To(BeTrue())
+
+		w.stop()
+		drift := w.lookAnyway(ctx).Status.LastDrift
+		Expect(drift.Fields).To(ConsistOf("logging"))
+	})
+})
+
+// Reads may lag behind what the process before this one has written.
+var _ = Describe("A process that takes over right after a write", func() {
+	It("takes what AWS does not show yet for no drift", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		steal := func(prefix string) {
+			GinkgoHelper()
+			w.do(w.intruder(), "UpdateTrail", map[string]any{
+				"Name": "audit", "S3BucketName": full.S3BucketName, "S3KeyPrefix": prefix,
+			})
+		}
+		steal("stolen")
+		w.AWS.SetLags(cloudtrailtest.Lags{Read: 8 * time.Second})
+		drift := w.lookAnyway(ctx).Status.LastDrift
+		Expect(drift.RepairedTime).NotTo(BeNil())
+		Expect(w.held("audit").S3KeyPrefix).To(Equal(full.S3KeyPrefix))
+
+		w.restart()
+		for range 8 {
+			w.lookAfter(ctx, "audit", 2*time.Second) //nolint:errcheck // The queue would look again.
+		}
+		Expect(w.get(ctx, "audit").Status.LastDrift.DetectedTime).To(Equal(drift.DetectedTime))
+
+		By("changing it again")
+		steal("stolen-again")
+		w.lookAnyway(ctx)
+		Expect(w.lookAnyway(ctx).Status.LastDrift.DetectedTime).NotTo(Equal(drift.DetectedTime))
+	})
+})
+
+// What a process has read of AWS before it was frozen is older than what the next leader has done.
+var _ = Describe("A process that may not lead any more", func() {
+	It("neither repairs a drift nor tells of it", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.stop()
+		w.mayWrite = cloudtrail.ErrNotLeading
+		before := w.get(ctx, "audit")
+		_, err := w.look(ctx, "audit")
+		Expect(err).To(MatchError(cloudtrail.ErrNotLeading))
+		Expect(w.get(ctx, "audit").ResourceVersion).To(Equal(before.ResourceVersion))
+		Expect(w.held("audit").IsLogging).To(BeFalse())
+
+		By("leading again")
+		w.mayWrite = nil
+		Expect(w.lookAnyway(ctx).Status.LastDrift.Fields).To(ConsistOf("logging"))
+		Expect(w.held("audit").IsLogging).To(BeTrue())
 	})
 })
 

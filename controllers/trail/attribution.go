@@ -230,7 +230,8 @@ func (f *finding) findCulprit(ctx context.Context, w *work, drift *v1alpha1.Drif
 		calls = append(calls, slices.DeleteFunc(found, isOwn)...)
 	}
 	if f.field != fieldLogging {
-		f.culprit = lastOf(calls, func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) })
+		makes := func(e *cloudtrail.Event) bool { return makesDifference(e, w.target, f.field) }
+		f.culprit = lastBy(calls, drift.DetectedTime.Time, makes)
 		return nil
 	}
 	if len(calls) < 2 {
@@ -422,6 +423,16 @@ func lastOf(calls []cloudtrail.Event, made func(*cloudtrail.Event) bool) *cloudt
 		if e := &calls[i]; made(e) && (last == nil || e.Time.After(last.Time)) {
 			last = e
 		}
+	}
+	return last
+}
+
+// lastBy returns the last of the calls until a time that made the difference. AWS's clock may be fast: if there is none,
+// it is the last of those that are later.
+func lastBy(calls []cloudtrail.Event, by time.Time, made func(*cloudtrail.Event) bool) *cloudtrail.Event {
+	last := lastOf(calls, func(e *cloudtrail.Event) bool { return !e.Time.After(by) && made(e) })
+	if last == nil {
+		last = lastOf(calls, made)
 	}
 	return last
 }

@@ -457,10 +457,14 @@ func (r *Reconciler) ownerOf(trail *v1alpha1.Trail) string {
 	return r.ClusterID + "/" + trail.Namespace + "/" + trail.Name
 }
 
-// writeStatus writes the status if it has changed, as a whole: that costs the API server less than to apply a patch.
+// writeStatus writes the status if it has changed, as a whole: that costs the API server less than to apply a patch. A
+// process that was frozen would write what it read of AWS before another one worked on the trail.
 func (r *Reconciler) writeStatus(ctx context.Context, before *v1alpha1.TrailStatus, trail *v1alpha1.Trail) error {
 	if sameStatus(before, &trail.Status) {
 		return nil
+	}
+	if err := r.Sessions.MayWrite(); err != nil {
+		return err
 	}
 	written := identified(trail)
 	written.Status = trail.Status

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 )
 
 // maxEarlierDrifts is how many drifts before the last one are remembered until it is certain who made them: with
@@ -69,7 +70,8 @@ func (r *Reconciler) recordBefore(ctx context.Context, w *work, o *outcome, step
 	case err == nil && drifted:
 		r.emitDrift(w.Trail)
 		return nil
-	case err == nil, len(o.drift) == 0, errors.Is(err, errChanged), apierrors.IsConflict(err), apierrors.IsNotFound(err):
+	case err == nil, len(o.drift) == 0, errors.Is(err, errChanged), errors.Is(err, cloudtrail.ErrNotLeading),
+		apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return err
 	default:
 		ctrl.LoggerFrom(ctx).Error(err, "a drift is repaired before it is recorded")

@@ -55,6 +55,8 @@ func (r *Reconciler) requeue(
 		return poll(heard), nil // It was heard of while AWS was read.
 	case len(o.settling) > 0, len(o.done()) > 0 && len(o.open) > 0 && !isStalled(trail):
 		return poll(min(settleRetry, interval)), nil
+	case record.uncreated: // Until then what was read is not believed (see mayBeFormer).
+		return poll(min(record.created.Add(settles).Sub(now), interval)), nil
 	default:
 		return poll(untilResync(now, r.intervalAt(trail, record, now), o.caller.AccountID+"/"+o.caller.Region)), nil
 	}

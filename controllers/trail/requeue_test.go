@@ -144,6 +144,21 @@ func TestRequeue(t *testing.T) {
 	}
 }
 
+// A trail that was created anew by a call whose answer was lost is looked at again when what is read can be believed.
+func TestRequeueUncreated(t *testing.T) {
+	t.Parallel()
+	g := NewWithT(t)
+	r := &Reconciler{Options: Options{Interval: 10 * time.Minute}}
+	starts := &outcome{results: accepted(step{operation: startLogging})}
+	record := &record{uncreated: true, created: secondsAgo(4)}
+
+	result, err := r.requeue(testTrail(nil), record, starts, testNow)
+
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(result.RequeueAfter).To(Equal(11 * time.Second))
+	g.Expect(record.mayBeFormer(starts, testNow.Add(result.RequeueAfter))).To(BeFalse(), "it is believed then")
+}
+
 // TestWaitsGrow holds that the wait after a refusal never shrinks while the refusal lasts, and stays within its bounds.
 func TestWaitsGrow(t *testing.T) {
 	t.Parallel()

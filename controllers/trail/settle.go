@@ -69,14 +69,30 @@ func (r *resting) all(differences []difference) bool { return len(r.without(diff
 // recentlyCreated tells whether the trail may have been created so short a time ago that reads do not show it yet.
 func recentlyCreated(trail *v1alpha1.Trail, record *record, now time.Time) bool {
 	created := latest(record.created, timeOf(trail.Status.StartLoggingTime))
+	return now.Sub(latest(created, madeSync(trail))) < settles
+}
+
+// madeSync returns when AWS was last made to hold what the spec says, as far as the status tells.
+func madeSync(trail *v1alpha1.Trail) time.Time {
+	var made time.Time
 	if drift := trail.Status.LastDrift; drift != nil {
-		created = latest(created, timeOf(drift.RepairedTime))
+		made = timeOf(drift.RepairedTime)
 	}
 	synced := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionSynced)
 	if synced != nil && synced.Status == metav1.ConditionTrue {
-		created = latest(created, synced.LastTransitionTime.Time)
+		made = latest(made, synced.LastTransitionTime.Time)
 	}
-	return now.Sub(created) < settles
+	return made
+}
+
+// mayBeOlder tells whether a difference may be read of AWS as it was before another process wrote to it, which had
+// written right before this one began: nothing but the status tells of that.
+func (r *record) mayBeOlder(t target, o *observation, d difference, now time.Time) bool {
+	made := madeSync(t.Trail)
+	if d.field.name == fieldLogging && loggingChanged(t.Trail, o).After(made.Add(-clockSkew)) {
+		return false // Somebody has stopped it since.
+	}
+	return r.inSync[d.number] == 0 && now.Sub(made) < settles && digestsOf(&t.Status).synced(d.number, d.wanted)
 }
 
 // rest tells which differences are not worth a write now. It counts when AWS was asked, and not when it has answered.
@@ -92,7 +108,8 @@ func (r *record) rest(t target, o *observation, differences []difference, now ti
 		ineffective := ok && w.isIneffective(t, o, d)
 		switch {
 		case d.field.name == fieldTrail && t.Status.TrailARN != "" && recentlyCreated(t.Trail, r, now),
-			ineffective && now.Sub(w.at) < settles:
+			ineffective && now.Sub(w.at) < settles,
+			r.mayBeOlder(t, o, d, now):
 			resting.settling = append(resting.settling, d)
 		case ineffective && w.times >= notKeptAfter && mayRest(d) && now.Before(w.until()) && !requested(t.Trail):
 			resting.notKept = append(resting.notKept, d)

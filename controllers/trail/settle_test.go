@@ -419,6 +419,54 @@ func TestTrailThatIsNotShownYet(t *testing.T) {
 	}
 }
 
+// TestWhatAnotherProcessHasWritten holds which differences may be read of AWS as it was before the process before this
+// one wrote to it.
+func TestWhatAnotherProcessHasWritten(t *testing.T) {
+	t.Parallel()
+	madeSync := func(since time.Duration) func(*v1alpha1.Trail) {
+		return both(synced, func(trail *v1alpha1.Trail) {
+			trail.Status.Conditions = []metav1.Condition{
+				{Type: v1alpha1.ConditionSynced, Status: metav1.ConditionTrue, LastTransitionTime: *ago(since)},
+			}
+		})
+	}
+	prefix := func(o *observation) { o.trail.S3KeyPrefix = "before" }
+	stopped := func(since time.Duration) func(*observation) {
+		return func(o *observation) {
+			o.status.value.IsLogging, o.status.value.StopLoggingTime = false, testNow.Add(-since)
+		}
+	}
+	for name, c := range map[string]struct {
+		trail    func(*v1alpha1.Trail)
+		differs  func(*observation)
+		inSync   string // The field that this process has seen in sync.
+		settling bool
+	}{
+		"by another, just now":         {madeSync(time.Second), prefix, "", true},
+		"by another, a while ago":      {madeSync(settles), prefix, "", false},
+		"seen in sync by this one":     {madeSync(time.Second), prefix, "s3KeyPrefix", false},
+		"the spec has changed since":   {both(madeSync(time.Second), wantsPrefix), prefix, "", false},
+		"stopped before it was synced": {madeSync(time.Second), stopped(time.Hour), "", true},
+		"stopped since":                {madeSync(10 * time.Second), stopped(5 * time.Second), "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := NewWithT(t)
+			trail, record := testTrail(c.trail), newRecord()
+			if c.inSync != "" {
+				record.inSync[numberOf(c.inSync)] = testNow.Unix()
+			}
+			target, o := targetOf(trail), holding(trail, c.differs)
+			resting := record.rest(target, o, differencesOf(target, o), testNow)
+			g.Expect(isEmpty(resting.settling)).To(Equal(!c.settling))
+			g.Expect(resting.all(differencesOf(target, o))).To(Equal(c.settling))
+		})
+	}
+}
+
+// wantsPrefix changes what is wanted.
+func wantsPrefix(trail *v1alpha1.Trail) { trail.Spec.S3KeyPrefix = "wanted-now" }
+
 // TestSort holds which steps of a plan are worth a call.
 func TestSort(t *testing.T) {
 	t.Parallel()

@@ -62,6 +62,8 @@ type world struct {
 	maxWait time.Duration
 	// settleTime is how long AWS may take to show the controller's writes; a changed one counts from the next process.
 	settleTime time.Duration
+	// mayWrite is why the controller must not write; nil: it may.
+	mayWrite error
 	// writes counts the controller's writes to the API server.
 	writes int
 	// sending is told of each of the controller's calls to AWS before it is sent: see onSending.
@@ -156,6 +158,7 @@ func (w *world) processWith(
 	sessions := w.NewSessions(func(o *cloudtrail.Options) {
 		o.Config.Credentials, o.Config.HTTPClient = w, sender
 		o.ClusterID, o.Settle, o.MaxWait = clusterID, &w.settleTime, w.maxWait
+		o.MayWrite = func() error { return w.mayWrite }
 	})
 	counting := aroundWrites(c, w.write)
 	reconciler, err := trail.New(trail.Options{

@@ -150,6 +150,11 @@ func TestLastOf(t *testing.T) {
 	g.Expect(lastOf(calls, makes)).To(BeIdenticalTo(&calls[1]))
 	g.Expect(lastOf(calls[2:3], makes)).To(BeNil())
 	g.Expect(lastOf(nil, makes)).To(BeNil())
+
+	found := calls[0].Time
+	g.Expect(lastBy(calls, found, makes)).To(BeIdenticalTo(&calls[0]), "whoever did the same later did nothing")
+	g.Expect(lastBy(calls, found.Add(-2*time.Minute), makes)).To(BeIdenticalTo(&calls[1]), "a clock may be fast")
+	g.Expect(lastBy(nil, found, makes)).To(BeNil())
 }
 
 // callsBefore are mallory's calls of an operation, that many seconds before the tests.

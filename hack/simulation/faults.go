@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/lease"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 )
 
@@ -123,7 +124,7 @@ var faultDeeds = []deed{
 		w.later(a, chance, time.Minute, 5*time.Minute, func() {
 			w.request(w.user.Create(w.ctx, newTrail(s, w.shape, chance)))
 			w.changed(s.String())
-			w.traps = append(w.traps, &trap{s.arn(), true, func() { w.otherAccount(a, chance) }})
+			w.traps = append(w.traps, &trap{about: s.arn(), after: true, do: func() { w.otherAccount(a, chance) }})
 		})
 	}},
 	{"sessions are revoked", 2, func(w *World, a Action, _ *rand.Rand) {
@@ -196,7 +197,7 @@ var processDeeds = []deed{
 		})
 	}},
 	{"operator crashes at a call", 4, func(w *World, a Action, chance *rand.Rand) {
-		w.traps = append(w.traps, &trap{slotOf(a.Slot).arn(), chance.IntN(2) == 0, func() {
+		w.traps = append(w.traps, &trap{about: slotOf(a.Slot).arn(), after: chance.IntN(2) == 0, do: func() {
 			w.onSome(chance, func(p *process) {
 				w.crash(p)
 				w.scheduler.after(between(chance, 0, time.Minute), func() { w.start() })
@@ -222,6 +223,32 @@ var processDeeds = []deed{
 			w.later(a, chance, time.Second, 2*time.Minute, p.thaw)
 		})
 	}},
+	{"leader freezes right before it repairs", 4, func(w *World, a Action, chance *rand.Rand) {
+		if !w.shape.LeaderElection {
+			return
+		}
+		s := slotOf(a.Slot)
+		w.act(intruders[chance.IntN(len(intruders))], s, call{"StopLogging", map[string]any{"Name": s.arn()}})
+		w.ask(a.Slot)
+		w.traps = append(w.traps, &trap{about: s.statusPath(), after: true, do: func() { w.freezeLeader(a, chance) }})
+	}},
+	{"leader freezes at a call while all are changed", 4, func(w *World, a Action, chance *rand.Rand) {
+		if !w.shape.LeaderElection {
+			return
+		}
+		w.editAll(slotOf(a.Slot), chance)
+		w.traps = append(w.traps, &trap{
+			about: anyCall, after: true, skip: chance.IntN(100), do: func() { w.freezeLeader(a, chance) },
+		})
+	}},
+}
+
+// freezeLeader lets the process that leads stand still until another one leads.
+func (w *World) freezeLeader(a Action, chance *rand.Rand) {
+	if p := w.leader; p != nil {
+		w.freeze(p)
+		w.later(a, chance, lease.Duration, 2*time.Minute, p.thaw)
+	}
 }
 
 // rollOut replaces one of the processes: with leader election the new one is there before the old one ends.

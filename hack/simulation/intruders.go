@@ -83,7 +83,9 @@ var intruderDeeds = []deed{
 		func(w *World, a Action, chance *rand.Rand) {
 			s, who := slotOf(a.Slot), intruders[chance.IntN(len(intruders))]
 			w.act(who, s, takeOwnerTag(s, chance))
-			w.traps = append(w.traps, &trap{s.arn(), chance.IntN(2) == 0, func() { w.act(who, s, giveAway(s, chance)) }})
+			w.traps = append(w.traps, &trap{
+				about: s.arn(), after: chance.IntN(2) == 0, do: func() { w.act(who, s, giveAway(s, chance)) },
+			})
 		}},
 	{"intruder gives the trail to another while all are changed", 2, func(w *World, a Action, chance *rand.Rand) {
 		s, who := slotOf(a.Slot), intruders[chance.IntN(len(intruders))]
@@ -142,7 +144,7 @@ func intrude(choose func(slot, *rand.Rand) call) func(*World, Action, *rand.Rand
 		do := func() { w.act(who, s, made) }
 		switch chance.IntN(8) {
 		case 0:
-			w.traps = append(w.traps, &trap{s.arn(), chance.IntN(2) == 0, do})
+			w.traps = append(w.traps, &trap{about: s.arn(), after: chance.IntN(2) == 0, do: do})
 		case 1:
 			do()
 			w.later(a, chance, time.Second, time.Minute, do)
@@ -168,16 +170,25 @@ func (w *World) act(who string, s slot, c call) {
 
 // trap is what an intruder does right before, or right after, the operator's next call about a trail.
 type trap struct {
-	arn   string
+	// about is the ARN of a trail, a path at the API server, or anyCall.
+	about string
 	after bool
-	do    func()
+	// skip is how many such calls do not count.
+	skip int
+	do   func()
 }
 
-// spring does what waits for the operator's call.
+// anyCall is any call to AWS.
+const anyCall = "aws"
+
+// spring does what waits for the operator's request.
 func (w *World) spring(r *request, done bool) {
 	for i, t := range w.traps {
-		isAbout := strings.HasSuffix(t.arn, "/"+r.target) || t.arn == r.target
-		if isAbout && t.after == done {
+		isAbout := strings.HasSuffix(t.about, "/"+r.target) || t.about == r.target || t.about == r.link.name
+		if !isAbout || t.after != done {
+			continue
+		}
+		if t.skip--; t.skip < 0 {
 			w.traps = append(w.traps[:i:i], w.traps[i+1:]...)
 			w.note("a trap springs")
 			t.do()

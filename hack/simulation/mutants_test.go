@@ -108,6 +108,24 @@ var mutants = []mutant{
 		in:        func(s simulation.Shape) bool { return s.LeaderElection },
 	},
 	{
+		name: "two leaders: a lease that another process holds is taken for a free one",
+		file: "lease/lease.go",
+		from: "// Create implements resourcelock.Interface.\n",
+		to: `// Get implements resourcelock.Interface.
+func (l *Lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := l.Interface.Get(ctx)
+	if record != nil {
+		record.HolderIdentity = ""
+	}
+	return record, raw, err
+}
+
+// Create implements resourcelock.Interface.
+`,
+		invariant: "only the leader writes",
+		in:        func(s simulation.Shape) bool { return s.LeaderElection },
+	},
+	{
 		name: "account before create: nobody asks whose the credentials are before a trail is created anew",
 		file: "cloudtrail/region.go",
 		from: "return r.accountID, r.session.confirm(ctx)",

@@ -16,8 +16,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/trail-operator/trail-operator/hack/simulation"
 )
 
 var (
@@ -89,7 +87,7 @@ func (m *mutant) build(ctx context.Context, runtime, directory string) (string, 
 func (m *mutant) find(t *testing.T, program string) (found *outcome, tried int) {
 	t.Helper()
 	for seed := max(*first, 1); tried < *seeds; seed++ {
-		if m.in != nil && !m.in(simulation.ShapeOf(seed)) {
+		if m.in != nil && !m.in(shapeOf(seed)) {
 			continue
 		}
 		tried++

@@ -155,15 +155,22 @@ func (w *World) freeze(p *process) {
 	p.frozen, p.thawed = true, make(chan struct{})
 }
 
-// thaw lets it go on: what was answered arrives, and what it was about to send was not sent.
+// thaw lets it go on: what was answered arrives, and what it was about to send was not sent. Whether it notices first
+// what was answered or how late it is, is left to chance.
 func (p *process) thaw() {
 	if !p.frozen {
 		return
 	}
 	p.frozen = false
-	close(p.thawed)
+	late := p.scheduler.chance(p.name+" thaws").IntN(2) == 0
+	if late {
+		close(p.thawed)
+	}
 	for _, r := range p.arrived {
 		r.answer(r.response, r.err)
+	}
+	if !late {
+		close(p.thawed)
 	}
 	for _, r := range p.held {
 		r.answer(nil, errReset)

@@ -19,12 +19,11 @@ type Result struct {
 	Events    int
 }
 
-// Run simulates the world of a seed with a script; nil is the seed's own. It must be called in a synctest bubble. log
-// gets each line of the history; nil: nobody does. The operator's goroutines are still there when it returns.
-func Run(ctx context.Context, seed uint64, script []Action, log func(string)) (*Result, error) {
-	shape := shapeOf(seed)
+// Run simulates the world of a seed and a shape with a script; nil is its own. It must be called in a synctest bubble.
+// log gets each line of the history; nil: nobody does. The operator's goroutines are still there when it returns.
+func Run(ctx context.Context, seed uint64, shape Shape, script []Action, log func(string)) (*Result, error) {
 	if script == nil {
-		script = scriptOf(seed, shape)
+		script = Script(seed, shape)
 	}
 	w, err := newWorld(ctx, seed, shape, log)
 	if err != nil {

@@ -62,8 +62,8 @@ type deed struct {
 // deeds are all kinds of actions.
 var deeds = slices.Concat(tenantDeeds, adminDeeds, intruderDeeds, faultDeeds, eventDeeds, processDeeds)
 
-// scriptOf makes the script of a seed: each Trail is created, and then many things happen.
-func scriptOf(seed uint64, shape Shape) []Action {
+// Script makes the script of a seed's world: each Trail is created, and then many things happen.
+func Script(seed uint64, shape Shape) []Action {
 	chance := chanceOf(seed, "script")
 	var script []Action
 	for number := range slotCount {
@@ -115,6 +115,3 @@ func (w *World) play(script []Action) {
 		})
 	}
 }
-
-// Script returns the script of a seed.
-func Script(seed uint64) []Action { return scriptOf(seed, shapeOf(seed)) }

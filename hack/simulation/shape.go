@@ -31,13 +31,16 @@ type Shape struct {
 	Denied string
 }
 
-// shapeOf returns the shape of a seed's world.
-func shapeOf(seed uint64) Shape {
+// briefly is how many times shorter brief worlds are.
+const briefly = 6
+
+// ShapeOf returns the shape of a seed's world. A brief one has the same troubles, for a shorter time.
+func ShapeOf(seed uint64, brief bool) Shape {
 	chance := chanceOf(seed, "shape")
 	shape := Shape{
 		LeaderElection: chance.IntN(8) == 0,
 		Resync:         []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute}[chance.IntN(3)],
-		Slower:         []int{1, 1, 4, 16}[chance.IntN(4)],
+		Slower:         []int{1, 4, 8, 16}[chance.IntN(4)],
 	}
 	if shape.LeaderElection {
 		shape.Slower = 1
@@ -54,11 +57,11 @@ func shapeOf(seed uint64) Shape {
 		denied := slices.Sorted(maps.Keys(deniedFields))
 		shape.Denied = denied[chance.IntN(len(denied))]
 	}
+	if brief {
+		shape.Disturbed /= briefly
+	}
 	return shape
 }
-
-// ShapeOf returns the shape of a seed's world.
-func ShapeOf(seed uint64) Shape { return shapeOf(seed) }
 
 // Where the world is.
 var (
@@ -104,6 +107,11 @@ func slotOf(number int) slot {
 // arn returns the ARN of the slot's trail.
 func (s slot) arn() string {
 	return fmt.Sprintf("arn:aws:cloudtrail:%s:%s:trail/%s", regions[s.region], s.accountID, s.trail)
+}
+
+// statusPath returns the path of the status of the slot's object at the API server.
+func (s slot) statusPath() string {
+	return "trail-operator.dev/v1alpha1/namespaces/" + s.namespace + "/trails/" + s.name + "/status"
 }
 
 // String returns the name of the slot's object.

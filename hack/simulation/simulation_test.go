@@ -31,6 +31,7 @@ var (
 		"how many worlds to simulate; make simulate does, with a runtime of Go that it builds for that",
 	)
 	first   = flag.Uint64("seed", 0, "the first seed; 0: a new one each time")
+	brief   = flag.Bool("brief", false, "simulate worlds that are much shorter, and so many more of them")
 	lasting = flag.Duration("for", 0, "how long to simulate new worlds, instead of how many")
 	script  = flag.String("script", "", "a file with a script to play in the world of the first seed")
 	show    = flag.Bool("history", false, "show all that happens in the world of the first seed")
@@ -39,6 +40,12 @@ var (
 
 // child is set in the environment of a process that simulates one world.
 const child = "SIMULATED_SEED"
+
+// shapeOf returns the shape of a seed's world, as the flags say.
+func shapeOf(seed uint64) simulation.Shape { return simulation.ShapeOf(seed, *brief) }
+
+// scriptOf returns the script of a seed's world.
+func scriptOf(seed uint64) []simulation.Action { return simulation.Script(seed, shapeOf(seed)) }
 
 // outcome is what a child prints in its last line.
 type outcome struct {
@@ -74,7 +81,7 @@ func TestWorld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rand.Seed(int64(seed)) //nolint:staticcheck // Kubernetes' libraries use it.
 		var told outcome
-		result, err := simulation.Run(t.Context(), seed, actions, log)
+		result, err := simulation.Run(t.Context(), seed, shapeOf(seed), actions, log)
 		if err == nil {
 			told.Result = *result
 		} else {
@@ -130,7 +137,7 @@ func simulateWith(ctx context.Context, executable string, seed uint64, arguments
 	command := exec.CommandContext(
 		ctx,
 		executable,
-		append([]string{"-test.run=^TestWorld$", "-test.timeout=0"}, arguments...)...)
+		append([]string{"-test.run=^TestWorld$", "-test.timeout=0", fmt.Sprint("-brief=", *brief)}, arguments...)...)
 	command.Env = append(os.Environ(), fmt.Sprint(child, "=", seed),
 		"GOMAXPROCS=1", "GODEBUG=randseednop=0,asyncpreemptoff=1", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
@@ -297,8 +304,9 @@ func report(t *testing.T, told *outcome) {
 	for _, action := range reduced {
 		lines = append(lines, action.String())
 	}
-	t.Logf("seed %d needs %d of %d actions (in %s; make simulate SEED=%d SCRIPT=%s plays them):\n%s", told.Seed,
-		len(reduced), len(simulation.Script(told.Seed)), file, told.Seed, file, strings.Join(lines, "\n"))
+	t.Logf("seed %d needs %d of %d actions (in %s; make simulate SEED=%d SCRIPT=%s%s plays them):\n%s", told.Seed,
+		len(reduced), len(scriptOf(told.Seed)), file, told.Seed, file, map[bool]string{true: " BRIEF=1"}[*brief],
+		strings.Join(lines, "\n"))
 }
 
 // reduce writes to a file what of the script of a seed it takes for a violation of a build of these tests.
@@ -308,7 +316,7 @@ func reduce(t *testing.T, executable string, told *outcome, file string) []simul
 		t.Fatal(err)
 	}
 	write := func(actions []simulation.Action) {
-		content, err := json.MarshalIndent(actions, "", "  ")
+		content, err := json.MarshalIndent(append([]simulation.Action{}, actions...), "", "  ")
 		if err == nil {
 			err = os.WriteFile(file, append(content, '\n'), 0o600)
 		}
@@ -316,7 +324,7 @@ func reduce(t *testing.T, executable string, told *outcome, file string) []simul
 			t.Error(err)
 		}
 	}
-	reduced := simulation.Reduce(simulation.Script(told.Seed), 60, func(actions []simulation.Action) bool {
+	reduced := simulation.Reduce(scriptOf(told.Seed), 60, func(actions []simulation.Action) bool {
 		write(actions)
 		again, err := simulateWith(t.Context(), executable, told.Seed, "-script="+file)
 		return err == nil && again.Violation != nil && again.Violation.Invariant == told.Violation.Invariant

@@ -39,7 +39,7 @@ var tenantDeeds = []deed{
 			w.lag(a, chance)
 			w.request(w.user.Create(w.ctx, newTrail(s, w.shape, chance)))
 			w.changed(s.String())
-			w.traps = append(w.traps, &trap{s.arn(), true, func() { w.remove(s) }})
+			w.traps = append(w.traps, &trap{about: s.arn(), after: true, do: func() { w.remove(s) }})
 		})
 	}},
 	{"tenant releases the trail, observes it, and manages it again", 2, func(w *World, a Action, chance *rand.Rand) {

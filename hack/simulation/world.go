@@ -62,7 +62,7 @@ type World struct {
 	moved time.Time
 	// serving is the request that AWS is at.
 	serving *request
-	// traps are what intruders do right before or after the operator's next call of an operation.
+	// traps are what happens right before or after the operator's next call about a trail, or to the API server.
 	traps []*trap
 	// delivering are the watches to which the next event is planned.
 	delivering  map[*apiserver.Watch]bool
@@ -239,6 +239,7 @@ func (w *World) aroundAPI(r *request, done bool) {
 	if parts := strings.Split(r.target, "/"); r.status() == http.StatusOK && len(parts) > 5 && parts[4] == "trails" {
 		w.changed(parts[3] + "/" + parts[5])
 	}
+	w.spring(r, done)
 }
 
 // deliverWatches plans the next event of each watch that has one.
