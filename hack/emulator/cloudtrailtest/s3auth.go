@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -155,18 +156,18 @@ func (n chunkSigner) read(body []byte, payload string) (content []byte, trailer 
 // trailer reads the headers behind the last chunk.
 func (n chunkSigner) trailer(rest []byte, payload, previous string) (http.Header, error) {
 	out := http.Header{}
-	signed := ""
+	var signed strings.Builder
 	for line := range strings.SplitSeq(string(rest), "\r\n") {
 		if name, value, ok := strings.Cut(line, ":"); ok {
 			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 			out.Set(name, value)
 			if !strings.EqualFold(name, "x-amz-trailer-signature") {
-				signed += name + ":" + value + "\n"
+				fmt.Fprintf(&signed, "%s:%s\n", name, value)
 			}
 		}
 	}
 	if payload == signedAndTrailer &&
-		out.Get("X-Amz-Trailer-Signature") != n.sign("AWS4-HMAC-SHA256-TRAILER", previous, hexSum([]byte(signed))) {
+		out.Get("X-Amz-Trailer-Signature") != n.sign("AWS4-HMAC-SHA256-TRAILER", previous, hexSum([]byte(signed.String()))) {
 		return nil, wrongSignature()
 	}
 	return out, nil
