@@ -30,4 +30,6 @@ func (s *Server) AwaitPoll(queueARN string, start func()) {
 }
 
 // DeliveredObjects is how many objects the server keeps of those that trails delivered.
-func (s *Server) DeliveredObjects() int { return locked(s, func() int { return len(s.logs.delivered) }) }
+func (s *Server) DeliveredObjects() int {
+	return locked(s, func() int { return len(s.logs.delivered) })
+}

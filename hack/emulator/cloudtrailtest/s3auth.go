@@ -32,11 +32,12 @@ func (x *exchange) authenticateS3(q *s3Request) error {
 		q.body, trailer, err = verifyS3(r, x.body, sig, secret)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	if who := x.call.caller.session; who != nil && x.r.Header.Get("X-Amz-Security-Token") == "" {
+	switch who := x.call.caller; {
+	case err != nil && who.account != "" && who.region == "" && asAPIError(err).Code == "UnrecognizedClientException":
+		// The key is known, so it is the token that is wrong.
 		return fail("InvalidToken", "The provided token is malformed or otherwise invalid.")
+	case err != nil:
+		return err
 	}
 	return q.checkSums(trailer)
 }
