@@ -23,8 +23,8 @@ func TestAdminObjects(t *testing.T) {
 		{"PUT", "log-delivery", `{"hour":"soon"}`, 400, `{"message":"badrequest:time:invalidduration\"soon\""}`},
 		{"PUT", "log-delivery", `{"hour":"1h","logsPerHour":2,"regions":["us-east-1"],"seed":3}`, 200, ok},
 		{
-			"GET", "log-delivery", "", 200, `{"hour":"1h0m0s","regions":["us-east-1"],"logsPerHour":2,"keyLifetime":"720h0m0s",` +
-				`"keep":"168h0m0s","seed":3,"time":"2026-03-01T12:00:00Z"}`,
+			"GET", "log-delivery", "", 200, `{"hour":"1h0m0s","regions":["us-east-1"],"logsPerHour":2,` +
+				`"keyLifetime":"720h0m0s","keep":"168h0m0s","seed":3,"time":"2026-03-01T12:00:00Z"}`,
 		},
 		{
 			"POST", "act", actor + `"operation":"CreateTrail","parameters":{"Name":"audit","S3BucketName":"trail-logs",` +

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto"
-	"crypto/md5"
+	"crypto/md5" //nolint:gosec // what CloudTrail makes fingerprints of
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -53,7 +53,7 @@ func (e *emulator) check(t *testing.T, region, prefix string, buckets ...string)
 	wants(t, err, "")
 	c := &checker{s3: e.s3("test", "test", "eu-west-1"), keys: map[string][]byte{}, out: checked{keys: map[string]bool{}}}
 	for _, key := range list.PublicKeyList {
-		sum := md5.Sum(key.Value)
+		sum := md5.Sum(key.Value) //nolint:gosec // what CloudTrail makes fingerprints of
 		equal(t, "fingerprint", aws.ToString(key.Fingerprint), hex.EncodeToString(sum[:]))
 		equal(t, "validity", key.ValidityEndTime.After(*key.ValidityStartTime), true)
 		c.keys[*key.Fingerprint] = key.Value
@@ -61,7 +61,10 @@ func (e *emulator) check(t *testing.T, region, prefix string, buckets ...string)
 
 	for _, from := range buckets {
 		var previous *digest
-		pages := s3.NewListObjectsV2Paginator(c.s3, &s3.ListObjectsV2Input{Bucket: &from, Prefix: &prefix, MaxKeys: aws.Int32(7)})
+		pages := s3.NewListObjectsV2Paginator(
+			c.s3,
+			&s3.ListObjectsV2Input{Bucket: &from, Prefix: &prefix, MaxKeys: aws.Int32(7)},
+		)
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			wants(t, err, "")
@@ -228,7 +231,10 @@ func verifySignature(der []byte, toSign, signature string) error {
 		if err != nil {
 			return err
 		}
-		key, _ = parsed.(*rsa.PublicKey)
+		isRSA := false
+		if key, isRSA = parsed.(*rsa.PublicKey); !isRSA {
+			return fmt.Errorf("a key of type %T", parsed)
+		}
 	}
 	raw, err := hex.DecodeString(signature)
 	if err != nil {

@@ -287,8 +287,8 @@ func (s *Server) expire(now time.Time) {
 
 // DeliverHours delivers so many hours of a trail that logs at once, in all its accounts and regions. For an account and
 // region for which nothing was delivered so far, they are the hours before now, as if the trail had logged since then.
-// Otherwise they are the next ones, and may be ahead of DeliveryTime, which then has to catch up before anything more is
-// delivered.
+// Otherwise they are the next ones, and may be ahead of DeliveryTime, which then has to catch up before anything more
+// is delivered.
 func (s *Server) DeliverHours(trailARN string, hours int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -26,9 +26,9 @@ func TestAllRegions(t *testing.T) {
 	for _, at := range cloudtrailtest.DefaultRegions() {
 		got := e.check(t, at, "AWSLogs/111122223333/CloudTrail-Digest/"+at+"/").intact(t)
 		equal(t, "digests of "+at, got.digests > 0, !strings.HasPrefix(at, "cn-") && !strings.HasPrefix(at, "us-gov-"))
-		for print := range got.keys {
-			equal(t, "a key of two regions", keys[print], false)
-			keys[print] = true
+		for fingerprint := range got.keys {
+			equal(t, "a key of two regions", keys[fingerprint], false)
+			keys[fingerprint] = true
 		}
 	}
 }
@@ -108,6 +108,7 @@ func TestChains(t *testing.T) {
 	}{
 		"stopped, and started after a while": {
 			then: func(t *testing.T, e *emulator) {
+				t.Helper()
 				e.stopLogging(t)
 				e.clock.add(5 * time.Hour)
 				e.startLogging(t)
@@ -116,6 +117,7 @@ func TestChains(t *testing.T) {
 		},
 		"stopped and started within the hour": {
 			then: func(t *testing.T, e *emulator) {
+				t.Helper()
 				e.stopLogging(t)
 				e.clock.add(time.Minute)
 				e.startLogging(t)
@@ -125,6 +127,7 @@ func TestChains(t *testing.T) {
 		"stopped, and the chain ends early": {
 			delivery: func(d *cloudtrailtest.LogDelivery) { d.EndEarly = true },
 			then: func(t *testing.T, e *emulator) {
+				t.Helper()
 				e.stopLogging(t)
 				e.clock.add(5 * time.Hour)
 				e.startLogging(t)
@@ -133,6 +136,7 @@ func TestChains(t *testing.T) {
 		},
 		"validation off and on": {
 			then: func(t *testing.T, e *emulator) {
+				t.Helper()
 				e.update(t, off)
 				e.clock.add(5 * time.Hour)
 				e.update(t, on)
@@ -141,6 +145,7 @@ func TestChains(t *testing.T) {
 		},
 		"validation off and on within the hour": {
 			then: func(t *testing.T, e *emulator) {
+				t.Helper()
 				e.update(t, off)
 				e.clock.add(time.Minute)
 				e.update(t, on)
@@ -149,6 +154,7 @@ func TestChains(t *testing.T) {
 		},
 		"deleted": {
 			then: func(t *testing.T, e *emulator) {
+				t.Helper()
 				_, err := e.in(region).DeleteTrail(ctx, &cloudtrail.DeleteTrailInput{Name: aws.String("audit")})
 				wants(t, err, "")
 			},
@@ -156,12 +162,14 @@ func TestChains(t *testing.T) {
 		},
 		"another bucket": {
 			then: func(t *testing.T, e *emulator) {
+				t.Helper()
 				e.update(t, func(in *cloudtrail.UpdateTrailInput) { in.S3BucketName = aws.String("trail-logs-2") })
 			},
 			digests: 7, starts: 1, buckets: []string{bucket, "trail-logs-2"},
 		},
 		"a setting that has nothing to do with it": {
 			then: func(t *testing.T, e *emulator) {
+				t.Helper()
 				e.update(t, func(in *cloudtrail.UpdateTrailInput) { in.IncludeGlobalServiceEvents = new(false) })
 			},
 			digests: 7, starts: 1,
@@ -389,7 +397,7 @@ func TestDeliveryInBubble(t *testing.T) {
 		})
 		e := &emulator{srv, "http://emulator", nil, srv.Client()}
 		e.audit(t, multiRegion)
-		time.Sleep(26 * time.Hour)
+		<-time.After(26 * time.Hour)
 		for _, at := range []string{"eu-west-1", "ap-south-1"} {
 			got := e.check(t, at, "AWSLogs/111122223333/CloudTrail-Digest/"+at+"/").intact(t)
 			equal(t, "digests", got.digests, 25)
@@ -479,13 +487,17 @@ func TestPublicKeys(t *testing.T) {
 	equal(t, "the last one", year[len(year)-1], current[0])
 	equal(t, "keys of the future", len(list(aws.Time(now.AddDate(0, 0, -1)), aws.Time(now.AddDate(1, 0, 0)))) <= 2, true)
 
-	other, err := e.in("us-east-1").ListPublicKeys(ctx, &cloudtrail.ListPublicKeysInput{StartTime: aws.Time(now.AddDate(-1, 0, 0))})
+	other, err := e.in("us-east-1").
+		ListPublicKeys(ctx, &cloudtrail.ListPublicKeysInput{StartTime: aws.Time(now.AddDate(-1, 0, 0))})
 	wants(t, err, "")
 	for _, key := range other.PublicKeyList {
 		equal(t, "a key of two regions", slices.Contains(year, *key.Fingerprint), false)
 	}
 
-	_, err = client.ListPublicKeys(ctx, &cloudtrail.ListPublicKeysInput{StartTime: &now, EndTime: aws.Time(now.Add(-time.Hour))})
+	_, err = client.ListPublicKeys(
+		ctx,
+		&cloudtrail.ListPublicKeysInput{StartTime: &now, EndTime: aws.Time(now.Add(-time.Hour))},
+	)
 	wants(t, err, "InvalidTimeRangeException")
 	_, err = client.ListPublicKeys(ctx, &cloudtrail.ListPublicKeysInput{StartTime: aws.Time(now.Add(time.Hour))})
 	wants(t, err, "InvalidTimeRangeException")

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -196,11 +196,17 @@ func TestS3Errors(t *testing.T) {
 	wants(t, err, "NoSuchBucket")
 	_, err = client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String("No_Bucket")})
 	wants(t, err, "InvalidBucketName")
-	_, err = client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), VersionId: aws.String("1")})
+	_, err = client.GetObject(
+		ctx,
+		&s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), VersionId: aws.String("1")},
+	)
 	wants(t, err, "NotImplemented")
 	_, err = client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String(bucket), MaxKeys: aws.Int32(-1)})
 	wants(t, err, "InvalidArgument")
-	_, err = client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String(bucket), ContinuationToken: aws.String("x")})
+	_, err = client.ListObjectsV2(
+		ctx,
+		&s3.ListObjectsV2Input{Bucket: aws.String(bucket), ContinuationToken: aws.String("x")},
+	)
 	wants(t, err, "InvalidArgument")
 
 	e.PutBucket(cloudtrailtest.Bucket{Name: "in-america", Region: "us-west-2", AccountID: account})
@@ -263,7 +269,9 @@ func TestS3Faults(t *testing.T) {
 	answer, _ := errors.AsType[*smithyhttp.ResponseError](err)
 	equal(t, "status", answer.HTTPStatusCode(), http.StatusServiceUnavailable)
 
-	e.Inject(cloudtrailtest.Fault{Operation: "ListObjectsV2", Code: "AccessDenied", PrincipalARN: "arn:aws:iam::*", Times: 1})
+	e.Inject(
+		cloudtrailtest.Fault{Operation: "ListObjectsV2", Code: "AccessDenied", PrincipalARN: "arn:aws:iam::*", Times: 1},
+	)
 	_, err = client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
 	wants(t, err, "AccessDenied")
 	equal(t, "message", message(err), "User: arn:aws:iam::111122223333:user/operator is not authorized to perform: "+
@@ -388,7 +396,13 @@ func TestManyObjects(t *testing.T) {
 func TestCopyAndRange(t *testing.T) {
 	e := direct()
 	client := e.s3("test", "test", region)
-	put(t, client, "from", "0123456789", func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"signature": "abc"} })
+	put(
+		t,
+		client,
+		"from",
+		"0123456789",
+		func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"signature": "abc"} },
+	)
 	e.clock.add(time.Hour)
 	copied := func(change func(*s3.CopyObjectInput)) error {
 		in := &s3.CopyObjectInput{
@@ -456,39 +470,67 @@ func (r signedRequest) send(t *testing.T, e *emulator) string {
 	}
 	out, err := e.http.Do(in)
 	wants(t, err, "")
-	defer out.Body.Close()
+	raw, err := io.ReadAll(out.Body)
+	wants(t, err, "")
+	wants(t, out.Body.Close(), "")
 	if out.StatusCode == http.StatusOK {
 		return ""
 	}
 	var failure struct{ Code string }
-	wants(t, xml.NewDecoder(out.Body).Decode(&failure), "")
+	wants(t, xml.Unmarshal(raw, &failure), "")
 	return failure.Code
 }
 
 func TestS3Signatures(t *testing.T) {
+	const (
+		unsigned = "UNSIGNED-PAYLOAD"
+		trailing = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+		signed   = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+	)
+	hello, other := cloudtrailtest.HexSum([]byte("hello")), cloudtrailtest.HexSum([]byte("other"))
 	chunked := map[string]string{"Content-Encoding": "aws-chunked", "X-Amz-Decoded-Content-Length": "5"}
+	with := func(name, value string) map[string]string { return map[string]string{name: value} }
 	for name, test := range map[string]struct {
 		signedRequest
 		want string
 	}{
-		"a hash":             {signedRequest{payload: cloudtrailtest.HexSum([]byte("hello")), body: "hello"}, ""},
-		"unsigned":           {signedRequest{payload: "UNSIGNED-PAYLOAD", body: "hello"}, ""},
-		"another hash":       {signedRequest{payload: cloudtrailtest.HexSum([]byte("other")), body: "hello"}, "XAmzContentSHA256Mismatch"},
-		"no hash":            {signedRequest{body: "hello"}, "MissingSecurityHeader"},
-		"too long ago":       {signedRequest{payload: "UNSIGNED-PAYLOAD", when: time.Now().Add(-time.Hour)}, "RequestTimeTooSkewed"},
-		"ten minutes ago":    {signedRequest{payload: "UNSIGNED-PAYLOAD", when: time.Now().Add(-10 * time.Minute)}, ""},
-		"a header unsigned":  {signedRequest{payload: "UNSIGNED-PAYLOAD", after: func(r *http.Request) { r.Header.Set("X-Amz-Meta-A", "b") }}, "AccessDenied"},
-		"another path":       {signedRequest{payload: "UNSIGNED-PAYLOAD", after: func(r *http.Request) { r.URL.Path += "2" }}, "SignatureDoesNotMatch"},
-		"no signature":       {signedRequest{payload: "UNSIGNED-PAYLOAD", after: func(r *http.Request) { r.Header.Del("Authorization") }}, "AccessDenied"},
-		"a wrong MD5":        {signedRequest{payload: "UNSIGNED-PAYLOAD", body: "hello", header: map[string]string{"Content-Md5": "x"}}, "BadDigest"},
-		"a wrong checksum":   {signedRequest{payload: "UNSIGNED-PAYLOAD", body: "hello", header: map[string]string{"X-Amz-Checksum-Crc32": "AAAAAA=="}}, "BadDigest"},
-		"a checksum":         {signedRequest{payload: "UNSIGNED-PAYLOAD", body: "hello", header: map[string]string{"X-Amz-Checksum-Crc32": "NhCmhg=="}}, ""},
-		"chunks":             {signedRequest{payload: "STREAMING-UNSIGNED-PAYLOAD-TRAILER", body: "3\r\nhel\r\n2\r\nlo\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", header: chunked}, ""},
-		"a wrong trailer":    {signedRequest{payload: "STREAMING-UNSIGNED-PAYLOAD-TRAILER", body: "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", header: chunked}, "BadDigest"},
-		"a chunk missing":    {signedRequest{payload: "STREAMING-UNSIGNED-PAYLOAD-TRAILER", body: "3\r\nhel\r\n0\r\n\r\n", header: chunked}, "IncompleteBody"},
-		"a chunk cut":        {signedRequest{payload: "STREAMING-UNSIGNED-PAYLOAD-TRAILER", body: "5\r\nhel", header: chunked}, "IncompleteBody"},
-		"chunks of a liar":   {signedRequest{payload: "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", body: "5;chunk-signature=00\r\nhello\r\n0;chunk-signature=00\r\n\r\n", header: chunked}, "SignatureDoesNotMatch"},
-		"chunks without any": {signedRequest{payload: "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", body: "hello", header: chunked}, "IncompleteBody"},
+		"a hash":          {signedRequest{payload: hello, body: "hello"}, ""},
+		"unsigned":        {signedRequest{payload: unsigned, body: "hello"}, ""},
+		"another hash":    {signedRequest{payload: other, body: "hello"}, "XAmzContentSHA256Mismatch"},
+		"no hash":         {signedRequest{body: "hello"}, "MissingSecurityHeader"},
+		"too long ago":    {signedRequest{payload: unsigned, when: time.Now().Add(-time.Hour)}, "RequestTimeTooSkewed"},
+		"ten minutes ago": {signedRequest{payload: unsigned, when: time.Now().Add(-10 * time.Minute)}, ""},
+		"a header unsigned": {
+			signedRequest{payload: unsigned, after: func(r *http.Request) { r.Header.Set("X-Amz-Meta-A", "b") }}, "AccessDenied",
+		},
+		"another path": {
+			signedRequest{payload: unsigned, after: func(r *http.Request) { r.URL.Path += "2" }}, "SignatureDoesNotMatch",
+		},
+		"no signature": {
+			signedRequest{payload: unsigned, after: func(r *http.Request) { r.Header.Del("Authorization") }}, "AccessDenied",
+		},
+		"a wrong MD5": {signedRequest{payload: unsigned, body: "hello", header: with("Content-Md5", "x")}, "BadDigest"},
+		"a wrong checksum": {
+			signedRequest{payload: unsigned, body: "hello", header: with("X-Amz-Checksum-Crc32", "AAAAAA==")}, "BadDigest",
+		},
+		"a checksum": {
+			signedRequest{payload: unsigned, body: "hello", header: with("X-Amz-Checksum-Crc32", "NhCmhg==")}, "",
+		},
+		"chunks": {signedRequest{
+			payload: trailing, header: chunked,
+			body: "3\r\nhel\r\n2\r\nlo\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n",
+		}, ""},
+		"a wrong trailer": {signedRequest{
+			payload: trailing, header: chunked, body: "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n",
+		}, "BadDigest"},
+		"a chunk missing": {
+			signedRequest{payload: trailing, body: "3\r\nhel\r\n0\r\n\r\n", header: chunked}, "IncompleteBody",
+		},
+		"a chunk cut": {signedRequest{payload: trailing, body: "5\r\nhel", header: chunked}, "IncompleteBody"},
+		"chunks of a liar": {signedRequest{
+			payload: signed, header: chunked, body: "5;chunk-signature=00\r\nhello\r\n0;chunk-signature=00\r\n\r\n",
+		}, "SignatureDoesNotMatch"},
+		"chunks without any": {signedRequest{payload: signed, body: "hello", header: chunked}, "IncompleteBody"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := direct()

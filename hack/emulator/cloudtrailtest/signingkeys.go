@@ -63,8 +63,8 @@ func (d *logDelivery) signer(region string, number int) signer {
 	}
 }
 
-// periodsApart is after how many periods a region has the same keys again. exponentsEach is how many exponents are tried
-// for a key.
+// periodsApart is after how many periods a region has the same keys again. exponentsEach is how many exponents are
+// tried for a key.
 const periodsApart, exponentsEach = 2048, 32
 
 // id is what tells the key from all others.

@@ -1,6 +1,7 @@
 package cloudtrailtest_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -15,36 +16,45 @@ import (
 // TestTamper holds that each way to tamper is one that shows, in an object that was put now, and nowhere else.
 func TestTamper(t *testing.T) {
 	const moved = home + "2026/03/01/111122223333_CloudTrail-Digest_eu-west-1_audit_eu-west-1_20260301T100000Z.json.gz"
+	type how = cloudtrailtest.Tampering
+	const (
+		unverified = "verification error"
+		otherHash  = "another hash"
+		notNext    = "the previous digest is another one"
+		elsewhere  = "has been moved"
+		cutShort   = "unexpected EOF"
+		archived   = "InvalidObjectState"
+		foreign    = "the key is unknown"
+	)
+	both := []string{elsewhere, unverified}
 	for name, test := range map[string]struct {
-		tampering cloudtrailtest.Tampering
+		tampering how
 		// wrong is what the checker finds, changed how many objects are others than before.
 		wrong   []string
 		changed int
 	}{
-		"a digest deleted": {
-			cloudtrailtest.Tampering{Kind: cloudtrailtest.Delete, Position: 3}, []string{"the previous digest is another one"}, 0,
-		},
-		"the newest digest deleted":  {cloudtrailtest.Tampering{Kind: cloudtrailtest.Delete, Position: -1}, nil, 0},
-		"a digest altered":           {cloudtrailtest.Tampering{Kind: cloudtrailtest.Alter}, []string{"another hash", "verification error", "the previous digest is another one"}, 1},
-		"a signature altered":        {cloudtrailtest.Tampering{Kind: cloudtrailtest.AlterSignature}, []string{"verification error", "the previous digest is another one"}, 1},
-		"metadata dropped":           {cloudtrailtest.Tampering{Kind: cloudtrailtest.DropMetadata, Position: -1}, []string{"verification error"}, 1},
-		"a digest signed again":      {cloudtrailtest.Tampering{Kind: cloudtrailtest.Resign, Position: -1}, []string{"another hash", "the key is unknown"}, 1},
-		"a digest moved":             {cloudtrailtest.Tampering{Kind: cloudtrailtest.Move, To: moved, Position: -1}, []string{"has been moved", "verification error"}, 1},
-		"a digest copied":            {cloudtrailtest.Tampering{Kind: cloudtrailtest.Copy, To: moved, Position: -1}, []string{"has been moved", "verification error"}, 1},
-		"a digest replaced":          {cloudtrailtest.Tampering{Kind: cloudtrailtest.Replace, Position: -1}, []string{"has been moved", "verification error"}, 1},
-		"a digest truncated":         {cloudtrailtest.Tampering{Kind: cloudtrailtest.Truncate, Position: -1}, []string{"unexpected EOF"}, 1},
-		"a digest unpacked":          {cloudtrailtest.Tampering{Kind: cloudtrailtest.Unpack, Position: -1}, []string{"invalid header"}, 1},
-		"a digest archived":          {cloudtrailtest.Tampering{Kind: cloudtrailtest.Archive, Position: -1}, []string{"InvalidObjectState"}, 1},
-		"bytes behind a digest":      {cloudtrailtest.Tampering{Kind: cloudtrailtest.AppendBytes, Position: -1}, []string{"6 bytes behind the content"}, 1},
-		"a log file deleted":         {cloudtrailtest.Tampering{Kind: cloudtrailtest.Delete, Position: 2, Log: 1}, []string{"NoSuchKey"}, 0},
-		"a log file altered":         {cloudtrailtest.Tampering{Kind: cloudtrailtest.Alter, Position: 2, Log: 2}, []string{"another hash"}, 1},
-		"bytes behind a log file":    {cloudtrailtest.Tampering{Kind: cloudtrailtest.AppendBytes, Log: 1}, []string{"6 bytes behind the content"}, 1},
-		"a member behind a log file": {cloudtrailtest.Tampering{Kind: cloudtrailtest.AppendMember, Log: 1}, []string{"bytes behind the content"}, 1},
-		"a log file truncated":       {cloudtrailtest.Tampering{Kind: cloudtrailtest.Truncate, Log: 1}, []string{"unexpected EOF"}, 1},
-		"a log file archived":        {cloudtrailtest.Tampering{Kind: cloudtrailtest.Archive, Log: 1}, []string{"InvalidObjectState"}, 1},
-		"a log file planted":         {cloudtrailtest.Tampering{Kind: cloudtrailtest.Plant, Position: 2}, nil, 1},
-		"the newest deleted":         {cloudtrailtest.Tampering{Kind: cloudtrailtest.DeleteNewest, Count: 2, WithLogs: true}, nil, 0},
-		"a region deleted":           {cloudtrailtest.Tampering{Kind: cloudtrailtest.DeleteRegion}, nil, 0},
+		"a digest deleted":           {how{Kind: cloudtrailtest.Delete, Position: 3}, []string{notNext}, 0},
+		"the newest digest deleted":  {how{Kind: cloudtrailtest.Delete, Position: -1}, nil, 0},
+		"a digest altered":           {how{Kind: cloudtrailtest.Alter}, []string{otherHash, unverified, notNext}, 1},
+		"a signature altered":        {how{Kind: cloudtrailtest.AlterSignature}, []string{unverified, notNext}, 1},
+		"metadata dropped":           {how{Kind: cloudtrailtest.DropMetadata, Position: -1}, []string{unverified}, 1},
+		"a digest signed again":      {how{Kind: cloudtrailtest.Resign, Position: -1}, []string{otherHash, foreign}, 1},
+		"a digest moved":             {how{Kind: cloudtrailtest.Move, To: moved, Position: -1}, both, 1},
+		"a digest copied":            {how{Kind: cloudtrailtest.Copy, To: moved, Position: -1}, both, 1},
+		"a digest replaced":          {how{Kind: cloudtrailtest.Replace, Position: -1}, both, 1},
+		"a digest truncated":         {how{Kind: cloudtrailtest.Truncate, Position: -1}, []string{cutShort}, 1},
+		"a digest unpacked":          {how{Kind: cloudtrailtest.Unpack, Position: -1}, []string{"invalid header"}, 1},
+		"a digest archived":          {how{Kind: cloudtrailtest.Archive, Position: -1}, []string{archived}, 1},
+		"bytes behind a digest":      {how{Kind: cloudtrailtest.AppendBytes, Position: -1}, []string{"6 bytes behind"}, 1},
+		"a log file deleted":         {how{Kind: cloudtrailtest.Delete, Position: 2, Log: 1}, []string{"NoSuchKey"}, 0},
+		"a log file altered":         {how{Kind: cloudtrailtest.Alter, Position: 2, Log: 2}, []string{otherHash}, 1},
+		"bytes behind a log file":    {how{Kind: cloudtrailtest.AppendBytes, Log: 1}, []string{"6 bytes behind"}, 1},
+		"a member behind a log file": {how{Kind: cloudtrailtest.AppendMember, Log: 1}, []string{"bytes behind"}, 1},
+		"a log file truncated":       {how{Kind: cloudtrailtest.Truncate, Log: 1}, []string{cutShort}, 1},
+		"a log file archived":        {how{Kind: cloudtrailtest.Archive, Log: 1}, []string{archived}, 1},
+		"a log file planted":         {how{Kind: cloudtrailtest.Plant, Position: 2}, nil, 1},
+		"the newest deleted":         {how{Kind: cloudtrailtest.DeleteNewest, Count: 2, WithLogs: true}, nil, 0},
+		"a region deleted":           {how{Kind: cloudtrailtest.DeleteRegion}, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := delivering()
@@ -66,7 +76,7 @@ func TestTamper(t *testing.T) {
 			changed := 0
 			for _, o := range e.Objects(bucket, "") {
 				same := slices.ContainsFunc(before, func(was cloudtrailtest.Object) bool {
-					return was.Key == o.Key && was.LastModified.Equal(o.LastModified) && string(was.Content) == string(o.Content)
+					return was.Key == o.Key && was.LastModified.Equal(o.LastModified) && bytes.Equal(was.Content, o.Content)
 				})
 				if !same {
 					changed++
@@ -83,7 +93,7 @@ func TestTamperWithWhat(t *testing.T) {
 	e := delivering(func(d *cloudtrailtest.LogDelivery) { d.EmptyHours = 1 })
 	arn := e.audit(t)
 	wants(t, e.DeliverHours(arn, 3), "")
-	put(t, e.s3("test", "test", region), "plain", "hello, hello, hello")
+	put(t, e.s3("test", "test", region), "plain", "this is no gzip file")
 	for want, tampering := range map[string]cloudtrailtest.Tampering{
 		`there is no trail "x"`:                  {Kind: cloudtrailtest.Delete, TrailARN: "x"},
 		"the chain has 3 digests and none at 3":  {Kind: cloudtrailtest.Delete, TrailARN: arn, Position: 3},
@@ -107,7 +117,9 @@ func TestTamperWithWhat(t *testing.T) {
 	_, err := e.Tamper(cloudtrailtest.Tampering{Kind: cloudtrailtest.Alter, TrailARN: arn, Position: -1})
 	wants(t, err, "")
 	equal(t, "wrong", len(e.check(t, region, home).wrong) > 0, true)
-	keys, err := e.Tamper(cloudtrailtest.Tampering{Kind: cloudtrailtest.Plant, Bucket: bucket, Key: "AWSLogs/planted.json.gz"})
+	keys, err := e.Tamper(
+		cloudtrailtest.Tampering{Kind: cloudtrailtest.Plant, Bucket: bucket, Key: "AWSLogs/planted.json.gz"},
+	)
 	wants(t, err, "")
 	equal(t, "planted", keys[0], "AWSLogs/planted.json.gz")
 }
