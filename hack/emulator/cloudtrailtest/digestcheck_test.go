@@ -231,7 +231,7 @@ func verifySignature(der []byte, toSign, signature string) error {
 		if err != nil {
 			return err
 		}
-		isRSA := false
+		var isRSA bool
 		if key, isRSA = parsed.(*rsa.PublicKey); !isRSA {
 			return fmt.Errorf("a key of type %T", parsed)
 		}
