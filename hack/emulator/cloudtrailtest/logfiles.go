@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -89,7 +90,7 @@ type logWriter struct {
 
 func newLogWriter() *logWriter {
 	w := &logWriter{sum: sha256.New()}
-	w.gz = gzip.NewWriter(&w.packed)
+	w.gz = packer(&w.packed)
 	w.to = io.MultiWriter(w.gz, w.sum)
 	w.write([]byte(`{"Records":[`))
 	return w
@@ -136,13 +137,28 @@ const madeUp = `{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole","acc
 func (w *logWriter) close() (content []byte, sum string) {
 	w.write([]byte(`]}`))
 	w.gz.Close() //nolint:errcheck // it goes to memory
+	packers.Put(w.gz)
 	return bytes.Clone(w.packed.Bytes()), hex.EncodeToString(w.sum.Sum(nil))
+}
+
+// packers are used again, as making one takes longer than packing a digest.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
+// packer returns a writer that packs what is written to another one. Whoever has closed it puts it back.
+func packer(to io.Writer) *gzip.Writer {
+	gz, ok := packers.Get().(*gzip.Writer)
+	if !ok {
+		return gzip.NewWriter(to)
+	}
+	gz.Reset(to)
+	return gz
 }
 
 func pack(raw []byte) []byte {
 	var out bytes.Buffer
-	gz := gzip.NewWriter(&out)
+	gz := packer(&out)
 	gz.Write(raw) //nolint:errcheck // it goes to memory
 	gz.Close()    //nolint:errcheck // likewise
+	packers.Put(gz)
 	return out.Bytes()
 }

@@ -76,6 +76,7 @@ func New(opts Options) *Server {
 		queues: map[string]*queue{}, rules: map[string]Rule{}, forwarding: opts.Forwarding, realClock: opts.Now == nil,
 		disabled: map[string][]string{},
 	}
+
 	s.regions = map[string]bool{}
 	for _, r := range s.opts.Regions {
 		s.regions[r] = true
