@@ -101,7 +101,7 @@ func BenchmarkLargeLogs(b *testing.B) {
 
 // largeLog returns a log file of about 50 MB as it is stored, and the hash of its content.
 func largeLog() ([]byte, string) {
-	random := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // It stands for events.
+	random := rand.New(rand.NewPCG(1, 1))
 	var content bytes.Buffer
 	for content.Len() < 300<<20 {
 		fmt.Fprintf(

@@ -56,13 +56,13 @@ func (s *storage) put(bucket, key string, o *object) {
 	delete(s.sorted, bucket)
 }
 
-func (s *storage) get(t testing.TB, bucket, key string) *object {
-	t.Helper()
+func (s *storage) get(tb testing.TB, bucket, key string) *object {
+	tb.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := s.buckets[bucket][key]
 	if found == nil {
-		t.Fatalf("no %s in %s", key, bucket)
+		tb.Fatalf("no %s in %s", key, bucket)
 	}
 	return found
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 var (
@@ -152,11 +154,18 @@ func (f *finder) lookThrough(
 	return found, ended, err
 }
 
-// parallel does something for each of some values at once. What is done waits for the limits.
+// foldersAtOnce is how many folders are looked into at once on each level. The limits let fewer be listed at once.
+const foldersAtOnce = 32
+
+// parallel does something for each of some values, for many at once.
 func parallel[T any](values []T, do func(T)) {
-	var group sync.WaitGroup
+	var group errgroup.Group
+	group.SetLimit(foldersAtOnce)
 	for _, value := range values {
-		group.Go(func() { do(value) })
+		group.Go(func() error {
+			do(value)
+			return nil
+		})
 	}
-	group.Wait()
+	_ = group.Wait() //nolint:errcheck // None fails.
 }

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// longestLookahead is how many digests of unknown keys are passed at most in the search for one that can be believed.
+const longestLookahead = 1000
+
 // is tells whether a position is the digest that a link names.
 func (p Position) is(l *link) bool { return p.Object == l.key && p.Bucket == l.bucket }
 
@@ -63,17 +66,38 @@ func (r *run) judgeAbsent(ctx context.Context, before name) error {
 	case gone:
 		return r.addMissing(ctx, before, passed)
 	case passed:
-		r.unread[before.key] = true // It was judged in its place, in an earlier walk.
-		return nil
+		return r.judgeAgain(ctx, before, found, failure)
 	case failure != nil && before.time.After(r.until):
 		return nil
 	case failure != nil && failure.passing:
 		return r.stop(ctx, r.result(KindDigest, before), failure)
 	case failure != nil:
-		return r.pass(ctx, nil, &item{name: before}, failure)
+		return r.passNamed(ctx, before, failure)
 	default:
 		return r.judgeVerified(ctx, nil, &item{name: before, file: found})
 	}
+}
+
+// passNamed goes on behind a digest that is not as it was, and that another one names.
+func (r *run) passNamed(ctx context.Context, before name, failure *fault) error {
+	s := r.fail(&item{name: before}, failure)
+	s.at = Position{Bucket: before.bucket, Object: before.key, End: before.time}
+	r.moveTo(s.at)
+	return r.add(ctx, s)
+}
+
+// judgeAgain judges a digest that comes before the place where the walk has continued, which was not as it should. An
+// earlier walk has judged it, unless it came late.
+func (r *run) judgeAgain(ctx context.Context, before name, found *file, failure *fault) error {
+	r.unread[before.key] = true
+	if failure != nil && failure.passing {
+		return r.stop(ctx, r.result(KindDigest, before), failure)
+	}
+	if failure != nil {
+		return r.add(ctx, r.fail(&item{name: before}, failure))
+	}
+	result := r.resultOf(KindDigest, found)
+	return r.add(ctx, step{results: []Result{result}, checks: r.checksOf(found, result)})
 }
 
 // addMissing adds what is missing between the last digest that was judged and one that another digest names, which is
@@ -124,7 +148,8 @@ func (r *run) missingEnds(last name, alone bool) []time.Time {
 }
 
 // compare holds a digest that CloudTrail has signed against the one before. It returns the time between them if the
-// chain begins anew, and what is wrong otherwise.
+// chain begins anew, and what is wrong otherwise. Nothing tells whether a digest right before such a time was deleted:
+// then the time is longer.
 func (r *run) compare(f *file) (*Result, *fault) {
 	switch l := f.previous; {
 	case r.at == (Position{}):
@@ -177,7 +202,12 @@ func (r *run) failureOf(ctx context.Context, digests *stream, next *item) (*faul
 		return failure, nil
 	}
 
-	for i := range ahead {
+	// Whoever cannot write a digest that is read can still write many whose keys nobody knows.
+	most := ahead
+	if failure.reason == ReasonKeyUnknown {
+		most = longestLookahead
+	}
+	for i := range most {
 		later, err := digests.peek(ctx, i)
 		if ended := contextError(ctx); ended != nil {
 			return nil, ended

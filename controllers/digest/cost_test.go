@@ -79,8 +79,8 @@ func TestNothingTwice(t *testing.T) {
 	}
 }
 
-// TestKeysAreAskedOnce holds that walks at once share what CloudTrail says about keys, and ask little about keys that it
-// does not know.
+// TestKeysAreAskedOnce holds that walks at once share what CloudTrail says about keys, and ask little about keys that
+// it does not know.
 func TestKeysAreAskedOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

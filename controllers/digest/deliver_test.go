@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -149,7 +150,6 @@ type delivery struct {
 	at      time.Time
 	last    *delivered
 	digests []*delivered
-	late    []log
 	count   int
 }
 
@@ -302,9 +302,7 @@ func (d *delivery) sign(
 
 	made.signature = hex.EncodeToString(signature)
 	all := map[string]string{"signature": made.signature, "signature-algorithm": "SHA256withRSA"}
-	for name, value := range metadata {
-		all[name] = value
-	}
+	maps.Copy(all, metadata)
 	d.put(made.bucket, made.key, &object{body: pack(content), metadata: all, modified: modified})
 }
 
@@ -381,28 +379,28 @@ type settings struct {
 }
 
 // validate walks a chain.
-func (d *delivery) validate(t testing.TB, s settings) walked {
-	t.Helper()
+func (d *delivery) validate(tb testing.TB, s settings) walked {
+	tb.Helper()
 	if s.now.IsZero() {
 		s.now = d.at.Add(30 * time.Minute)
 	}
-	return walkChain(t, d.storage, d.keys, d.trail, d.chain, s)
+	return walkChain(tb, d.storage, d.keys, d.trail, d.chain, s)
 }
 
 func walkChain(
-	t testing.TB, objects digest.Storage, keys digest.Keys, trail digest.Trail, chain digest.Chain, s settings,
+	tb testing.TB, objects digest.Storage, keys digest.Keys, trail digest.Trail, chain digest.Chain, s settings,
 ) walked {
-	t.Helper()
+	tb.Helper()
 	validator := digest.New(digest.Options{
 		Storage: objects, Keys: keys, Mode: s.mode, SamplePercent: 50, Now: func() time.Time { return s.now },
 	})
 	var w walked
-	position, err := validator.Walk(t.Context(), digest.Walk{
+	position, err := validator.Walk(tb.Context(), digest.Walk{
 		Trail: trail, Chain: chain, From: s.from, Start: s.start, Until: s.until, Delivery: s.delivery,
 		Report: func(result digest.Result) { w.results = append(w.results, result) },
 	})
 	if err != nil {
-		t.Fatalf("walking: %v", err)
+		tb.Fatalf("walking: %v", err)
 	}
 	w.position = position
 	return w

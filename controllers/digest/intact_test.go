@@ -52,9 +52,9 @@ func randomWorld(random *rand.Rand) []*delivery {
 	return all
 }
 
-// random delivers hours in which this and that happens. A change of the bucket or the prefix leaves log files behind that
-// the first digest in the new place vouches for, unless other trails' log files are there, too: their validators do not
-// know of that place.
+// random delivers hours in which this and that happens. A change of the bucket or the prefix leaves log files behind
+// that the first digest in the new place vouches for, unless other trails' log files are there, too: their validators
+// do not know of that place.
 func (d *delivery) random(random *rand.Rand, hours int, alone bool) {
 	var late []log
 	for i := range hours {
@@ -97,14 +97,14 @@ func (d *delivery) random(random *rand.Rand, hours int, alone bool) {
 	}
 }
 
-// TestIntact holds that a bucket in which nobody has done anything has no finding, wherever a walk begins and however it
-// is cut: the results are the same.
+// TestIntact holds that a bucket in which nobody has done anything has no finding, wherever a walk begins and however
+// it is cut: the results are the same.
 func TestIntact(t *testing.T) {
 	t.Parallel()
 	for seed := range *seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // A seed must give the same world.
+			random := rand.New(rand.NewPCG(seed, 0))
 			for _, d := range randomWorld(random) {
 				mode := modes[random.IntN(len(modes))]
 				whole := d.validate(t, settings{mode: mode})
@@ -165,8 +165,8 @@ func (d *delivery) expectSameInPieces(t *testing.T, random *rand.Rand, mode dige
 	}
 }
 
-// expectSameLive walks now and then while CloudTrail delivers. Backfill digests come late: only what comes with the others
-// is seen.
+// expectSameLive walks now and then while CloudTrail delivers. Backfill digests come late: only what comes with the
+// others is seen.
 func (d *delivery) expectSameLive(t *testing.T, random *rand.Rand, mode digest.Mode, whole walked) {
 	t.Helper()
 	var pieces walked

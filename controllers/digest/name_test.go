@@ -18,12 +18,21 @@ func TestNames(t *testing.T) {
 		key                         string
 		ok, backfill, misplaced, at bool
 	}{
-		"own":                 {key: folder + "2026/02/27/" + file + "20260227T003649Z.json.gz", ok: true, at: true},
-		"backfill":            {key: folder + "2026/02/27/" + file + "20260227T003649Z_backfill.json.gz", ok: true, backfill: true, at: true},
-		"another day":         {key: folder + "2026/02/28/" + file + "20260227T003649Z.json.gz", ok: true, misplaced: true, at: true},
-		"deeper":              {key: folder + "x/2026/02/27/" + file + "20260227T003649Z.json.gz"},
-		"of another prefix":   {key: "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/02/27/" + file + "20260227T003649Z.json.gz", ok: true},
-		"of an organization":  {key: "AWSLogs/o-x/111122223333/CloudTrail-Digest/us-east-1/2026/02/27/" + file + "20260227T003649Z.json.gz", ok: true},
+		"own": {key: folder + "2026/02/27/" + file + "20260227T003649Z.json.gz", ok: true, at: true},
+		"backfill": {
+			key: folder + "2026/02/27/" + file + "20260227T003649Z_backfill.json.gz", ok: true, backfill: true, at: true,
+		},
+		"another day": {
+			key: folder + "2026/02/28/" + file + "20260227T003649Z.json.gz", ok: true, misplaced: true, at: true,
+		},
+		"deeper": {key: folder + "x/2026/02/27/" + file + "20260227T003649Z.json.gz"},
+		"of another prefix": {
+			key: "AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/02/27/" + file + "20260227T003649Z.json.gz", ok: true,
+		},
+		"of an organization": {
+			key: "AWSLogs/o-x/111122223333/CloudTrail-Digest/us-east-1/2026/02/27/" + file + "20260227T003649Z.json.gz",
+			ok:  true,
+		},
 		"of a longer account": {key: "9" + folder[len("p/AWSLogs/"):] + "2026/02/27/" + file + "20260227T003649Z.json.gz"},
 		"another trail": {
 			key: folder + "2026/02/27/" + strings.ReplaceAll(file, "main_eu-west-1", "main") + "20260227T003649Z.json.gz",

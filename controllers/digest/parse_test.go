@@ -11,21 +11,22 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
 )
 
-func packed(t testing.TB, contents ...string) []byte {
-	t.Helper()
+func packed(tb testing.TB, contents ...string) []byte {
+	tb.Helper()
 	var out bytes.Buffer
 	for _, content := range contents {
 		writer := gzip.NewWriter(&out)
 		if _, err := io.WriteString(writer, content); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := writer.Close(); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return out.Bytes()
@@ -58,8 +59,11 @@ func TestGunzip(t *testing.T) {
 			from:   io.MultiReader(bytes.NewReader(one[:len(one)/2]), iotest.ErrReader(interrupted)),
 			expect: interrupted,
 		},
-		"interrupted at its end": {from: io.MultiReader(bytes.NewReader(one), iotest.ErrReader(interrupted)), expect: interrupted},
-		"nowhere to write":       {from: bytes.NewReader(one), to: failingWriter{full}, expect: full},
+		"interrupted at its end": {
+			from:   io.MultiReader(bytes.NewReader(one), iotest.ErrReader(interrupted)),
+			expect: interrupted,
+		},
+		"nowhere to write": {from: bytes.NewReader(one), to: failingWriter{full}, expect: full},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,8 +119,10 @@ const realHeader = `{"awsAccountId":"123456789012","digestStartTime":"2015-08-17
 "digestEndTime":"2015-08-17T15:01:31Z","digestS3Bucket":"amzn-s3-demo-bucket","digestS3Object":"AWSLogs/1/x.json.gz",
 "digestPublicKeyFingerprint":"31e8b5433410dfb61a9dc45cc65b22ff","digestSignatureAlgorithm":"SHA256withRSA",
 "newestEventTime":"2015-08-17T14:52:27Z","oldestEventTime":null,"previousDigestS3Bucket":"amzn-s3-demo-bucket",
-"previousDigestS3Object":"AWSLogs/1/w.json.gz","previousDigestHashValue":"97fb791cf91ffc440d274f8190dbdd9aa09c34432aba82739df18b6d3c13df2",
-"previousDigestHashAlgorithm":"SHA-256","previousDigestSignature":"50887CCF","logFiles":[{"s3Bucket":"amzn-s3-demo-bucket",
+"previousDigestS3Object":"AWSLogs/1/w.json.gz",
+"previousDigestHashValue":"97fb791cf91ffc440d274f8190dbdd9aa09c34432aba82739df18b6d3c13df2",
+"previousDigestHashAlgorithm":"SHA-256","previousDigestSignature":"50887CCF",
+"logFiles":[{"s3Bucket":"amzn-s3-demo-bucket",
 "s3Object":"AWSLogs/1/l.json.gz","hashValue":"9bb6196fc6b84d6f075a56548feca262bd99ba3c2de41b618e5b6e22c1fc71f6",
 "hashAlgorithm":"SHA-256","newestEventTime":"2015-08-17T14:52:27Z","oldestEventTime":"2015-08-17T14:42:27Z"}]}`
 
@@ -187,6 +193,8 @@ func FuzzDigest(f *testing.F) {
 		if written, ok := parseLogTime(key); ok && written.Equal(time.Time{}) {
 			t.Errorf("%q has no time", key)
 		}
-		(&logCheck{log: logFile{Key: key}}).id().folder()
+		if folder := (logKey{"bucket", key}).folder(); !strings.HasPrefix(key, folder.key) {
+			t.Errorf("%q is in %q", key, folder.key)
+		}
 	})
 }

@@ -106,7 +106,7 @@ func (s *search) findFirst(ctx context.Context) error {
 				break
 			}
 			if err != nil {
-				return s.haltNow(ctx, s.result(KindDigest, name{place: in, key: in.folder}), err, listOf(in))
+				return s.haltNow(ctx, s.listed(in), err, listOf(in))
 			}
 			n, ok := parseName(in, object.Key, s.names.file)
 			if !ok || n.misplaced {
@@ -134,7 +134,7 @@ func (s *search) readAll(ctx context.Context, in place, of span, wanted func(nam
 			break
 		}
 		if err != nil {
-			return s.haltNow(ctx, s.result(KindDigest, name{place: in, key: in.folder}), err, listOf(in))
+			return s.haltNow(ctx, s.listed(in), err, listOf(in))
 		}
 		n, ok := parseAny(in, object.Key, fileOf(s.Chain))
 		if ok && n.time.After(of.to.Add(24*time.Hour)) {

@@ -31,10 +31,8 @@ func (r *run) checkTail(ctx context.Context) error {
 		return nil
 	case delivery != nil && !delivery.Time.Before(due):
 		return r.checkDelivered(ctx)
-	case r.now.Sub(r.at.End) > overdue:
-		return r.checkOverdue(ctx)
 	default:
-		return nil
+		return r.checkOverdue(ctx)
 	}
 }
 
@@ -59,10 +57,7 @@ func (r *run) checkDelivered(ctx context.Context) error {
 		return err
 	}
 	if modified.IsZero() || !r.Delivery.Time.After(modified.Add(clockSkew)) {
-		if r.now.Sub(r.at.End) > overdue {
-			return r.checkOverdue(ctx)
-		}
-		return nil
+		return r.checkOverdue(ctx)
 	}
 
 	for end := r.at.End.Add(hour); !end.After(earlier(r.Delivery.Time, r.until)); end = end.Add(hour) {
@@ -112,6 +107,9 @@ func (v *Validator) modifiedOf(ctx context.Context, bucket, key string) (time.Ti
 // checkOverdue looks at a chain that goes no further for hours, although nobody says that more was delivered. If the
 // last digest itself, which was there, is gone, somebody has deleted it.
 func (r *run) checkOverdue(ctx context.Context) error {
+	if r.now.Sub(r.seen) <= overdue {
+		return nil
+	}
 	if r.at == r.From && r.at.Hash != "" {
 		_, err := r.modifiedOf(ctx, r.at.Bucket, r.at.Object)
 		if ended := contextError(ctx); ended != nil {
@@ -126,9 +124,9 @@ func (r *run) checkOverdue(ctx context.Context) error {
 	if r.Delivery != nil && !r.Delivery.Time.IsZero() {
 		why = fmt.Sprintf(" CloudTrail delivered the last one at %s.", at(r.Delivery.Time))
 	}
-	r.reportTail(r.at.End.Add(hour), &fault{
+	r.reportTail(r.seen.Add(hour), &fault{
 		class: Unverifiable, reason: ReasonOverdue,
-		message: fmt.Sprintf("No digest is there after that of the hour until %s.%s", at(r.at.End), why),
+		message: fmt.Sprintf("No digest is there after that of the hour until %s.%s", at(r.seen), why),
 	})
 	return nil
 }
@@ -137,6 +135,9 @@ func (r *run) checkOverdue(ctx context.Context) error {
 func (r *run) reportTail(end time.Time, failure *fault) {
 	in := r.lastName().place
 	result := r.result(KindDigest, name{place: in, key: r.names.key(in, end), time: end})
+	if r.unread[result.Object] {
+		return // It is there, or was reported.
+	}
 	result.Finding = failure.finding(result)
 	r.report(result)
 }

@@ -38,16 +38,26 @@ func TestUnverifiable(t *testing.T) {
 		"unknown error":        {operation: "Open", of: "fifth", err: errors.New("odd"), reason: "Failed", stops: true},
 		"digest cut off":       {operation: "Read", of: "fifth", err: throttled, reason: "SlowDown", stops: true},
 		"digest cut off oddly": {operation: "Read", of: "fifth", err: io.ErrUnexpectedEOF, reason: "Failed", stops: true},
-		"log denied":           {operation: "Open", of: "log", err: denied, mode: digest.Full, reason: "AccessDenied", stops: true},
-		"log throttled":        {operation: "Open", of: "log", err: throttled, mode: digest.Full, reason: "SlowDown", stops: true},
-		"log archived":         {operation: "Open", of: "log", err: archived, mode: digest.Full, reason: digest.ReasonArchived},
-		"log cut off":          {operation: "Read", of: "log", err: throttled, mode: digest.Full, reason: "SlowDown", stops: true},
-		"digests not listed":   {operation: "List", of: "CloudTrail-Digest", err: denied, reason: "AccessDenied"},
+		"log denied": {
+			operation: "Open", of: "log", err: denied, mode: digest.Full, reason: "AccessDenied", stops: true,
+		},
+		"log throttled": {
+			operation: "Open", of: "log", err: throttled, mode: digest.Full, reason: "SlowDown", stops: true,
+		},
+		"log archived": {
+			operation: "Open", of: "log", err: archived, mode: digest.Full, reason: digest.ReasonArchived,
+		},
+		"log cut off": {
+			operation: "Read", of: "log", err: throttled, mode: digest.Full, reason: "SlowDown", stops: true,
+		},
+		"digests not listed": {operation: "List", of: "CloudTrail-Digest", err: denied, reason: "AccessDenied"},
 		"logs not listed": {
 			operation: "List", of: "/CloudTrail/", err: throttled, mode: digest.Existence, reason: "SlowDown",
 		},
-		"keys denied":    {reason: "AccessDenied", keys: denied},
-		"region unknown": {reason: "UnrecognizedClientException", keys: &digest.UnavailableError{Reason: "UnrecognizedClientException"}},
+		"keys denied": {reason: "AccessDenied", keys: denied},
+		"region unknown": {
+			reason: "UnrecognizedClientException", keys: &digest.UnavailableError{Reason: "UnrecognizedClientException"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -34,6 +34,8 @@ type run struct {
 	at, proved Position
 	// lastModified is when the digest at proved was written; the zero time if it was not read in this walk.
 	lastModified time.Time
+	// seen is the time of the last digest that was judged, though the walk has not passed it.
+	seen time.Time
 	// unread has the keys of the digests since proved that are not as they were, or not there, which was reported.
 	unread map[string]bool
 	// backfills are those since the last digest: they are reported with the next one.
@@ -82,7 +84,7 @@ func newRun(v *Validator, walk Walk) *run {
 
 // begin continues an earlier walk.
 func (r *run) begin(from Position) {
-	r.at, r.committed = from, from
+	r.at, r.committed, r.seen = from, from, from.End
 	if from.Hash == "" {
 		r.unread[from.Object] = true
 	} else {
@@ -147,7 +149,7 @@ func (r *run) walkPlace(ctx context.Context, in place, after, last string) error
 	for {
 		next, err := digests.pop(streamed)
 		if err != nil {
-			return r.stop(ctx, r.result(KindDigest, name{place: in, key: in.folder}), faultIn(ctx, err, listOf(in)))
+			return r.stop(ctx, r.listed(in), faultIn(ctx, err, listOf(in)))
 		}
 		if next == nil {
 			return nil
@@ -217,9 +219,16 @@ func (r *run) skip() error {
 	return nil
 }
 
-// pass goes on behind a digest that is not as it was.
+// pass goes on behind a digest that is not as it was. A new one is not where the next walk continues: true digests
+// whose keys come before it may still be on their way, as anybody can give a file any key. It is reported again then,
+// unless a true one has come after it.
 func (r *run) pass(ctx context.Context, digests *stream, next *item, failure *fault) error {
 	s := r.fail(next, failure)
+	if next.time.After(r.now.Add(-overdue)) {
+		r.unread[next.key] = true
+		r.seen = next.time
+		return r.add(ctx, s)
+	}
 	s.at = Position{Bucket: next.bucket, Object: next.key, End: next.time}
 	return r.advance(ctx, digests, next, s)
 }
@@ -272,7 +281,7 @@ func (r *run) advance(ctx context.Context, digests *stream, next *item, s step) 
 
 // moveTo says which digest is the last one that was judged.
 func (r *run) moveTo(at Position) {
-	r.at = at
+	r.at, r.seen = at, at.End
 	if at.Hash == "" {
 		r.unread[at.Object] = true
 		return
@@ -326,6 +335,15 @@ func (r *run) result(kind Kind, n name) Result {
 	result := Result{Kind: kind, Chain: r.Chain, Bucket: n.bucket, Object: n.key}
 	if !n.time.IsZero() {
 		result.Start, result.End = n.time.Add(-hour), n.time
+	}
+	return result
+}
+
+// listed returns a result about the digests in a place that were not judged.
+func (r *run) listed(in place) Result {
+	result := r.result(KindDigest, name{place: in, key: in.folder})
+	if known := r.known(); !known.IsZero() {
+		result.Start, result.End = known, known.Add(hour)
 	}
 	return result
 }
