@@ -85,7 +85,7 @@ func bindExport(set *flag.FlagSet) command.Run {
 func bindValidateLogs(set *flag.FlagSet) command.Run {
 	options := validatelogs.Options{Version: version}
 	options.BindFlags(set)
-	if term.IsTerminal(int(os.Stderr.Fd())) { //nolint:gosec // A file descriptor is a small number.
+	if term.IsTerminal(int(os.Stderr.Fd())) {
 		options.Terminal = os.Stderr
 	}
 	return func(ctx context.Context, output io.Writer) error {

@@ -201,8 +201,8 @@ func TestResourcePoliciesAreWhatTheOperatorAsksFor(t *testing.T) {
 	}
 }
 
-// TestLogReaderPolicyAllowsWhatValidationCalls compares the policy with the calls to CloudTrail, and with the statements
-// in the messages that say what else is missing.
+// TestLogReaderPolicyAllowsWhatValidationCalls compares the policy with the calls to CloudTrail, and with the
+// statements in the messages that say what else is missing.
 func TestLogReaderPolicyAllowsWhatValidationCalls(t *testing.T) {
 	called := []string{"cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus", onlyOfReaders}
 	for _, action := range called {
@@ -258,7 +258,8 @@ func readerStatements(t *testing.T) []statement {
 	} {
 		message = strings.ReplaceAll(message, "KEY-ARN", readerKey)
 		var wanted []statement
-		if err := json.NewDecoder(strings.NewReader(message[strings.Index(message, "["):])).Decode(&wanted); err != nil {
+		_, statements, _ := strings.Cut(message, ": [")
+		if err := json.NewDecoder(strings.NewReader("[" + statements)).Decode(&wanted); err != nil {
 			t.Fatalf("%v: %s", err, message)
 		}
 		for _, s := range wanted {

@@ -104,8 +104,8 @@ func (o *Options) BindFlags(set *flag.FlagSet) {
 		"Validate the log files of events of this region only. Defaults to all regions of the trail.")
 	set.BoolVar(&o.Verbose, "verbose", false, "Print what is valid, too.")
 	o.Mode = digest.Full
-	set.Func("mode", "What to do about log files: Digests does not look at them, Existence lists them, Sample reads some, "+
-		"and Full reads them all. (default Full)", modeInto(&o.Mode))
+	set.Func("mode", "What to do about log files: Digests does not look at them, Existence lists them, "+
+		"Sample reads some, and Full reads them all. (default Full)", modeInto(&o.Mode))
 	set.IntVar(&o.SamplePercent, "sample-percent", 0,
 		fmt.Sprintf("How many of 100 log files --mode Sample reads. (default %d)", defaultSamplePercent))
 	o.Format = Text
@@ -180,7 +180,7 @@ func shardInto(to *Shard) func(string) error {
 		if !found || err != nil || err2 != nil || i >= n {
 			return errors.New("not a part such as 0/16, which is the first of 16, or 15/16, which is the last")
 		}
-		*to = Shard{Index: int(i), Count: int(n)} //nolint:gosec // They have at most 31 bits.
+		*to = Shard{Index: int(i), Count: int(n)}
 		return nil
 	}
 }

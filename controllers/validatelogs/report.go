@@ -3,10 +3,14 @@ package validatelogs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/command"
 	"github.com/trail-operator/trail-operator/controllers/digest"
 )
@@ -110,35 +114,95 @@ type chainReport struct {
 	report *report
 	chain  digest.Chain
 	found  found
+	// last is the last result if it could not be checked: it may pass, and then it is none.
+	last *digest.Result
+	// alike counts what could not be checked, by reason.
+	alike map[string]int
 }
 
-// add counts a result, and prints it if somebody should see it.
+// add adds a result.
 func (c *chainReport) add(result digest.Result) {
+	c.settle()
+	if result.Finding != nil && result.Finding.Class == digest.Unverifiable {
+		c.last = &result
+		return
+	}
+	c.count(result)
+}
+
+// settle adds the last result for good.
+func (c *chainReport) settle() {
+	if c.last != nil {
+		c.count(*c.last)
+	}
+	c.last = nil
+}
+
+// mayPass tells whether the last result is that S3 or CloudTrail are in trouble.
+func (c *chainReport) mayPass() bool {
+	if c.last == nil {
+		return false
+	}
+	switch reason := c.last.Finding.Reason; reason {
+	case digest.ReasonArchived, digest.ReasonKeyUnknown, digest.ReasonOverdue, digest.ReasonTooLarge:
+		return false
+	default:
+		outcome := cloudtrail.Outcome(reason)
+		return outcome == "throttled" || outcome == "failed"
+	}
+}
+
+// forgetLast forgets the last result, as it will come again if it does not pass.
+func (c *chainReport) forgetLast() { c.last = nil }
+
+// shownAlike is how many results of a chain are printed that could not be checked for the same reason.
+const shownAlike = 10
+
+// count counts a result, and prints it if somebody should see it.
+func (c *chainReport) count(result digest.Result) {
 	l := newResultLine(result)
 	r := c.report
 	c.found.add(result, l, r.from, r.to)
 	r.progress.reached(c.chain, result)
+	shown := l.Status != statusValid
+	if l.Status == statusUnchecked {
+		if c.alike == nil {
+			c.alike = map[string]int{}
+		}
+		c.alike[l.Reason]++
+		shown = c.alike[l.Reason] <= shownAlike
+	}
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.summary.add(result, l, r.from, r.to)
-	if l.Status != statusValid || r.options.Verbose {
+	if shown || r.options.Verbose {
 		r.print(l)
 	}
 }
 
 // end ends the report of the chain.
 func (c *chainReport) end() {
+	c.settle()
 	r := c.report
 	r.progress.done(c.chain)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.options.Verbose {
+		for _, reason := range slices.Sorted(maps.Keys(c.alike)) {
+			if more := c.alike[reason] - shownAlike; more > 0 {
+				r.print(noteLine{Type: typeNote, Message: fmt.Sprintf(
+					"%d more of account %s, region %s could not be checked: %s",
+					more, c.chain.AccountID, c.chain.Region, reason)})
+			}
+		}
+	}
 	if r.options.Format != JSON && !r.options.Verbose {
 		return
 	}
 	if c.found.Findings == nil {
 		c.found.Findings = map[digest.Class]int{}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.print(chainLine{
 		Type: typeChain, OrganizationID: c.chain.OrganizationID, AccountID: c.chain.AccountID, Region: c.chain.Region,
 		found: c.found,

@@ -38,14 +38,14 @@ const (
 	pauseAfter = 5 * time.Second
 )
 
-// Run validates a trail and prints what it finds. Its error is a *command.ExitError if anything is wrong or could not be
-// checked.
+// Run validates a trail and prints what it finds. Its error is a *command.ExitError if anything is wrong or could not
+// be checked.
 func Run(ctx context.Context, o Options, output io.Writer) error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	now := o.Now()
-	v := &validation{Options: o, trail: o.trail(), now: now}
+	v := &validation{Options: o, trail: o.trail(), now: now, pause: pauseAfter}
 	v.report = newReport(&v.Options, now, output)
 
 	v.report.check(v.run(ctx))
@@ -62,6 +62,7 @@ type validation struct {
 	// stopped says that no digest is to come, as validation is off.
 	stopped   bool
 	now       time.Time
+	pause     time.Duration
 	session   *cloudtrail.Session
 	validator *digest.Validator
 	report    *report
@@ -119,7 +120,7 @@ func (v *validation) open(ctx context.Context) error {
 		Limits:        digest.NewLimits(v.Concurrency),
 		Now:           v.Now,
 	}
-	rand.Read(options.Seed[:]) //nolint:errcheck // It never fails.
+	rand.Read(options.Seed[:])
 	v.validator = digest.New(options)
 	return nil
 }
@@ -172,18 +173,47 @@ func (v *validation) until() time.Time {
 	return v.End.Add(spill)
 }
 
-// walk validates a chain. Where a digest cannot be checked it goes on behind it, and where that may pass by itself it
-// waits for that first.
+// walk validates a chain. Where S3 or CloudTrail are in trouble it waits, and goes on from there.
 func (v *validation) walk(ctx context.Context, chain digest.Chain) {
-	walk := digest.Walk{Trail: v.trail, Chain: chain, Start: v.Start, Until: v.until()}
+	seen := v.report.begin(chain)
+	defer seen.end()
+	walk := digest.Walk{Trail: v.trail, Chain: chain, Start: v.Start, Until: v.until(), Report: seen.add}
 	if walk.Until.IsZero() {
 		walk.Delivery = v.delivery(ctx, chain)
 	}
-	seen := v.report.begin(chain)
-	defer seen.end()
-	walk.Report = seen.add
-	_, err := v.validator.Walk(ctx, walk)
-	v.report.check(err)
+
+	for failures := 0; ; {
+		position, err := v.validator.Walk(ctx, walk)
+		if err != nil {
+			v.report.check(err)
+			return
+		}
+		if position != walk.From {
+			walk.From, failures = position, 0
+		}
+		if !seen.mayPass() {
+			return
+		}
+		if failures++; failures == tries {
+			v.report.check(fmt.Errorf("account %s, region %s: not checked any further, as S3 or CloudTrail are in trouble",
+				chain.AccountID, chain.Region))
+			return
+		}
+		seen.forgetLast()
+		if pause(ctx, v.pause) != nil {
+			return
+		}
+	}
+}
+
+// pause waits for a time, or until the context ends.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // delivery is what CloudTrail says of the digests of a region, which is asked once.
