@@ -111,7 +111,7 @@ func (o *Options) BindFlags(set *flag.FlagSet) {
 	o.Format = Text
 	set.Func("output", "How to print results: text, or json, which is one object a line. (default text)",
 		formatInto(&o.Format))
-	set.Func("shard", "Validate one part of all, `I/N`, such as 0/16, 1/16 … 15/16. An account's region is always in the same part.",
+	set.Func("shard", "Validate one part of all, `I/N`, such as 0/16, 1/16 … 15/16. An account's region is always in the same one.",
 		shardInto(&o.Shard))
 	set.StringVar(&o.Role, "identity-role", "", "The role to assume. Defaults to the caller's own credentials.")
 	set.StringVar(&o.ExternalID, "external-id", "", "The external ID that the role's trust policy asks for.")

@@ -177,7 +177,7 @@ func (v *validation) until() time.Time {
 func (v *validation) walk(ctx context.Context, chain digest.Chain) {
 	seen := v.report.begin(chain)
 	defer seen.end()
-	walk := digest.Walk{Trail: v.trail, Chain: chain, Start: v.Start, Until: v.until(), Report: seen.add}
+	walk := digest.Walk{Trail: v.trail, Chain: chain, Start: v.Start, Until: v.until(), GoOn: true, Report: seen.add}
 	if walk.Until.IsZero() {
 		walk.Delivery = v.delivery(ctx, chain)
 	}
