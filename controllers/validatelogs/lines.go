@@ -57,7 +57,8 @@ type startLine struct {
 }
 
 func (l startLine) text() string {
-	return fmt.Sprintf("Validating log files for trail %s between %s and %s\n\n", l.TrailARN, l.StartTime, l.EndTime)
+	return fmt.Sprintf("Validating log files for trail %s between %s and %s\n\n",
+		text.Escape(l.TrailARN), l.StartTime, l.EndTime)
 }
 
 // Status of a result.
@@ -280,6 +281,8 @@ type summaryLine struct {
 	ExitCode int `json:"exitCode"`
 	// mode is what was done about log files.
 	mode digest.Mode
+	// spaced says that there are lines before it.
+	spaced bool
 }
 
 // invalid and unchecked are how many findings there are.
@@ -295,7 +298,10 @@ func (l *summaryLine) unchecked() int { return l.Findings[digest.Unverifiable] +
 
 func (l *summaryLine) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nResults requested for %s to %s\n", l.StartTime, l.EndTime)
+	if l.spaced {
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(&b, "Results requested for %s to %s\n", l.StartTime, l.EndTime)
 	switch {
 	case l.Digests.total()+l.Backfill.total() == 0:
 		b.WriteString("No digests found\n")
@@ -305,7 +311,7 @@ func (l *summaryLine) text() string {
 		fmt.Fprintf(&b, "Results found for %s to %s:\n", l.FoundStartTime, l.FoundEndTime)
 	}
 
-	b.WriteString("\n")
+	fmt.Fprintf(&b, "\n%d chains of digest files (one for each account and region)\n", l.Chains)
 	if l.Digests.total() > 0 {
 		fmt.Fprintf(&b, "%s\n", l.Digests.text("digest"))
 	}

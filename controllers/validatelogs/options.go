@@ -42,6 +42,8 @@ type Options struct {
 	Verbose bool
 	// Version of the operator, for the user agent.
 	Version string
+	// Pause is how long to wait before a chain is tried again where AWS is in trouble; 0: pauseAfter.
+	Pause time.Duration
 	// Terminal shows how far it is; nil: nothing does.
 	Terminal io.Writer
 	// Now is the clock; nil: time.Now.

@@ -90,6 +90,9 @@ func (r *report) print(l line) {
 			return
 		}
 	}
+	if _, first := l.(startLine); !first {
+		r.summary.spaced = true
+	}
 	r.progress.hide()
 	if _, err := io.WriteString(r.output, printed); err != nil {
 		r.unwritten = err

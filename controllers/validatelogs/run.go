@@ -44,8 +44,9 @@ func Run(ctx context.Context, o Options, output io.Writer) error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.Pause = cmp.Or(o.Pause, pauseAfter)
 	now := o.Now()
-	v := &validation{Options: o, trail: o.trail(), now: now, pause: pauseAfter}
+	v := &validation{Options: o, trail: o.trail(), now: now}
 	v.report = newReport(&v.Options, now, output)
 
 	v.report.check(v.run(ctx))
@@ -62,7 +63,6 @@ type validation struct {
 	// stopped says that no digest is to come, as validation is off.
 	stopped   bool
 	now       time.Time
-	pause     time.Duration
 	session   *cloudtrail.Session
 	validator *digest.Validator
 	report    *report
@@ -146,7 +146,7 @@ func (v *validation) find(ctx context.Context) error {
 
 // chains returns the chains to validate. It may fail for some and return the others.
 func (v *validation) chains(ctx context.Context) ([]digest.Chain, error) {
-	all, err := v.validator.Chains(ctx, v.trail)
+	all, err := v.allChains(ctx)
 	all = slices.DeleteFunc(all, func(c digest.Chain) bool {
 		return v.AccountID != "" && c.AccountID != v.AccountID || v.Region != "" && c.Region != v.Region
 	})
@@ -163,6 +163,17 @@ func (v *validation) chains(ctx context.Context) ([]digest.Chain, error) {
 		v.report.note(fmt.Sprintf("none of the %d chains is in shard %s", len(all), v.Shard))
 	}
 	return mine, err
+}
+
+// allChains returns the trail's chains. While S3 is in trouble it waits and looks anew.
+func (v *validation) allChains(ctx context.Context) ([]digest.Chain, error) {
+	for failures := 1; ; failures++ {
+		all, err := v.validator.Chains(ctx, v.trail)
+		unavailable, ok := errors.AsType[*digest.UnavailableError](err)
+		if !ok || !unavailable.Transient || failures == tries || pause(ctx, v.Pause) != nil {
+			return all, err
+		}
+	}
 }
 
 // until is where walks stop; the zero time is now.
@@ -200,7 +211,7 @@ func (v *validation) walk(ctx context.Context, chain digest.Chain) {
 			return
 		}
 		seen.forgetLast()
-		if pause(ctx, v.pause) != nil {
+		if pause(ctx, v.Pause) != nil {
 			return
 		}
 	}
