@@ -90,8 +90,8 @@ func (s *search) readElsewhere(ctx context.Context) error {
 		if in == s.in {
 			continue
 		}
-		soon := span{s.written.from.Add(-time.Minute), s.written.to.Add(lately)}
-		if err := s.readAll(ctx, in, soon, anyName); err != nil || len(s.left) == 0 {
+		late := span{s.written.from.Add(-time.Minute), s.written.to.Add(settled + hour)}
+		if err := s.readAll(ctx, in, late, anyName); err != nil || len(s.left) == 0 {
 			return err
 		}
 	}

@@ -331,6 +331,13 @@ func (s *Server) DisableRegions(account string, regions ...string) {
 	s.arrange()
 }
 
+// DisabledRegions returns the regions that accounts have not enabled.
+func (s *Server) DisabledRegions() map[string][]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.disabled)
+}
+
 // isDisabled says whether an account has not enabled a region.
 func (s *Server) isDisabled(at place) bool {
 	own, ok := s.disabled[at.account]

@@ -83,7 +83,8 @@ func (o *object) headers() http.Header {
 		h.Set("X-Amz-Storage-Class", o.StorageClass)
 	}
 	for name, value := range o.Metadata {
-		h.Set(metadataStart+name, value)
+		// In lowercase, as S3 has it: some clients take the names as they come.
+		h["x-amz-meta-"+name] = []string{value}
 	}
 	return h
 }
