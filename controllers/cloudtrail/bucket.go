@@ -216,7 +216,8 @@ func call[T any](
 	var none T
 	if !bucketNames.MatchString(subject.bucket) {
 		return none, &digest.UnavailableError{
-			Reason: "InvalidBucketName", Message: fmt.Sprintf("%s: %q cannot be the name of a bucket", operation, subject.bucket),
+			Reason:  "InvalidBucketName",
+			Message: fmt.Sprintf("%s: %q cannot be the name of a bucket", operation, subject.bucket),
 		}
 	}
 	region := s.regionOf(subject.bucket)

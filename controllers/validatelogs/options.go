@@ -105,15 +105,18 @@ func (o *Options) BindFlags(set *flag.FlagSet) {
 	set.StringVar(&o.Region, "region", "",
 		"Validate the log files of events of this region only. Defaults to all regions of the trail.")
 	set.BoolVar(&o.Verbose, "verbose", false, "Print what is valid, too.")
+
 	o.Mode = digest.Full
 	set.Func("mode", "What to do about log files: Digests does not look at them, Existence lists them, "+
 		"Sample reads some, and Full reads them all. (default Full)", modeInto(&o.Mode))
 	set.IntVar(&o.SamplePercent, "sample-percent", 0,
 		fmt.Sprintf("How many of 100 log files --mode Sample reads. (default %d)", defaultSamplePercent))
+
 	o.Format = Text
 	set.Func("output", "How to print results: text, or json, which is one object a line. (default text)",
 		formatInto(&o.Format))
-	set.Func("shard", "Validate one part of all, `I/N`, such as 0/16, 1/16 … 15/16. An account's region is always in the same one.",
+	set.Func("shard", "Validate one part of all, `I/N`, such as 0/16, 1/16 … 15/16. "+
+		"An account's region is always in the same one.",
 		shardInto(&o.Shard))
 	set.StringVar(&o.Role, "identity-role", "", "The role to assume. Defaults to the caller's own credentials.")
 	set.StringVar(&o.ExternalID, "external-id", "", "The external ID that the role's trust policy asks for.")

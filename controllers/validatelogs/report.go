@@ -191,6 +191,7 @@ func (c *chainReport) end() {
 	r.progress.done(c.chain)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+
 	if !r.options.Verbose {
 		for _, reason := range slices.Sorted(maps.Keys(c.alike)) {
 			if more := c.alike[reason] - shownAlike; more > 0 {

@@ -147,6 +147,7 @@ func (v *validation) find(ctx context.Context) error {
 // chains returns the chains to validate. It may fail for some and return the others.
 func (v *validation) chains(ctx context.Context) ([]digest.Chain, error) {
 	all, err := v.allChains(ctx)
+	all = v.withHome(all)
 	all = slices.DeleteFunc(all, func(c digest.Chain) bool {
 		return v.AccountID != "" && c.AccountID != v.AccountID || v.Region != "" && c.Region != v.Region
 	})
@@ -163,6 +164,20 @@ func (v *validation) chains(ctx context.Context) ([]digest.Chain, error) {
 		v.report.note(fmt.Sprintf("none of the %d chains is in shard %s", len(all), v.Shard))
 	}
 	return mine, err
+}
+
+// withHome adds the chain of the trail's own account and home region, which each trail has: CloudTrail tells whether it
+// has delivered digests of it, if all of them are gone. The organization is not known without any.
+func (v *validation) withHome(all []digest.Chain) []digest.Chain {
+	chain := digest.Chain{AccountID: v.trail.AccountID, Region: v.trail.HomeRegion}
+	if v.trail.Organization && len(all) > 0 {
+		chain.OrganizationID = all[0].OrganizationID
+	}
+	unknown := v.trail.Organization && chain.OrganizationID == ""
+	if unknown || !v.hasDelivery(chain.AccountID) || slices.Contains(all, chain) {
+		return all
+	}
+	return append(all, chain)
 }
 
 // allChains returns the trail's chains. While S3 is in trouble it waits and looks anew.
@@ -188,9 +203,9 @@ func (v *validation) until() time.Time {
 func (v *validation) walk(ctx context.Context, chain digest.Chain) {
 	seen := v.report.begin(chain)
 	defer seen.end()
-	walk := digest.Walk{Trail: v.trail, Chain: chain, Start: v.Start, Until: v.until(), GoOn: true, Report: seen.add}
-	if walk.Until.IsZero() {
-		walk.Delivery = v.delivery(ctx, chain)
+	walk := digest.Walk{
+		Trail: v.trail, Chain: chain, Start: v.Start, Until: v.until(), GoOn: true,
+		Delivery: v.delivery(ctx, chain), Report: seen.add,
 	}
 
 	for failures := 0; ; {
@@ -233,10 +248,16 @@ type delivery struct {
 	value *digest.Delivery
 }
 
-// delivery returns what CloudTrail says of the newest digest of a chain; nil: nothing, as it says so of the chains of
-// the trail's own account only, and to that account only.
+// hasDelivery tells whether CloudTrail says what it has delivered of the chains of an account. It says so of the
+// trail's own account, to that account, and of the place where it delivers now.
+func (v *validation) hasDelivery(accountID string) bool {
+	return accountID == v.trail.AccountID && v.session.AccountID == v.trail.AccountID &&
+		v.Bucket == "" && v.Prefix == "" && v.until().IsZero()
+}
+
+// delivery returns what CloudTrail says of the newest digest of a chain; nil: nothing.
 func (v *validation) delivery(ctx context.Context, chain digest.Chain) *digest.Delivery {
-	if chain.AccountID != v.trail.AccountID || v.session.AccountID != v.trail.AccountID {
+	if !v.hasDelivery(chain.AccountID) {
 		return nil
 	}
 	v.mu.Lock()
