@@ -210,7 +210,9 @@ func TestWhatCannotBeRead(t *testing.T) {
 		},
 		"no credentials": {
 			arrange: func(w *world) {
-				w.handler = http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { out.WriteHeader(http.StatusForbidden) })
+				w.handler = http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+					out.WriteHeader(http.StatusForbidden)
+				})
 			},
 			says: "GetCallerIdentity",
 		},
