@@ -182,8 +182,13 @@ func (s *search) readBatch(ctx context.Context, batch []name) error {
 	return nil
 }
 
-// take takes out what a digest vouches for.
+// take takes out what a digest vouches for, and notes from where its chain came.
 func (s *search) take(f *file) {
+	if s.own(f.name) && f.previous != nil {
+		if before, ok := s.names.parse(f.previous.bucket, f.previous.key); ok {
+			s.vouching.visit(before.place)
+		}
+	}
 	for _, log := range f.logs {
 		delete(s.left, logKey{log.Bucket, log.Key})
 	}
