@@ -69,7 +69,7 @@ func (r *run) judgeAbsent(ctx context.Context, before name) error {
 		return r.judgeAgain(ctx, before, found, failure)
 	case failure != nil && before.time.After(r.until):
 		return nil
-	case failure != nil && failure.passing:
+	case failure != nil && r.halts(failure):
 		return r.stop(ctx, r.result(KindDigest, before), failure)
 	case failure != nil:
 		return r.passNamed(ctx, before, failure)
