@@ -88,5 +88,6 @@
 {{- /* The resources that users work with in their namespaces. */}}
 {{- define "trail-operator.userResources" -}}
 - eventlookups
+- logfilevalidations
 - trails
 {{- end }}
