@@ -30,6 +30,9 @@ type API interface {
 	GetTrailStatus(
 		context.Context, *cloudtrail.GetTrailStatusInput, ...func(*cloudtrail.Options),
 	) (*cloudtrail.GetTrailStatusOutput, error)
+	ListPublicKeys(
+		context.Context, *cloudtrail.ListPublicKeysInput, ...func(*cloudtrail.Options),
+	) (*cloudtrail.ListPublicKeysOutput, error)
 	ListTags(context.Context, *cloudtrail.ListTagsInput, ...func(*cloudtrail.Options)) (*cloudtrail.ListTagsOutput, error)
 	ListTrails(
 		context.Context, *cloudtrail.ListTrailsInput, ...func(*cloudtrail.Options),

@@ -216,7 +216,7 @@ func (c *sessionCredentials) accepted() {
 func rejectsCredentials(code string) bool {
 	switch code {
 	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException",
-		"AccessDenied", "AccessDeniedException":
+		"AccessDenied", "AccessDeniedException", "InvalidAccessKeyId", "InvalidToken":
 		return true
 	default:
 		return false

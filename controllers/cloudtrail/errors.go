@@ -42,7 +42,7 @@ func (c Class) String() string {
 	return [...]string{"Transient", "FixSpec", "FixAWS", "Permission", "NotFound", "AlreadyExists"}[c]
 }
 
-// classes says what CloudTrail's and STS's error codes ask for. Most of them reach the SDK as generic errors,
+// classes says what the error codes of CloudTrail, STS and S3 ask for. Most of them reach the SDK as generic errors,
 // so the code is all there is. Codes from the error sections of the API reference,
 // https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Operations.html, and its common errors.
 var classes = map[string]Class{
@@ -87,6 +87,22 @@ var classes = map[string]Class{
 	"PackedPolicyTooLarge":                      FixAWS, // The identity's session tags, not the Trail's spec.
 	"S3BucketDoesNotExistException":             FixAWS,
 	"TagsLimitExceededException":                FixAWS, // Others may have used the tags up.
+
+	// What S3 answers.
+	"AuthorizationHeaderMalformed": FixAWS, // The bucket is in another region, as for a redirect.
+	"InvalidBucketName":            FixAWS,
+	"InvalidObjectState":           FixAWS,
+	"KMS.DisabledException":        FixAWS,
+	"KMS.KMSInvalidStateException": FixAWS,
+	"KMS.NotFoundException":        FixAWS,
+	"NoSuchBucket":                 FixAWS,
+	"PermanentRedirect":            FixAWS,
+	"AllAccessDisabled":            Permission,
+	"InvalidAccessKeyId":           Permission,
+	"InvalidToken":                 Permission,
+	"RequestTimeTooSkewed":         Permission,
+	"NoSuchKey":                    NotFound,
+	"InternalError":                Transient,
 
 	"AccessDenied":          Permission,
 	"AccessDeniedException": Permission,

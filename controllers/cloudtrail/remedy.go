@@ -21,10 +21,11 @@ type Subject struct {
 	ManagementAccountID string
 }
 
-// What stands for what is not known, in the policies of an organization's trail.
+// What stands for what is not known in a policy.
 const (
 	someOrganization      = "ORGANIZATION-ID"
 	someManagementAccount = "MANAGEMENT-ACCOUNT-ID"
+	someKey               = "KEY-ARN"
 )
 
 // owner is the account that the trail is or will be in.
@@ -246,21 +247,25 @@ func logRolePolicy(s Subject) string {
 	return s.policy(statement{Effect: "Allow", Action: actions, Resource: resources})
 }
 
-// policy returns the statements as one line of JSON, and says what stands for what is not known. Marshaling these types
-// cannot fail.
+// policy returns the statements as one line of JSON, and says what stands for what is not known.
 func (s Subject) policy(statements ...statement) string {
+	policy := asPolicy(statements)
+	if s.owner() == someManagementAccount {
+		policy += fmt.Sprintf(" (%s is the organization's management account, which owns its trails; "+
+			"if %s is that account, use %s)", someManagementAccount, s.AccountID, s.AccountID)
+	}
+	return policy
+}
+
+// asPolicy returns statements as one line of JSON. Marshaling these types cannot fail.
+func asPolicy(statements []statement) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(statements); err != nil {
 		return err.Error()
 	}
-	policy := strings.TrimSpace(b.String())
-	if s.owner() == someManagementAccount {
-		policy += fmt.Sprintf(" (%s is the organization's management account, which owns its trails; "+
-			"if %s is that account, use %s)", someManagementAccount, s.AccountID, s.AccountID)
-	}
-	return policy
+	return strings.TrimSpace(b.String())
 }
 
 // DeliveryRemedy says what to do about a delivery error that CloudTrail reports for S3, SNS or CloudWatch Logs.
@@ -312,3 +317,54 @@ const (
 	// DeliveryCloudWatchLogs is the delivery of events to the log group.
 	DeliveryCloudWatchLogs
 )
+
+// Reader reads the log files of a trail: the bucket, and what CloudTrail says of them.
+type Reader struct {
+	// ARN is the caller as AWS knows it.
+	ARN string
+	// Bucket has the log files, and Region is where it is.
+	Bucket, Region string
+	// Folder is what the keys of all log files begin with, such as prefix/AWSLogs/.
+	Folder string
+}
+
+// ListRemedy says what a reader needs to list the bucket.
+func (r Reader) ListRemedy() string { return r.needs(r.listStatement()) }
+
+// GetRemedy says what a reader needs to read an object. Whoever may not list the bucket is told the same of objects
+// that are missing.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+func (r Reader) GetRemedy() string {
+	return "S3 says the same of an object that is missing to whom it does not allow s3:ListBucket; " +
+		r.needs(statement{Effect: "Allow", Action: "s3:GetObject", Resource: r.bucket() + "/" + r.Folder + "*"},
+			r.listStatement())
+}
+
+// DecryptRemedy says what a reader needs to decrypt an object.
+func (r Reader) DecryptRemedy() string {
+	service := fmt.Sprintf("s3.%s.amazonaws.com", r.Region)
+	if Partition(r.Region) == "aws-cn" {
+		service += ".cn"
+	}
+	return r.needs(statement{Effect: "Allow", Action: "kms:Decrypt", Resource: someKey,
+		Condition: map[string]any{"StringEquals": map[string]string{"kms:ViaService": service}}}) +
+		fmt.Sprintf(" (%s is the key of the trail or of the bucket; if it is in another account, "+
+			"its policy must allow the same)", someKey)
+}
+
+// KeysRemedy says what a reader needs to read CloudTrail's public keys.
+func (r Reader) KeysRemedy() string {
+	return r.needs(statement{Effect: "Allow", Action: "cloudtrail:ListPublicKeys", Resource: "*"})
+}
+
+func (r Reader) listStatement() statement {
+	return statement{Effect: "Allow", Action: "s3:ListBucket", Resource: r.bucket(),
+		Condition: map[string]any{"StringLike": map[string]string{"s3:prefix": r.Folder + "*"}}}
+}
+
+func (r Reader) bucket() string { return fmt.Sprintf("arn:%s:s3:::%s", Partition(r.Region), r.Bucket) }
+
+func (r Reader) needs(statements ...statement) string {
+	return fmt.Sprintf("add to the policies of %s, and if bucket or key are in another account, to theirs: %s",
+		cmp.Or(r.ARN, "the caller"), asPolicy(statements))
+}

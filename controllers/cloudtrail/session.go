@@ -22,6 +22,7 @@ import (
 	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"k8s.io/apimachinery/pkg/types"
@@ -120,13 +121,21 @@ type Sessions struct {
 	clients  map[clientKey]*client
 	sts      map[string]*sts.Client
 	queues   map[string]bool // The regions with queues.
-	sweeper  *time.Timer     // nil: there is nothing to sweep
+	// buckets are the clients of S3 by region, and streams their connections; nil: there was no client yet.
+	buckets map[string]*bucketClient
+	streams aws.HTTPClient
+	sweeper *time.Timer // nil: there is nothing to sweep
 }
 
 type clientKey struct{ region, endpoint string }
 
 type client struct {
 	API
+	used time.Time
+}
+
+type bucketClient struct {
+	*s3.Client
 	used time.Time
 }
 
@@ -167,6 +176,7 @@ func NewSessions(options Options) *Sessions {
 		clients:  map[clientKey]*client{},
 		sts:      map[string]*sts.Client{},
 		queues:   map[string]bool{},
+		buckets:  map[string]*bucketClient{},
 	}
 }
 
@@ -207,6 +217,23 @@ func (s *Sessions) stsFor(region string) *sts.Client {
 		s.sts[region] = known
 	}
 	return known
+}
+
+// bucketsOf returns the client of S3 for a region.
+func (s *Sessions) bucketsOf(region string) *s3.Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.buckets[region]
+	if !ok {
+		if s.streams == nil {
+			s.streams = streaming(s.options.Config.HTTPClient)
+		}
+		known = &bucketClient{Client: newS3(s.config(region), s.streams, s.options.Meter)}
+		s.buckets[region] = known
+		s.sweepLater()
+	}
+	known.used = time.Now()
+	return known.Client
 }
 
 // endpointOf returns the endpoint that the environment names for CloudTrail, "" for AWS's own.
@@ -252,6 +279,7 @@ type Session struct {
 	mu       sync.Mutex
 	regions  map[string]*usedRegion
 	checking *flight // nil: it was never checked
+	storage  *Storage
 }
 
 type usedRegion struct {
@@ -585,10 +613,17 @@ func (s *Sessions) sweep() {
 			used[key.region] = true
 		}
 	}
+	for region, client := range s.buckets {
+		if now.Sub(client.used) > clientUnused {
+			delete(s.buckets, region)
+		} else {
+			used[region] = true
+		}
+	}
 	s.options.Meter.Used(used)
 
 	s.sweeper = nil
-	if len(s.clients) > 0 {
+	if len(s.clients)+len(s.buckets) > 0 {
 		s.sweepLater()
 	}
 }

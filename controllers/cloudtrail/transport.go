@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
 // inMemory sends request bodies from memory.
@@ -30,4 +31,18 @@ func (c inMemory) Do(request *http.Request) (*http.Response, error) {
 	request = request.WithContext(request.Context()) // A copy.
 	request.Body = io.NopCloser(bytes.NewReader(body))
 	return c.HTTPClient.Do(request)
+}
+
+// streaming returns the HTTP client of a configuration for answers of any size: instead of the time that a call takes,
+// it bounds the time in which nothing of an answer comes in. It has connections of its own.
+func streaming(configured aws.HTTPClient) aws.HTTPClient {
+	limited, ok := configured.(inMemory)
+	if !ok {
+		return configured
+	}
+	client, ok := limited.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		return configured
+	}
+	return inMemory{client.WithTimeout(0).WithReadTimeout(callTimeout)}
 }

@@ -30,7 +30,8 @@ const (
 	unansweredWait = 5 * time.Second
 	// sharedReadTimeout ends whatever runs on no worker's context: calls, shared reads, the opening of sessions.
 	sharedReadTimeout = time.Minute
-	// callTimeout ends one try of one call. CloudTrail answers in less than a second as a rule.
+	// callTimeout ends one try of one call. CloudTrail answers in less than a second as a rule. It is also how long S3 may
+	// send nothing of an object.
 	callTimeout = 30 * time.Second
 	// connectTimeout and handshakeTimeout end the attempt to reach an endpoint: one that is there answers within a round
 	// trip.
