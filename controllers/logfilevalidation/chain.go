@@ -75,10 +75,10 @@ func (c *chain) walked(position digest.Position, until time.Time, last bool) (pa
 	c.lag = nil
 	for _, f := range c.unverifiable {
 		switch {
-		case !f.Time.After(c.position.End):
+		case f.Time.After(c.position.End):
+			c.lag = cmp.Or(c.lag, f)
+		case f.Time.After(c.start):
 			passed = append(passed, f)
-		case c.lag == nil:
-			c.lag = f
 		}
 	}
 	c.unverifiable = nil

@@ -37,7 +37,9 @@ type Source struct {
 	// Trail is where the trail delivers.
 	Trail digest.Trail
 	// Delivery returns what CloudTrail says about its last digest of a chain, nil where it does not say.
-	Delivery func(ctx context.Context, chain digest.Chain) *digest.Delivery
+	Delivery func(ctx context.Context, request Request, chain digest.Chain) *digest.Delivery
+	// opened is what it was opened with.
+	opened opened
 }
 
 // Opener returns the source for a request. The last one for the object, or nil, is given along, as what it remembers is

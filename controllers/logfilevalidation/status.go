@@ -215,9 +215,6 @@ func explain(v *v1alpha1.LogFileValidation, err error) (reason, message string) 
 		return reasonOf(unavailable.Reason), withRemedy(v, shown(unavailable.Message, maxMessage), unavailable.Reason)
 	}
 	if awsError, ok := errors.AsType[*cloudtrail.Error](err); ok {
-		if awsError.Class == cloudtrail.Permission {
-			return awsError.Reason(), awsError.Error() + " — " + cloudtrail.PermissionRemedy(awsError, v.IdentityName(), "")
-		}
 		return awsError.Reason(), awsError.Error()
 	}
 	return v1alpha1.ReasonRetrying, shown(err.Error(), maxMessage)

@@ -226,7 +226,7 @@ func (v *validation) findMissing(found []digest.Chain) {
 
 // strides walks all chains, stride by stride, until there is no more or it is another's turn.
 func (v *validation) strides(ctx context.Context, j job, yield func() bool) error {
-	until, step := v.begin(), stride
+	until, step := v.begin(j.start), stride
 	for {
 		until = until.Add(step)
 		end := j.end
@@ -238,7 +238,7 @@ func (v *validation) strides(ctx context.Context, j job, yield func() bool) erro
 			until = j.end
 		}
 
-		walked, err := v.walkAll(ctx, until, last)
+		walked, err := v.walkAll(ctx, j.request, until, last)
 		if err != nil || last {
 			return err
 		}
@@ -253,23 +253,28 @@ func (v *validation) strides(ctx context.Context, j job, yield func() bool) erro
 	}
 }
 
-// begin forgets why chains lagged, so that they are tried again, and returns from when on there is something to do.
-func (v *validation) begin() time.Time {
+// begin has all chains tried anew, and returns from when on there is something to do: from the start on, or later.
+func (v *validation) begin(start time.Time) time.Time {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var earliest time.Time
+	var until []time.Time
 	for _, c := range v.chains {
 		c.tried = false
-		if until := c.until(); !c.gone && (earliest.IsZero() || until.Before(earliest)) {
-			earliest = until
+		if !c.gone {
+			until = append(until, c.until())
 		}
 	}
-	return earliest
+	if len(until) == 0 {
+		return start
+	}
+	return slices.MinFunc(until, time.Time.Compare)
 }
 
 // walkAll walks the chains until a time, the zero time for as far as they go, and returns whether there was anything in any of them.
 // The error is the context's.
-func (v *validation) walkAll(ctx context.Context, until time.Time, last bool) (walked bool, err error) {
+func (v *validation) walkAll(
+	ctx context.Context, request Request, until time.Time, last bool,
+) (walked bool, err error) {
 	v.mu.Lock()
 	source := v.source
 	chains := slices.SortedFunc(maps.Values(v.chains), func(a, b *chain) int { return compareChains(a.Chain, b.Chain) })
@@ -283,7 +288,7 @@ func (v *validation) walkAll(ctx context.Context, until time.Time, last bool) (w
 	var some atomic.Bool
 	for _, c := range chains {
 		group.Go(func() error {
-			found, err := v.walk(ctx, source, c, until, last)
+			found, err := v.walk(ctx, source, request, c, until, last)
 			if found {
 				some.Store(true)
 			}
@@ -296,7 +301,7 @@ func (v *validation) walkAll(ctx context.Context, until time.Time, last bool) (w
 
 // walk walks a chain. Only one goroutine does so at a time.
 func (v *validation) walk(
-	ctx context.Context, source *Source, c *chain, until time.Time, last bool,
+	ctx context.Context, source *Source, request Request, c *chain, until time.Time, last bool,
 ) (found bool, err error) {
 	walk := digest.Walk{
 		Trail: source.Trail, Chain: c.Chain, From: c.position, Start: c.start, Until: until,
@@ -306,7 +311,7 @@ func (v *validation) walk(
 		},
 	}
 	if until.IsZero() && source.Delivery != nil {
-		walk.Delivery = source.Delivery(ctx, c.Chain)
+		walk.Delivery = source.Delivery(ctx, request, c.Chain)
 	}
 	position, err := source.Walk(ctx, walk)
 	if err != nil {
@@ -334,18 +339,19 @@ func (v *validation) report(c *chain, r digest.Result) {
 	default:
 		news.digests++
 	}
-	isNew := r.Finding != nil && c.isNew(r.Finding)
+	tampered := false
 	switch {
-	case !isNew:
+	case r.Finding == nil:
 	case r.Finding.Class == digest.Unverifiable:
 		c.unverifiable = append(c.unverifiable, r.Finding)
-	default:
+	case c.isNew(r.Finding):
 		news.findings.add(r.Finding)
+		tampered = true
 	}
 	v.mu.Unlock()
 
 	v.options.Meter.Validated(r)
-	if isNew && r.Finding.Class != digest.Unverifiable {
+	if tampered {
 		v.tell(false)
 	}
 }

@@ -58,12 +58,14 @@
   - trail-operator.dev
   resources:
   - eventlookups/status
+  - logfilevalidations/status
   verbs:
   - patch
 - apiGroups:
   - trail-operator.dev
   resources:
   - eventlookups
+  - logfilevalidations
   verbs:
   - delete
   - list
