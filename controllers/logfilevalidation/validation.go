@@ -303,6 +303,7 @@ func (v *validation) walkAll(
 func (v *validation) walk(
 	ctx context.Context, source *Source, request Request, c *chain, until time.Time, last bool,
 ) (found bool, err error) {
+	c.unverifiable = nil
 	walk := digest.Walk{
 		Trail: source.Trail, Chain: c.Chain, From: c.position, Start: c.start, Until: until,
 		Report: func(r digest.Result) {
