@@ -25,10 +25,14 @@ type Options struct {
 // Limits bounds how many objects are read at once.
 type Limits struct {
 	objects chan struct{}
+	// large has a place for one digest that is larger than others.
+	large chan struct{}
 }
 
 // NewLimits returns a bound.
-func NewLimits(objects int) *Limits { return &Limits{objects: make(chan struct{}, objects)} }
+func NewLimits(objects int) *Limits {
+	return &Limits{objects: make(chan struct{}, max(1, objects)), large: make(chan struct{}, 1)}
+}
 
 // Walk is one walk along a chain.
 type Walk struct {
@@ -61,16 +65,36 @@ type Delivery struct {
 // Validator validates chains, several at once if it is asked to.
 type Validator struct {
 	options Options
+	keyring *keyring
 }
 
 // New returns a Validator.
-func New(options Options) *Validator { return &Validator{options: options} }
+func New(options Options) *Validator {
+	if options.Mode == "" {
+		options.Mode = Digests
+	}
+	if options.Limits == nil {
+		options.Limits = NewLimits(defaultObjects)
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	return &Validator{options: options, keyring: newKeyring(options.Keys)}
+}
+
+func (v *Validator) limits() *Limits { return v.options.Limits }
+
+func (v *Validator) now() time.Time { return v.options.Now() }
 
 // Chains returns the chains of a trail for which there is a digest in the bucket, by account and region. It fails where
 // a folder cannot be listed, with what it found elsewhere.
-func (v *Validator) Chains(ctx context.Context, trail Trail) ([]Chain, error) { panic("to do") }
+func (v *Validator) Chains(ctx context.Context, trail Trail) ([]Chain, error) {
+	return (&finder{Validator: v, trail: trail}).find(ctx)
+}
 
 // Walk validates a chain and returns how far it came. What is wrong with the bucket is reported and passed: a walk goes
 // on behind it. At what may be readable later (no access, no answer, an unknown key) it stops, reports that as
 // Unverifiable, and returns the position before, so that the next walk tries again. The error is the context's only.
-func (v *Validator) Walk(ctx context.Context, walk Walk) (Position, error) { panic("to do") }
+func (v *Validator) Walk(ctx context.Context, walk Walk) (Position, error) {
+	return newRun(v, walk).walk(ctx)
+}

@@ -89,6 +89,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		0,
 		"the seed of everything random: IDs, keys, lags, faults; 0 means that IDs and keys are unpredictable",
 	)
+	var logs cloudtrailtest.LogDelivery
+	logDeliveryFlags(flags, &logs)
 	var keys []cloudtrailtest.Credentials
 	flags.Func("credentials", "another access key, as KEY:SECRET:ARN (can be repeated)", func(text string) error {
 		parts := strings.SplitN(text, ":", 3)
@@ -125,6 +127,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("unexpected arguments: %v", flags.Args())
 	}
 
+	if logs.Hour > 0 {
+		opts.LogDelivery = &logs
+	}
 	srv := cloudtrailtest.New(opts)
 	for _, k := range keys {
 		srv.AddCredentials(k)
@@ -139,6 +144,23 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		srv.OnLog(func(c cloudtrailtest.Call) { fmt.Fprintln(out, line(c)) })
 	}
 	return serve(ctx, *listen, srv, out)
+}
+
+// logDeliveryFlags adds the flags for what trails deliver to their buckets.
+func logDeliveryFlags(flags *flag.FlagSet, logs *cloudtrailtest.LogDelivery) {
+	flags.DurationVar(&logs.Hour, "log-delivery", 0,
+		"let trails that log deliver log files and digests to their buckets, so that an hour of it lasts so long, "+
+			"such as 1s; 0 means never")
+	flags.Func("log-delivery-regions", "the regions in which a multi-region trail delivers, with commas; default: all",
+		func(text string) error {
+			logs.Regions = strings.Split(text, ",")
+			return nil
+		})
+	flags.IntVar(&logs.LogsPerHour, "logs-per-hour", 1,
+		"how many log files with made-up events each account and region has an hour")
+	flags.IntVar(&logs.LogSize, "log-size", 0, "about how many bytes such a log file has, compressed")
+	flags.DurationVar(&logs.Keep, "log-delivery-keep", 0,
+		"how long, in hours of delivery, objects stay in the bucket; default 168h")
 }
 
 func serve(ctx context.Context, address string, emulator *cloudtrailtest.Server, out io.Writer) error {

@@ -39,6 +39,7 @@ func (s *Server) adminHandler() http.Handler {
 	)
 	handle("POST /_emulator/act", s.adminAct)
 	s.serveQueues(handle)
+	s.serveObjects(handle)
 	handle("POST /_emulator/reset", func(*http.Request) (any, error) { s.Reset(); return done() })
 
 	collection(

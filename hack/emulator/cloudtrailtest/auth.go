@@ -1,6 +1,7 @@
 package cloudtrailtest
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -75,9 +76,12 @@ const algorithm = "AWS4-HMAC-SHA256"
 // clockSkew is by how much a signature's time may differ from the wall clock.
 const clockSkew = 5 * time.Minute
 
-// authenticate verifies the request's signature and returns who made it. The error carries CloudTrail's codes; STS
-// translates them into its own.
-func (s *Server) authenticate(r *http.Request, body []byte, service string) (caller, error) {
+// verifier compares a request's signature with the one that the secret gives.
+type verifier func(r *http.Request, sig signature, secret string) error
+
+// authenticate verifies the request's signature and returns who made it. The error carries CloudTrail's codes; the
+// other services translate them into their own.
+func (s *Server) authenticate(r *http.Request, service string, check verifier) (caller, error) {
 	who := caller{sourceIP: remoteIP(r), userAgent: r.UserAgent()}
 	header := r.Header.Get("Authorization")
 	if header == "" {
@@ -105,8 +109,11 @@ func (s *Server) authenticate(r *http.Request, body []byte, service string) (cal
 		return who, fail("InvalidSignatureException", "Credential should be scoped to a valid region. ")
 	}
 	who.region = sig.region
+	if s.isDisabled(place{who.account, who.region}) {
+		return who, fail("UnrecognizedClientException", "The security token included in the request is invalid.")
+	}
 
-	if err := verify(r, body, sig, secret); err != nil {
+	if err := check(r, sig, secret); err != nil {
 		return who, err
 	}
 	if who.session != nil && !s.now().Before(who.session.expiration) {
@@ -214,31 +221,47 @@ func verify(r *http.Request, body []byte, sig signature, secret string) error {
 		}
 	}
 
-	canonical := canonicalRequest(r, body, sig.signedHeaders)
-	scope := strings.Join([]string{sig.date, sig.region, sig.service, "aws4_request"}, "/")
-	toSign := strings.Join([]string{algorithm, stamp, scope, hexSum([]byte(canonical))}, "\n")
-	key := []byte("AWS4" + secret)
-	for _, part := range []string{sig.date, sig.region, sig.service, "aws4_request"} {
-		key = sign(key, part)
-	}
-
-	if !hmac.Equal([]byte(hex.EncodeToString(sign(key, toSign))), []byte(sig.value)) {
-		return fail(
-			"InvalidSignatureException",
-			"The request signature we calculated does not match the signature you provided. "+
-				"Check your AWS Secret Access Key and signing method. "+
-				"Consult the service documentation for details.",
-		)
+	// The hash is computed and never taken from X-Amz-Content-Sha256, so that a body which does not match fails.
+	path := cmp.Or(r.URL.EscapedPath(), "/")
+	canonical := canonicalRequest(r, path, sig.signedHeaders, hexSum(body))
+	if !hmac.Equal([]byte(sig.of(stamp, canonical, secret)), []byte(sig.value)) {
+		return wrongSignature()
 	}
 	return nil
 }
 
-func canonicalRequest(r *http.Request, body []byte, signedHeaders []string) string {
-	var b strings.Builder
-	path := r.URL.EscapedPath()
-	if path == "" {
-		path = "/"
+func wrongSignature() error {
+	return fail(
+		"InvalidSignatureException",
+		"The request signature we calculated does not match the signature you provided. "+
+			"Check your AWS Secret Access Key and signing method. "+
+			"Consult the service documentation for details.",
+	)
+}
+
+// scope is what the signature is good for.
+func (n signature) scope() string {
+	return strings.Join([]string{n.date, n.region, n.service, "aws4_request"}, "/")
+}
+
+// key is what a secret signs with in the scope.
+func (n signature) key(secret string) []byte {
+	key := []byte("AWS4" + secret)
+	for _, part := range []string{n.date, n.region, n.service, "aws4_request"} {
+		key = sign(key, part)
 	}
+	return key
+}
+
+// of is the signature that the secret gives for a request.
+func (n signature) of(stamp, canonical, secret string) string {
+	toSign := strings.Join([]string{algorithm, stamp, n.scope(), hexSum([]byte(canonical))}, "\n")
+	return hex.EncodeToString(sign(n.key(secret), toSign))
+}
+
+// canonicalRequest is what is signed of a request: with its path as the service encodes it, and the hash of its body.
+func canonicalRequest(r *http.Request, path string, signedHeaders []string, payload string) string {
+	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n%s\n", r.Method, path, canonicalQuery(r.URL.Query()))
 
 	for _, name := range signedHeaders {
@@ -256,8 +279,7 @@ func canonicalRequest(r *http.Request, body []byte, signedHeaders []string) stri
 		fmt.Fprintf(&b, "%s:%s\n", name, strings.Join(trimmed, ","))
 	}
 
-	// The hash is computed and never taken from X-Amz-Content-Sha256, so that a body which does not match fails.
-	fmt.Fprintf(&b, "\n%s\n%s", strings.Join(signedHeaders, ";"), hexSum(body))
+	fmt.Fprintf(&b, "\n%s\n%s", strings.Join(signedHeaders, ";"), payload)
 	return b.String()
 }
 

@@ -21,7 +21,7 @@ type Call struct {
 	UserAgent   string `json:"userAgent"`
 	// Params is the request as it was sent. It is shared: not to be changed.
 	Params map[string]any `json:"params,omitempty"`
-	// Target is the trail (name or ARN), role or queue (URL or name) that the request names.
+	// Target is the trail (name or ARN), role, queue (URL or name), bucket or object (BUCKET/KEY) that the request names.
 	Target string `json:"target,omitempty"`
 }
 
@@ -32,7 +32,7 @@ func (s *Server) Calls() []Call {
 	return append([]Call{}, s.calls...)
 }
 
-// CallCounts returns the number of calls by operation, those of STS and SQS included.
+// CallCounts returns the number of calls by operation, those of STS, SQS and S3 included.
 func (s *Server) CallCounts() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,8 +132,14 @@ func (c *call) role() string {
 	return role
 }
 
-// target returns the trail, role or queue that the request names.
+// target returns the trail, role, queue, bucket or object that the request names.
 func (c *call) target() string {
+	if bucket, ok := c.params.fields["Bucket"].(string); ok {
+		if key, ok := c.params.fields["Key"].(string); ok {
+			return bucket + "/" + key
+		}
+		return bucket
+	}
 	for _, name := range []string{"Name", "TrailName", "ResourceId", "RoleArn", "QueueUrl", "QueueName"} {
 		if s, ok := c.params.fields[name].(string); ok {
 			return s

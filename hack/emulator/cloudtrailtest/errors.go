@@ -98,6 +98,11 @@ var defaultMessages = map[string]string{
 	"ExpiredTokenException":               "The security token included in the request is expired",
 	"UnrecognizedClientException":         "The security token included in the request is invalid.",
 	"InsufficientSnsTopicPolicyException": "SNS Topic does not exist or the topic policy is incorrect!",
+	"SlowDown":                            "Please reduce your request rate.",
+	"InternalError":                       "We encountered an internal error. Please try again.",
+	"NoSuchKey":                           "The specified key does not exist.",
+	"NoSuchBucket":                        "The specified bucket does not exist",
+	"InvalidObjectState":                  "The operation is not valid for the object's storage class",
 }
 
 // defaultMessage returns what AWS says with a code when an injected fault does not.
@@ -127,6 +132,9 @@ func (c *call) action() string {
 		// SQS says it in lower case.
 		return strings.ToLower("sqs:" + c.operation)
 	}
+	if permission, ok := s3Permissions[c.operation]; ok {
+		return "s3:" + permission
+	}
 	return c.service() + ":" + c.operation
 }
 
@@ -138,6 +146,9 @@ func (c *call) service() string {
 	if _, ok := sqsOperations[c.operation]; ok {
 		return "sqs"
 	}
+	if _, ok := s3Operations[c.operation]; ok {
+		return "s3"
+	}
 	return "sts"
 }
 
@@ -148,6 +159,8 @@ func (c *call) resource() string {
 	switch {
 	case c.service() == "sqs":
 		return c.queueARN()
+	case c.service() == "s3":
+		return arn{partitionOf(c.region), "s3", "", "", ident}.String()
 	case ident == "", c.operation == "DescribeTrails":
 		return ""
 	case strings.HasPrefix(ident, "arn:"):

@@ -21,7 +21,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := &exchange{server: s, w: w, r: r, call: &call{}}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	toS3 := r.Header.Get("X-Amz-Target") == "" && isS3(r)
+	limit := int64(maxBody)
+	if toS3 {
+		limit = maxObjectBytes
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		x.writeJSONError(asAPIError(fail("RequestEntityTooLarge", "The request is too large.")))
 		return
@@ -33,6 +38,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	switch target := r.Header.Get("X-Amz-Target"); {
+	case toS3:
+		x.serveS3()
 	case strings.HasPrefix(target, sqsTarget):
 		x.serveSQS()
 	case target != "":
@@ -84,7 +91,14 @@ func (x *exchange) cloudTrail() (map[string]any, error) {
 
 // authenticate notes in the call who makes it.
 func (x *exchange) authenticate(service string) error {
-	who, err := x.server.authenticate(x.r, x.body, service)
+	return x.authenticateBy(service, func(r *http.Request, sig signature, secret string) error {
+		return verify(r, x.body, sig, secret)
+	})
+}
+
+// authenticateBy notes in the call who makes it, with a service's own way to verify signatures.
+func (x *exchange) authenticateBy(service string, check verifier) error {
+	who, err := x.server.authenticate(x.r, service, check)
 	c := x.call
 	c.caller, c.account, c.region, c.partition = who, who.account, who.region, partitionOf(who.region)
 	c.requestID = x.server.chance.id(forRequestIDs, place{c.account, c.region})
@@ -229,17 +243,22 @@ func (x *exchange) id() string {
 	return x.call.requestID
 }
 
-// write answers, or answers the first half and cuts the connection where a fault says so.
+// write answers with a body of a type.
 func (x *exchange) write(status int, contentType string, raw []byte) {
 	h := x.w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("X-Amzn-Requestid", x.id())
+	x.send(status, raw)
+}
+
+// send sends an answer, or the first half of it and cuts the connection where a fault says so.
+func (x *exchange) send(status int, raw []byte) {
 	if !x.call.cutBody {
 		x.w.WriteHeader(status)
 		x.w.Write(raw) //nolint:errcheck // the client went away
 		return
 	}
-	h.Set("Content-Length", strconv.Itoa(len(raw)))
+	x.w.Header().Set("Content-Length", strconv.Itoa(len(raw)))
 	x.w.WriteHeader(status)
 	x.w.Write(raw[:len(raw)/2])             //nolint:errcheck // it is being cut
 	http.NewResponseController(x.w).Flush() //nolint:errcheck // likewise

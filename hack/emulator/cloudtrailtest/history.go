@@ -68,7 +68,7 @@ func (l *timeline) add(e *event, limit int, oldest time.Time) {
 func (s *Server) file(c *call, out map[string]any, err *APIError) {
 	op, isCloudTrail := operations[c.operation]
 	readOnly := op.kind != write
-	if readOnly && !s.opts.RecordReads || c.account == "" || c.service() == "sqs" {
+	if readOnly && !s.opts.RecordReads || c.account == "" || c.service() == "sqs" || c.service() == "s3" {
 		return
 	}
 
@@ -87,6 +87,7 @@ func (s *Server) file(c *call, out map[string]any, err *APIError) {
 	}
 
 	s.keep(at, e, c.now)
+	s.log(at, e, c.recorders)
 	if !readOnly && c.selected {
 		s.forward(at, e)
 	}
@@ -106,6 +107,8 @@ func (s *Server) fileFailure(c *call, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.now = s.now()
+	s.deliver()
+	c.recorders = s.recorders(place{c.account, c.region})
 	c.selected = s.selects(place{c.account, c.region}, cloudTrailSource)
 	s.file(c, nil, asAPIError(err))
 }

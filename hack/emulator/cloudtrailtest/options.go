@@ -39,6 +39,8 @@ type Options struct {
 	// DeliveryInterval advances the delivery times of logging trails: every so often on the emulator's clock something has
 	// been delivered. 0: delivery times are only those that SetDelivery sets, so that a quiet fleet stays quiet.
 	DeliveryInterval time.Duration
+	// LogDelivery lets logging trails deliver log files and digests to their buckets. nil: nothing is delivered.
+	LogDelivery *LogDelivery
 	// ShortPolls answers ReceiveMessage at once, whatever it says of waiting: for who lets time pass between calls only,
 	// and makes the client wait by MessageDue.
 	ShortPolls bool

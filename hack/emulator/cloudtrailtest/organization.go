@@ -31,6 +31,8 @@ type organization struct {
 func (s *Server) SetOrganization(o Organization) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.deliver()
+	defer s.arrange()
 	if o.ManagementAccount == "" {
 		s.org = nil
 		return

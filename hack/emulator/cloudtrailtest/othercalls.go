@@ -82,6 +82,8 @@ func (a ActingAs) Call(o OtherCall) (eventID string, err error) {
 	e.id, e.requestID = s.chance.id(forEventIDs, at), s.chance.id(forRequestIDs, at)
 	e.time = now.Add(s.opts.EventDelay).Truncate(time.Second)
 	s.keep(at, e, now)
+	s.deliver()
+	s.log(at, e, s.recorders(at))
 	if s.selects(at, e.source) {
 		s.forward(at, e)
 	}

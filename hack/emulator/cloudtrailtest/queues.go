@@ -361,8 +361,13 @@ func (q *queue) state(now time.Time) QueueState {
 
 // admits says whether the queue's policy, or being of its account, lets a caller use it.
 func (q *queue) admits(who caller) bool {
-	return who.account == q.AccountID || slices.ContainsFunc(q.AllowedPrincipals, func(p string) bool {
-		return p == who.account || strings.HasPrefix(p, "arn:") &&
-			(matchesARN(p, who.arn) || who.session != nil && matchesARN(p, who.session.roleARN))
+	return who.account == q.AccountID || who.isOneOf(q.AllowedPrincipals)
+}
+
+// isOneOf says whether the caller is among principals: account ids, and ARNs, which may end in *.
+func (w caller) isOneOf(principals []string) bool {
+	return slices.ContainsFunc(principals, func(p string) bool {
+		return p == w.account || strings.HasPrefix(p, "arn:") &&
+			(matchesARN(p, w.arn) || w.session != nil && matchesARN(p, w.session.roleARN))
 	})
 }

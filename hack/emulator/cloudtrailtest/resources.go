@@ -19,6 +19,13 @@ type Bucket struct {
 	AllowedPrefixes []string `json:"allowedPrefixes,omitempty"`
 	// AllowedTrailARNs are the values of the policy's aws:SourceArn condition. Empty: no such condition.
 	AllowedTrailARNs []string `json:"allowedTrailARNs,omitempty"`
+	// AccountID owns the bucket. "" leaves it open: then everybody may use it.
+	AccountID string `json:"accountID,omitempty"`
+	// AllowedPrincipals are who else the bucket's policy lets in, besides its own account: account ids, and ARNs of users,
+	// roles and role sessions, which may end in *.
+	AllowedPrincipals []string `json:"allowedPrincipals,omitempty"`
+	// NoList lets nobody list the bucket. A missing object then answers AccessDenied, as one that may not be read.
+	NoList bool `json:"noList,omitempty"`
 }
 
 // Topic is an SNS topic.
@@ -116,13 +123,15 @@ func newResources() resources {
 func (s *Server) PutBucket(b Bucket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.deliver()
 	s.resources.buckets.put(b.Name, b)
 }
 
-// DeleteBucket makes the bucket not exist, with OpenResources too.
+// DeleteBucket makes the bucket not exist, with OpenResources too. What is in it is there again with the bucket.
 func (s *Server) DeleteBucket(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.deliver()
 	s.resources.buckets.remove(name)
 }
 

@@ -1,12 +1,13 @@
 package cloudtrailtest
 
 import (
+	mathrand "math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
 )
 
-// Server is the emulator: an http.Handler for CloudTrail, STS, SQS and the admin API. It is safe for concurrent use.
+// Server is the emulator: an http.Handler for CloudTrail, STS, SQS, S3 and the admin API. It is safe for concurrent use.
 type Server struct {
 	opts    Options
 	regions map[string]bool
@@ -35,10 +36,16 @@ type Server struct {
 	queues     map[string]*queue
 	rules      map[string]Rule
 	forwarding Forwarding
-	tokenKey   []byte
-	limits     map[limitKey]*bucket
-	faults     []*fault
-	faultSeq   int
+	// objects are what the buckets hold, logs is how trails deliver to them: nil for not at all.
+	objects      map[string]*contents
+	logs         *logDelivery
+	deliverySeed int64
+	// disabled are the regions that accounts have not enabled.
+	disabled map[string][]string
+	tokenKey []byte
+	limits   map[limitKey]*bucket
+	faults   []*fault
+	faultSeq int
 
 	calls     []Call
 	counts    map[string]int
@@ -66,6 +73,7 @@ func New(opts Options) *Server {
 		opts: opts.withDefaults(), credentials: map[string]Credentials{}, resources: newResources(),
 		roles: map[string]Role{}, goneRoles: map[string]bool{}, roleIDs: map[string]int{}, closed: make(chan struct{}),
 		queues: map[string]*queue{}, rules: map[string]Rule{}, forwarding: opts.Forwarding, realClock: opts.Now == nil,
+		disabled: map[string][]string{},
 	}
 	s.regions = map[string]bool{}
 	for _, r := range s.opts.Regions {
@@ -74,6 +82,10 @@ func New(opts Options) *Server {
 	s.chance = newChance(s.opts.Seed)
 	s.tokenKey = s.chance.bytes(forTokens, place{}, 32)
 	s.lags = s.opts.lags()
+	s.deliverySeed = s.opts.Seed
+	if s.deliverySeed == 0 && s.opts.LogDelivery != nil {
+		s.deliverySeed = mathrand.Int64()
+	}
 	s.clear()
 	s.AddCredentials(
 		Credentials{AccessKeyID: "test", SecretAccessKey: "test", ARN: "arn:aws:iam::111122223333:user/operator"},
@@ -86,8 +98,8 @@ func New(opts Options) *Server {
 // answered. It lets an HTTP server around the emulator shut down without waiting for those that hang.
 func (s *Server) Close() { s.close.Do(func() { close(s.closed) }) }
 
-// Reset forgets trails, history, messages, sessions, calls, faults and spent request rates. Credentials, roles,
-// resources, queues, rules and the organization stay.
+// Reset forgets trails, history, messages, objects, sessions, calls, faults and spent request rates, and lets trails
+// deliver as Options say. Credentials, roles, resources, queues, rules and the organization stay.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,6 +121,9 @@ func (s *Server) clear() {
 	s.counts = map[string]int{}
 	s.throttled = 0
 	s.ordinal = 0
+	s.objects = map[string]*contents{}
+	s.logs = nil
+	s.setLogDelivery(s.opts.LogDelivery)
 }
 
 // operation is one CloudTrail operation.
@@ -150,6 +165,7 @@ func init() {
 		"RemoveTags":            {(*Server).removeTags, write},
 		"ListTags":              {(*Server).listTags, read},
 		"LookupEvents":          {(*Server).lookupEvents, lookup},
+		"ListPublicKeys":        {(*Server).listPublicKeys, read},
 	}
 }
 
@@ -181,7 +197,6 @@ var notEmulated = map[string]bool{
 	"ListImports":                          true,
 	"ListInsightsData":                     true,
 	"ListInsightsMetricData":               true,
-	"ListPublicKeys":                       true,
 	"ListQueries":                          true,
 	"PutResourcePolicy":                    true,
 	"RegisterOrganizationDelegatedAdmin":   true,
@@ -214,6 +229,8 @@ type call struct {
 	trail *trail
 	// selected says that a trail which logs selects the call's event, as things were before the call took effect.
 	selected bool
+	// recorders are the trails whose log files have the call's event, as things were before the call took effect.
+	recorders []*trail
 	// isActor is set where no client waits for the answer: see ActingAs.
 	isActor bool
 	// notApplied and cutBody are what a fault does to the call while it succeeds.
@@ -229,6 +246,8 @@ func (s *Server) perform(c *call) (map[string]any, error) {
 
 	op := operations[c.operation]
 	c.now = s.now()
+	s.deliver()
+	c.recorders = s.recorders(place{c.account, c.region})
 	if op.kind == read {
 		c.age = s.chance.between(forReads, place{c.account, c.region}, s.lags.Read, s.lags.ReadMax)
 		s.forget(c.now)

@@ -110,7 +110,7 @@ func (s *Server) getTrailStatus(c *call) (map[string]any, error) {
 	putTime(out, "StartLoggingTime", t.started)
 	putTime(out, "StopLoggingTime", t.stopped)
 
-	d := s.delivered(t, c.asOf())
+	d := s.deliveredLogs(c, t, s.delivered(t, c.asOf()))
 	for name, one := range map[string]channel{
 		"LatestDelivery":               d.s3,
 		"LatestNotification":           d.sns,

@@ -117,6 +117,7 @@ func (s *Server) unindex(t *trail) {
 
 // replace puts a trail in the place of another one of the same ARN; nil is none.
 func (s *Server) replace(before, after *trail, now time.Time) {
+	s.deliver()
 	same := after
 	if before != nil {
 		same = before
@@ -126,6 +127,7 @@ func (s *Server) replace(before, after *trail, now time.Time) {
 		s.index(after)
 	}
 	s.remember(before, same.owner, same.arn, now)
+	s.arrange()
 }
 
 // shows says whether a trail exists, or has a shadow, in a region.

@@ -66,6 +66,8 @@ func (x *exchange) sts() (out any, err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		c.now = s.now()
+		s.deliver()
+		c.recorders = s.recorders(place{c.account, c.region})
 		var err error
 		out, err = handler(s, c, form)
 		s.file(c, nil, asAPIError(err))

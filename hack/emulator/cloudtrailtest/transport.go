@@ -147,11 +147,14 @@ func (w *memoryWriter) response(r *http.Request, aborted bool) *http.Response {
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-		Header:        w.sent,
+		Header:        http.Header{},
 		ContentLength: int64(w.body.Len()),
 		Request:       r,
 	}
 
+	for name, values := range w.sent {
+		out.Header[http.CanonicalHeaderKey(name)] = values
+	}
 	if promised, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64); err == nil {
 		out.ContentLength = promised
 	}
