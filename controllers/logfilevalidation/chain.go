@@ -17,6 +17,8 @@ type chain struct {
 	// position is where the last walk ended; a walk from nowhere begins at start.
 	position digest.Position
 	start    time.Time
+	// known is until when everything about the chain was told or is acknowledged.
+	known time.Time
 	// empty says that there was no digest of the chain after start.
 	empty bool
 	// gone says that no digest of the chain is in the bucket any more, which was told.
@@ -26,8 +28,8 @@ type chain struct {
 	shown bool
 	// tried says that the validation under way has come to where the chain lags.
 	tried bool
-	// reported are the findings of the last walk, if the next one is to come by them again.
-	reported map[uint64]struct{}
+	// reported are the findings behind position, with their hours: the next walk comes by them again.
+	reported map[uint64]time.Time
 	// unverifiable is what the walk under way could not verify.
 	unverifiable []*digest.Finding
 }
@@ -49,10 +51,9 @@ func (c *chain) until() time.Time {
 }
 
 // isNew tells whether a finding is new, and remembers it. A walk that stopped is repeated from the last digest that is
-// proved, and then reports again what it found behind that. What a walk from nowhere finds in the hour in which it
-// begins was told before a restart, or is acknowledged.
+// proved, and then reports again what it found behind that.
 func (c *chain) isNew(f *digest.Finding) bool {
-	if c.position == (digest.Position{}) && !f.Time.After(c.start) {
+	if !f.Time.After(c.known) {
 		return false
 	}
 	key := hashOf(f)
@@ -60,9 +61,9 @@ func (c *chain) isNew(f *digest.Finding) bool {
 		return false
 	}
 	if c.reported == nil {
-		c.reported = map[uint64]struct{}{}
+		c.reported = map[uint64]time.Time{}
 	}
-	c.reported[key] = struct{}{}
+	c.reported[key] = f.Time
 	return true
 }
 
@@ -77,14 +78,12 @@ func (c *chain) walked(position digest.Position, until time.Time, last bool) (pa
 		switch {
 		case f.Time.After(c.position.End):
 			c.lag = cmp.Or(c.lag, f)
-		case f.Time.After(c.start):
+		case f.Time.After(c.known):
 			passed = append(passed, f)
 		}
 	}
 	c.unverifiable = nil
-	if c.lag == nil {
-		c.reported = nil
-	}
+	maps.DeleteFunc(c.reported, func(_ uint64, end time.Time) bool { return !end.After(c.position.End) })
 
 	nothing := c.position == (digest.Position{}) && c.lag == nil
 	c.empty = nothing && last
@@ -109,6 +108,18 @@ func (c *chain) begin(start time.Time) {
 	if start.After(c.start) {
 		c.start = start
 	}
+	if start.After(c.known) {
+		c.known = start
+	}
+}
+
+// reopen makes a chain begin at a time again that had come further before a restart. It returns false if it had not.
+func (c *chain) reopen(start time.Time) bool {
+	if !c.empty || !c.start.After(start) {
+		return false
+	}
+	c.start, c.empty = start, false
+	return true
 }
 
 // summary is how far all chains are.

@@ -73,7 +73,7 @@ type validation struct {
 	due    time.Time
 	source *Source
 	chains map[digest.Chain]*chain
-	// resume is what the status told at the start of the process, until the chains are known.
+	// resume is what the status told at the start of the process, until it is validated once; nil: nothing.
 	resume *resume
 	// start is from when on the last validation was, and missing how many chains of resume were not found.
 	start   time.Time
@@ -90,6 +90,10 @@ type resume struct {
 	until   time.Time
 	lagging map[digest.Chain]time.Time
 	chains  int
+	// classes are the classes of findings of which not all are listed, with the last hour that one is about.
+	classes map[digest.Class]time.Time
+	// resumed says that the chains are known.
+	resumed bool
 }
 
 // resumeOf returns what a status tells; nil: nothing.
@@ -106,8 +110,17 @@ func resumeOf(v *v1alpha1.LogFileValidation) *resume {
 		of := digest.Chain{OrganizationID: lag.OrganizationID, AccountID: lag.AccountID, Region: lag.Region}
 		r.lagging[of] = timeOf(lag.ValidatedUntil)
 	}
+	if status.FindingsTruncated {
+		r.classes = map[digest.Class]time.Time{}
+		for _, class := range status.FindingClasses {
+			r.classes[digest.Class(class.Class)] = timeOf(class.LatestTime)
+		}
+	}
 	return r
 }
+
+// knows tells whether a finding is one of those that the status counts and does not list, as far as it tells.
+func (r *resume) knows(f *digest.Finding) bool { return r != nil && !f.Time.After(r.classes[f.Class]) }
 
 // startOf returns where a chain goes on.
 func (r *resume) startOf(c digest.Chain) time.Time {
@@ -202,9 +215,9 @@ func (v *validation) open(ctx context.Context, j job) (found bool, err error) {
 // findMissing tells of the chains that were there before. Which ones these were is not known after a restart. The
 // caller holds the lock.
 func (v *validation) findMissing(found []digest.Chain) {
-	if v.resume != nil {
+	if v.resume != nil && !v.resume.resumed {
 		v.missing = max(0, v.resume.chains-len(found))
-		v.resume = nil
+		v.resume.resumed = true
 	}
 	for of, c := range v.chains {
 		if c.gone || slices.Contains(found, of) {
@@ -238,7 +251,7 @@ func (v *validation) strides(ctx context.Context, j job, yield func() bool) erro
 			until = j.end
 		}
 
-		walked, err := v.walkAll(ctx, j.request, until, last)
+		walked, err := v.walkAll(ctx, j, until, last)
 		if err != nil || last {
 			return err
 		}
@@ -273,7 +286,7 @@ func (v *validation) begin(start time.Time) time.Time {
 // walkAll walks the chains until a time, the zero time for as far as they go, and returns whether there was anything in any of them.
 // The error is the context's.
 func (v *validation) walkAll(
-	ctx context.Context, request Request, until time.Time, last bool,
+	ctx context.Context, j job, until time.Time, last bool,
 ) (walked bool, err error) {
 	v.mu.Lock()
 	source := v.source
@@ -288,7 +301,10 @@ func (v *validation) walkAll(
 	var some atomic.Bool
 	for _, c := range chains {
 		group.Go(func() error {
-			found, err := v.walk(ctx, source, request, c, until, last)
+			found, err := v.walk(ctx, source, j.request, c, until, last)
+			if err == nil && last && v.reopen(c, j.start) {
+				found, err = v.walk(ctx, source, j.request, c, until, last)
+			}
 			if found {
 				some.Store(true)
 			}
@@ -297,6 +313,14 @@ func (v *validation) walkAll(
 	}
 	err = group.Wait()
 	return some.Load(), err
+}
+
+// reopen tells whether a chain is to be walked from the start: it had come further before a restart, and there is nothing
+// where it was to go on. It may have ended then, or somebody has deleted its newest digests.
+func (v *validation) reopen(c *chain, start time.Time) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return c.reopen(start)
 }
 
 // walk walks a chain. Only one goroutine does so at a time.
@@ -345,7 +369,7 @@ func (v *validation) report(c *chain, r digest.Result) {
 	case r.Finding == nil:
 	case r.Finding.Class == digest.Unverifiable:
 		c.unverifiable = append(c.unverifiable, r.Finding)
-	case c.isNew(r.Finding):
+	case c.isNew(r.Finding) && !v.resume.knows(r.Finding):
 		news.findings.add(r.Finding)
 		tampered = true
 	}
@@ -405,6 +429,9 @@ func (v *validation) finish(ctx context.Context, j job, err error) {
 	hidden := trouble == passing && lasted < hideFaults
 	for _, c := range v.chains {
 		c.shown = c.lag != nil && !hidden
+	}
+	if err == nil {
+		v.resume = nil
 	}
 	v.task = nil
 	v.due = now.Add(retryAfter(trouble, lasted, j.interval))
