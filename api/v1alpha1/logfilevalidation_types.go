@@ -268,7 +268,7 @@ type LogFileValidationStatus struct {
 	// +optional
 	GapCount int64 `json:"gapCount,omitempty"`
 
-	// findingCount is the number of findings since startTime.
+	// findingCount is the number of findings since startTime, in all classes.
 	// +optional
 	FindingCount *int64 `json:"findingCount,omitempty"`
 
@@ -339,6 +339,10 @@ type Finding struct {
 	// but the last mean that somebody has tampered with the bucket, or that a rule of the bucket has removed something.
 	// +required
 	Class string `json:"class"`
+
+	// reason is a word for why something is Unverifiable, such as Archived. It is absent for other classes.
+	// +optional
+	Reason string `json:"reason,omitempty"`
 
 	// accountID is the account whose events are in the log file.
 	// +optional

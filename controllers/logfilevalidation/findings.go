@@ -179,6 +179,7 @@ func tellClasses(classes []v1alpha1.FindingClass) string {
 func fromFinding(f *digest.Finding) v1alpha1.Finding {
 	return v1alpha1.Finding{
 		Class:     string(f.Class),
+		Reason:    shown(f.Reason, maxReason),
 		AccountID: f.Chain.AccountID,
 		Region:    f.Chain.Region,
 		Bucket:    shown(f.Bucket, maxObject),

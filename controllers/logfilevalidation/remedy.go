@@ -11,7 +11,7 @@ import (
 func remedyOf(v *v1alpha1.LogFileValidation, reason string) string {
 	switch reason {
 	case digest.ReasonArchived:
-		return "restore the object from its archive tier, or move spec.startTime behind it"
+		return "restore the object from its archive tier and create another LogFileValidation, or move spec.startTime behind it"
 	case digest.ReasonKeyUnknown:
 		return fmt.Sprintf("check that the region is enabled for the account of AWSIdentity %q: each region has public keys of "+
 			"its own", v.IdentityName())

@@ -88,7 +88,7 @@ func conclude(v *v1alpha1.LogFileValidation, news *progress) conclusion {
 	case lagging:
 		return unknown(tellLagging(v))
 	case len(status.Findings) > 0:
-		return unknown(v1alpha1.ReasonUnverifiable, tell(status.Findings[0])+others(*status.FindingCount-1))
+		return unknown(tellUnverifiable(v))
 	case news != nil && news.missing > 0:
 		return unknown(v1alpha1.ReasonChainsMissing, fmt.Sprintf(
 			"%d of %d chains that were validated before are not in bucket %s any more: look into its access logs, and move "+
@@ -226,6 +226,16 @@ func tellTampered(status *v1alpha1.LogFileValidationStatus) string {
 		return tellClasses(status.FindingClasses)
 	}
 	return tell(status.Findings[0]) + others(*status.FindingCount-1)
+}
+
+// tellUnverifiable says what could not be verified and was passed.
+func tellUnverifiable(v *v1alpha1.LogFileValidation) (reason, message string) {
+	first := v.Status.Findings[0]
+	reason = v1alpha1.ReasonUnverifiable
+	if first.Reason != "" {
+		reason = reasonOf(first.Reason)
+	}
+	return reason, withRemedy(v, tell(first)+others(*v.Status.FindingCount-1), first.Reason)
 }
 
 // tellLagging says which chain is furthest behind, and why.

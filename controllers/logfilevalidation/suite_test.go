@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/digest"
 	"github.com/trail-operator/trail-operator/controllers/logfilevalidation"
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
@@ -55,7 +56,9 @@ var opening = time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 // world is a world with a controller that works when the spec says so, on a bucket that the spec fills.
 type world struct {
 	*testbed.World
+	// logs are what is validated; nil: what the emulator delivers, with the sessions of a process.
 	logs       *logs
+	sessions   func() *cloudtrail.Sessions
 	reconciler *logfilevalidation.Reconciler
 	stop       func()
 }
@@ -79,10 +82,15 @@ func (w *world) restart(ctx context.Context) {
 	if w.stop != nil {
 		w.stop()
 	}
+	options := logfilevalidation.Options{Client: w.Client, Recorder: w.Events, Meter: noMeter{}, Now: w.Clock.Now}
+	if w.logs != nil {
+		options.Open = w.logs.open
+	} else {
+		access := logfilevalidation.Access{Client: w.Client, Sessions: w.sessions(), Now: w.Clock.Now}
+		options.Open = access.Opener()
+	}
 	var err error
-	w.reconciler, err = logfilevalidation.New(logfilevalidation.Options{
-		Client: w.Client, Recorder: w.Events, Open: w.logs.open, Meter: w.logs, Now: w.Clock.Now,
-	})
+	w.reconciler, err = logfilevalidation.New(options)
 	Expect(err).NotTo(HaveOccurred())
 
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -126,6 +134,7 @@ func (w *world) validate(ctx context.Context, v *v1alpha1.LogFileValidation) *v1
 	GinkgoHelper()
 	Eventually(func() time.Duration { return w.reconcile(ctx, v).RequeueAfter }).WithTimeout(soon).
 		Should(BeNumerically(">", 0), "the validation ends, and says when it comes back")
+	w.reconcile(ctx, v) // It may have ended after the last progress was written, and before it was asked when it is due.
 	return w.get(ctx, v)
 }
 
@@ -224,8 +233,6 @@ func (l *logs) open(
 	l.requests = append(l.requests, request)
 	return &logfilevalidation.Source{Validator: l, Trail: request.Trail}, l.openErr
 }
-
-func (l *logs) Validated(digest.Result) {}
 
 func (l *logs) Chains(context.Context, digest.Trail) ([]digest.Chain, error) {
 	l.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/digest"
@@ -63,13 +64,16 @@ func troubleOfReason(reason string) trouble {
 	case digest.ReasonArchived, digest.ReasonKeyUnknown, digest.ReasonOverdue, digest.ReasonTooLarge:
 		return lasting
 	}
-	switch cloudtrail.Outcome(reason) {
-	case "denied", "refused", "missing":
-		return repairable
-	default:
+	switch outcome := cloudtrail.Outcome(reason); {
+	case outcome == "throttled", outcome == "failed" && isCode(reason), reason == v1alpha1.ReasonRetrying:
 		return passing
+	default:
+		return repairable
 	}
 }
+
+// isCode tells whether a reason is a code of AWS that is known.
+func isCode(reason string) bool { return cloudtrail.KnownCode(reason) != "Other" }
 
 // retryAfter returns when to validate again. The bounds of an interval are those of the spec; a range has none.
 func retryAfter(t trouble, lasted, interval time.Duration) time.Duration {
