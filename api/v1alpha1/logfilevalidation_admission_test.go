@@ -43,11 +43,17 @@ var _ = Describe("Admission of a LogFileValidation", func() {
 		Entry("the longest interval", `{interval: 24h}`),
 	)
 
-	DescribeTable("refuses",
+	DescribeTable(
+		"refuses",
 		func(ctx context.Context, spec, field, message string) {
 			expectRefused(apiserver.Create(ctx, validation("refused", spec), client.DryRunAll), field, message)
 		},
-		Entry("no trail", `{trailRef: null}`, "spec.trailRef", "name the trail by trailRef or by trailARN: exactly one of them"),
+		Entry(
+			"no trail",
+			`{trailRef: null}`,
+			"spec.trailRef",
+			"name the trail by trailRef or by trailARN: exactly one of them",
+		),
 		Entry("two trails", `{trailARN: "arn:aws:cloudtrail:us-east-1:111122223333:trail/audit"}`,
 			"spec.trailRef", "exactly one of them"),
 		Entry("a Trail without a name", `{trailRef: {name: ""}}`, "spec.trailRef.name", "should be at least 1 chars long"),
@@ -62,7 +68,12 @@ var _ = Describe("Admission of a LogFileValidation", func() {
 		Entry("a sample of no size", `{mode: Sample}`, "spec.samplePercent", "samplePercent goes with mode Sample"),
 		Entry("a size without a sample", `{samplePercent: 5}`, "spec.samplePercent", "samplePercent goes with mode Sample"),
 		Entry("a sample of nothing", `{mode: Sample, samplePercent: 0}`, "spec.samplePercent", "greater than or equal to 1"),
-		Entry("a sample of more than all", `{mode: Sample, samplePercent: 101}`, "spec.samplePercent", "less than or equal to 100"),
+		Entry(
+			"a sample of more than all",
+			`{mode: Sample, samplePercent: 101}`,
+			"spec.samplePercent",
+			"less than or equal to 100",
+		),
 		Entry("an end alone", `{endTime: "2026-01-01T00:00:00Z"}`, "spec.startTime", "a range has a beginning"),
 		Entry("an end before the start", `{startTime: "2026-01-02T00:00:00Z", endTime: "2026-01-01T00:00:00Z"}`,
 			"spec.startTime", "startTime must be before endTime"),

@@ -38,7 +38,9 @@ func (s *LogFileValidationSpec) Suspended() bool { return isTrue(s.Suspend) }
 func (s *LogFileValidationSpec) IsRange() bool { return s.EndTime != "" }
 
 // ValidationMode returns how thoroughly to validate; default Digests.
-func (s *LogFileValidationSpec) ValidationMode() ValidationMode { return cmp.Or(s.Mode, ValidationModeDigests) }
+func (s *LogFileValidationSpec) ValidationMode() ValidationMode {
+	return cmp.Or(s.Mode, ValidationModeDigests)
+}
 
 // ValidationInterval returns how often to validate; default an hour.
 func (s *LogFileValidationSpec) ValidationInterval() time.Duration {

@@ -287,6 +287,10 @@ type LogFileValidationStatus struct {
 	// findingsTruncated says whether there are more findings than those that are listed.
 	// +optional
 	FindingsTruncated bool `json:"findingsTruncated,omitempty"`
+
+	// lastHandledReconcileAt is the value of the reconcile annotation that was last acted on.
+	// +optional
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
 }
 
 // LaggingChain is a chain that could not be validated as far as it goes.

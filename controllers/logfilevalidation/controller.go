@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/condition"
 	"github.com/trail-operator/trail-operator/controllers/digest"
 	"github.com/trail-operator/trail-operator/controllers/requeue"
@@ -97,7 +98,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	pace := workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry)
 	err := ctrl.NewControllerManagedBy(manager).
 		Named("logfilevalidation").
-		For(&v1alpha1.LogFileValidation{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.LogFileValidation{}, builder.WithPredicates(
+			predicate.Or(predicate.GenerationChangedPredicate{}, awsidentity.RequestChanged))).
 		Watches(&v1alpha1.AWSIdentity{},
 			handler.EnqueueRequestsFromMapFunc(r.ofIdentity),
 			builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -213,6 +215,10 @@ func (r *Reconciler) reconcile(ctx context.Context, v *v1alpha1.LogFileValidatio
 func (r *Reconciler) validate(
 	ctx context.Context, v *v1alpha1.LogFileValidation, known *validation, start, end time.Time,
 ) (reconcile.Result, error) {
+	asked := v1alpha1.ReconcileRequest(v)
+	if asked != v.Status.LastHandledReconcileAt {
+		known.ask(asked)
+	}
 	if wait := known.wait(r.Now()); wait != 0 {
 		return reconcile.Result{RequeueAfter: max(0, wait)}, nil
 	}
@@ -228,7 +234,7 @@ func (r *Reconciler) validate(
 		return reconcile.Result{}, err
 	}
 
-	j := job{request: request, start: start, end: end}
+	j := job{request: request, start: start, end: end, asked: asked}
 	if !v.Spec.IsRange() {
 		j.interval = v.Spec.ValidationInterval()
 	}
@@ -262,8 +268,8 @@ func (r *Reconciler) of(v *v1alpha1.LogFileValidation) *validation {
 	return known
 }
 
-// dueAfterStart returns when an object is due of which this process knows nothing yet: one that was proved not before its
-// interval is over.
+// dueAfterStart returns when an object is due of which this process knows nothing yet. One that was proved is not due
+// before its interval is over.
 func dueAfterStart(v *v1alpha1.LogFileValidation) time.Time {
 	if _, end, err := v.Range(); err == nil && v.Spec.IsRange() {
 		return end.Add(digestsDelay)
@@ -333,7 +339,9 @@ func (r *Reconciler) tell(before, v *v1alpha1.LogFileValidation, told []v1alpha1
 }
 
 // reject says that a spec cannot be validated that the API server refuses by now, but has stored before it did.
-func (r *Reconciler) reject(ctx context.Context, v *v1alpha1.LogFileValidation, invalid error) (reconcile.Result, error) {
+func (r *Reconciler) reject(
+	ctx context.Context, v *v1alpha1.LogFileValidation, invalid error,
+) (reconcile.Result, error) {
 	before := v.DeepCopy()
 	setRejected(v, invalid)
 	err := r.writeStatus(ctx, before, v)

@@ -52,6 +52,21 @@ var _ = Describe("A LogFileValidation without an end", func() {
 		Expect(w.DrainEvents()).To(BeEmpty())
 	})
 
+	It("validates at once when it is asked to", func(ctx context.Context) {
+		w := newWorld(ctx)
+		w.Clock.Add(time.Hour)
+		w.logs.deliver(home)
+		v := w.validate(ctx, w.create(ctx, v1alpha1.LogFileValidationSpec{}))
+		w.logs.walked(home)
+		v.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
+		Expect(w.Client.Update(ctx, v)).To(Succeed())
+		v = w.validate(ctx, v)
+		Expect(w.logs.walked(home)).To(HaveLen(1))
+		Expect(v.Status.LastHandledReconcileAt).To(Equal("now"))
+		w.validate(ctx, v)
+		Expect(w.logs.walked(home)).To(BeEmpty())
+	})
+
 	It("takes a long time in strides", func(ctx context.Context) {
 		w := newWorld(ctx)
 		w.Clock.Add(10*24*time.Hour + time.Minute)
@@ -95,7 +110,9 @@ var _ = Describe("A LogFileValidation without an end", func() {
 		testbed.ExpectKstatus(v, status.FailedStatus)
 		Expect(message(v, "Ready")).To(Equal("LogAltered: s3://trail-logs/altered.json.gz (account 111122223333, " +
 			"region us-east-1, hour until 2026-01-02T08:00:00Z): it is not what it was; and 1 other finding"))
-		Expect(v.Status.Findings).To(HaveExactElements(HaveField("Class", "LogAltered"), HaveField("Class", "LogNotVouchedFor")))
+		Expect(
+			v.Status.Findings,
+		).To(HaveExactElements(HaveField("Class", "LogAltered"), HaveField("Class", "LogNotVouchedFor")))
 		Expect(v.Status.FindingClasses).To(HaveExactElements(
 			HaveField("Class", "LogAltered"), HaveField("Class", "LogNotVouchedFor")))
 		Expect(w.DrainEvents()).To(ConsistOf(HavePrefix("Warning LogAltered LogAltered: s3://trail-logs/altered.json.gz"),
@@ -205,7 +222,9 @@ var _ = Describe("A LogFileValidation without an end", func() {
 		w.logs.change(func() { delete(w.logs.chains, other) })
 		w.Clock.Add(time.Hour)
 		v = w.validate(ctx, v)
-		Expect(v.Status.Findings).To(HaveExactElements(And(HaveField("Class", "DigestMissing"), HaveField("Region", "eu-west-1"),
+		Expect(
+			v.Status.Findings,
+		).To(HaveExactElements(And(HaveField("Class", "DigestMissing"), HaveField("Region", "eu-west-1"),
 			HaveField("Object", "111122223333/eu-west-1/2026-01-02T05:00:00Z.json.gz"))))
 		Expect(*v.Status.Chains).To(BeEquivalentTo(1))
 		w.Clock.Add(time.Hour)

@@ -2,6 +2,7 @@ package logfilevalidation_test
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -53,9 +54,7 @@ func (w *world) createTrail(hours int, settings map[string]any) {
 	all := map[string]any{
 		"Name": "audit", "S3BucketName": bucket, "EnableLogFileValidation": true, "IsMultiRegionTrail": true,
 	}
-	for name, value := range settings {
-		all[name] = value
-	}
+	maps.Copy(all, settings)
 	admin := w.AWS.As(cloudtrailtest.Actor{ARN: "arn:aws:iam::" + account + ":user/admin"})
 	_, err := admin.Do(region, "CreateTrail", all)
 	Expect(err).NotTo(HaveOccurred())

@@ -20,8 +20,8 @@ const (
 	maxFindings = 20
 	// maxLagging is how many lagging chains a status lists.
 	maxLagging = 20
-	// maxMessage, maxObject and maxReason bound in bytes what the bucket's writers and AWS have written. A key of S3 has at
-	// most 1024.
+	// maxMessage, maxObject and maxReason bound in bytes what the bucket's writers and AWS have written. A key of S3 has
+	// at most 1024.
 	maxMessage = 1024
 	maxObject  = 1024
 	maxReason  = 128

@@ -100,7 +100,7 @@ func (p *pool) next() *task {
 	return t
 }
 
-// begin notes how a turn is cancelled.
+// begin notes how a turn is canceled.
 func (p *pool) begin(t *task, cancel context.CancelFunc) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -42,7 +42,7 @@ func (a Access) Opener() Opener {
 		a.Now = time.Now
 	}
 	a.limits = digest.NewLimits(objectsAtOnce)
-	rand.Read(a.seed[:]) //nolint:errcheck,gosec // It never fails: https://pkg.go.dev/crypto/rand#Read.
+	rand.Read(a.seed[:]) // It never fails: https://pkg.go.dev/crypto/rand#Read.
 	return a.open
 }
 
@@ -105,8 +105,11 @@ func describe(ctx context.Context, region *cloudtrail.Region, request Request) (
 		return trail, err
 	}
 	if !settings.EnableLogFileValidation && !request.Range {
-		return trail, &Refusal{v1alpha1.ReasonValidationOff, fmt.Sprintf("the trail %s delivers no digests, so its log files "+
-			"cannot be proved: enable log file validation", request.ARN)}
+		return trail, &Refusal{
+			v1alpha1.ReasonValidationOff,
+			fmt.Sprintf("the trail %s delivers no digests, so its log files "+
+				"cannot be proved: enable log file validation", request.ARN),
+		}
 	}
 	trail.Bucket, trail.Prefix = settings.S3BucketName, settings.S3KeyPrefix
 	trail.Organization = settings.IsOrganizationTrail

@@ -96,8 +96,11 @@ func conclude(v *v1alpha1.LogFileValidation, news *progress) conclusion {
 	case status.Chains == nil || *status.Chains == 0:
 		return unknown(v1alpha1.ReasonNoDigests, tellNoDigests(status))
 	case status.ValidatedUntil == nil || !status.ValidatedUntil.After(timeOf(status.StartTime)):
-		return unknown(v1alpha1.ReasonNotValidatedYet, fmt.Sprintf("no digest was delivered since %s: CloudTrail delivers one "+
-			"an hour", shownTime(timeOf(status.StartTime))))
+		return unknown(
+			v1alpha1.ReasonNotValidatedYet,
+			fmt.Sprintf("no digest was delivered since %s: CloudTrail delivers one "+
+				"an hour", shownTime(timeOf(status.StartTime))),
+		)
 	default:
 		return conclusion{metav1.ConditionTrue, v1alpha1.ReasonIntact, fmt.Sprintf("%s intact from %s until %s",
 			countOf(int64(*status.Chains), "chain is", "chains are"),
@@ -108,6 +111,7 @@ func conclude(v *v1alpha1.LogFileValidation, news *progress) conclusion {
 // setEnded sets the conditions after a validation has ended.
 func setEnded(v *v1alpha1.LogFileValidation, news *progress) {
 	v.Status.ObservedGeneration = v.Generation
+	v.Status.LastHandledReconcileAt = news.asked
 	c := conclude(v, news)
 	if news.complete {
 		v.Status.CompletionTime = timeOrNil(news.ended)

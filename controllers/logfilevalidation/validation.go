@@ -39,6 +39,8 @@ type job struct {
 	end time.Time
 	// interval is how often to validate.
 	interval time.Duration
+	// asked is the reconcile annotation that this answers.
+	asked string
 }
 
 // progress is what was found out and is not in the status yet.
@@ -56,6 +58,8 @@ type progress struct {
 	// ended is when the validation ended; the zero time: it goes on. complete says that it is not to be repeated.
 	ended    time.Time
 	complete bool
+	// asked is the reconcile annotation that was acted on.
+	asked string
 }
 
 // validation is what is known of an object beyond its status.
@@ -69,8 +73,9 @@ type validation struct {
 	generation int64
 	// task is under way or waits for its turn; nil: there is none.
 	task *task
-	// due is when to validate next.
+	// due is when to validate next, and asked the last reconcile annotation that asked for it.
 	due    time.Time
+	asked  string
 	source *Source
 	chains map[digest.Chain]*chain
 	// resume is what the status told at the start of the process, until it is validated once; nil: nothing.
@@ -141,6 +146,7 @@ func (v *validation) changed(generation int64) *validation {
 	next := &validation{
 		options: v.options, key: v.key, wake: v.wake,
 		generation: generation,
+		asked:      v.asked,
 		chains:     make(map[digest.Chain]*chain, len(v.chains)),
 		resume:     v.resume,
 		start:      v.start,
@@ -283,8 +289,8 @@ func (v *validation) begin(start time.Time) time.Time {
 	return slices.MinFunc(until, time.Time.Compare)
 }
 
-// walkAll walks the chains until a time, the zero time for as far as they go, and returns whether there was anything in any of them.
-// The error is the context's.
+// walkAll walks the chains until a time, the zero time for as far as they go, and returns whether there was anything in
+// any of them. The error is the context's.
 func (v *validation) walkAll(
 	ctx context.Context, j job, until time.Time, last bool,
 ) (walked bool, err error) {
@@ -315,8 +321,8 @@ func (v *validation) walkAll(
 	return some.Load(), err
 }
 
-// reopen tells whether a chain is to be walked from the start: it had come further before a restart, and there is nothing
-// where it was to go on. It may have ended then, or somebody has deleted its newest digests.
+// reopen tells whether a chain is to be walked from the start: it had come further before a restart, and there is
+// nothing where it was to go on. It may have ended then, or somebody has deleted its newest digests.
 func (v *validation) reopen(c *chain, start time.Time) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -440,7 +446,7 @@ func (v *validation) finish(ctx context.Context, j job, err error) {
 		news = v.summarize()
 	}
 	if !hidden {
-		news.err, news.ended = err, now
+		news.err, news.ended, news.asked = err, now, j.asked
 		news.complete = !j.end.IsZero() && v.source != nil && (trouble == none || lasted >= giveUp && len(v.chains) > 0)
 	}
 	v.told = now
@@ -493,12 +499,13 @@ func (v *validation) putBack(unwritten *progress) {
 	later.findings.merge(unwritten.findings)
 	if later.ended.IsZero() {
 		later.ended, later.err, later.complete = unwritten.ended, unwritten.err, unwritten.complete
+		later.asked = unwritten.asked
 	}
 	v.news = later
 }
 
-// wait returns how long to wait before the object is validated: 0 when it is due, and less than 0 when that is under way
-// and wakes the object by itself.
+// wait returns how long to wait before the object is validated: 0 when it is due, and less than 0 when that is under
+// way and wakes the object by itself.
 func (v *validation) wait(now time.Time) time.Duration {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -539,6 +546,15 @@ func (v *validation) refuse(refusal *Refusal, interval time.Duration) {
 	news := v.pending()
 	news.err, news.ended = refusal, now
 	v.due = now.Add(retryAfter(repairable, now.Sub(v.troubled), interval))
+}
+
+// ask makes the validation due now, once for each value of the reconcile annotation.
+func (v *validation) ask(asked string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.asked != asked {
+		v.asked, v.due = asked, time.Time{}
+	}
 }
 
 // hurry makes a validation that could not verify something due now.

@@ -17,7 +17,7 @@ func ofValidation(others ...string) []string { return append([]string{"namespace
 // validationMetrics are the metrics of what this process validates.
 type validationMetrics struct {
 	objects *prometheus.CounterVec
-	bytes   *prometheus.CounterVec
+	bytes   prometheus.Counter
 }
 
 func newValidationMetrics() *validationMetrics {
@@ -25,7 +25,7 @@ func newValidationMetrics() *validationMetrics {
 	bytes := prometheus.CounterOpts{Name: validatedBytes.FullName(), Help: validatedBytes.Help}
 	return &validationMetrics{
 		objects: prometheus.NewCounterVec(objects, validatedObjects.Labels),
-		bytes:   prometheus.NewCounterVec(bytes, validatedBytes.Labels),
+		bytes:   prometheus.NewCounter(bytes),
 	}
 }
 
@@ -45,7 +45,7 @@ func (m *Metrics) Validated(r digest.Result) {
 	}
 	m.validated.objects.WithLabelValues(string(r.Kind), outcome).Inc()
 	if r.Read {
-		m.validated.bytes.WithLabelValues().Add(float64(r.Bytes))
+		m.validated.bytes.Add(float64(r.Bytes))
 	}
 }
 
@@ -57,12 +57,14 @@ func (m *Metrics) collectValidation(series chan<- prometheus.Metric, v *v1alpha1
 	}
 
 	tell(validationSuspended, truth(spec.Suspended()))
-	m.condition(series, validationCondition, status.Conditions, v1alpha1.ConditionReady, metav1.ConditionUnknown, labels...)
-	m.condition(series, validationCondition, status.Conditions, v1alpha1.ConditionIntact, metav1.ConditionUnknown, labels...)
-	m.condition(series, validationCondition, status.Conditions, v1alpha1.ConditionStalled, metav1.ConditionFalse, labels...)
+	condition := func(conditionType string, absent metav1.ConditionStatus) {
+		m.condition(series, validationCondition, status.Conditions, conditionType, absent, labels...)
+	}
+	condition(v1alpha1.ConditionReady, metav1.ConditionUnknown)
+	condition(v1alpha1.ConditionIntact, metav1.ConditionUnknown)
+	condition(v1alpha1.ConditionStalled, metav1.ConditionFalse)
 	if spec.IsRange() {
-		m.condition(
-			series, validationCondition, status.Conditions, v1alpha1.ConditionComplete, metav1.ConditionFalse, labels...)
+		condition(v1alpha1.ConditionComplete, metav1.ConditionFalse)
 	} else {
 		tell(validationInterval, spec.ValidationInterval().Seconds())
 	}
