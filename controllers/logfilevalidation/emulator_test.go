@@ -3,6 +3,7 @@ package logfilevalidation_test
 import (
 	"context"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -294,16 +295,25 @@ var _ = Describe("The running controller", func() {
 		w.stop()
 		w.createTrail(5, nil)
 		w.Clock.Run()
-		start := func(ctx context.Context) context.CancelFunc {
-			running, stop := context.WithCancel(context.WithoutCancel(ctx))
-			w.StartManager(running, w.ManagerOptions(), func(manager ctrl.Manager) {
-				access := logfilevalidation.Access{Client: manager.GetClient(), Sessions: w.sessions(), Now: w.Clock.Now}
-				reconciler, err := logfilevalidation.New(logfilevalidation.Options{
-					Client: manager.GetClient(), Recorder: w.Events, Open: access.Opener(), Meter: noMeter{}, Now: w.Clock.Now,
-				})
-				Expect(err).NotTo(HaveOccurred())
-				Expect(reconciler.SetupWithManager(manager)).To(Succeed())
+		start := func() (stop func()) {
+			GinkgoHelper()
+			manager, err := ctrl.NewManager(restConfig, w.ManagerOptions())
+			Expect(err).NotTo(HaveOccurred())
+			access := logfilevalidation.Access{Client: manager.GetClient(), Sessions: w.sessions(), Now: w.Clock.Now}
+			reconciler, err := logfilevalidation.New(logfilevalidation.Options{
+				Client: manager.GetClient(), Recorder: w.Events, Open: access.Opener(), Meter: noMeter{}, Now: w.Clock.Now,
 			})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(reconciler.SetupWithManager(manager)).To(Succeed())
+
+			running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+			ended := make(chan error, 1)
+			go func() { ended <- manager.Start(running) }()
+			stop = sync.OnceFunc(func() {
+				cancel()
+				Eventually(ended).WithTimeout(soon).Should(Receive(BeNil()), "the manager stops when it is told to")
+			})
+			DeferCleanup(stop)
 			return stop
 		}
 		expect := func(v *v1alpha1.LogFileValidation, ready string) {
@@ -311,7 +321,7 @@ var _ = Describe("The running controller", func() {
 			Eventually(func() map[string]string { return conditions(w.get(ctx, v)) }).WithTimeout(soon).
 				Should(HaveKeyWithValue("Ready", ready), "it is told")
 		}
-		start(ctx)
+		stop := start()
 
 		spec := w.ofNamespace("")
 		spec.IdentityRef.Name = w.Namespace + "-late"
@@ -329,7 +339,26 @@ var _ = Describe("The running controller", func() {
 		w.CreateIdentity(ctx, w.Namespace+"-late", v1alpha1.AWSIdentitySpec{})
 		expect(v, "True Intact")
 
-		By("deleted in the middle")
+		By("another process that leads then, and finds what was done meanwhile")
+		stop()
+		w.nextHour()
+		w.nextHour()
+		_, err := w.AWS.Tamper(cloudtrailtest.Tampering{Kind: cloudtrailtest.Alter, TrailARN: trailARN, Position: -1})
+		Expect(err).NotTo(HaveOccurred())
+		w.DrainEvents()
+		start()
+		expect(v, "False Tampered")
+		Eventually(w.DrainEvents).WithTimeout(soon).Should(ConsistOf(HavePrefix("Warning DigestAltered")), "it is told once")
+
+		By("deleted in the middle of a validation")
+		hang := w.AWS.Inject(cloudtrailtest.Fault{Operation: "ListObjectsV2", Hang: true})
+		DeferCleanup(func() { w.AWS.ClearFault(hang) })
+		w.AWS.ResetCalls()
+		v = w.get(ctx, v)
+		v.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
+		Expect(w.Client.Update(ctx, v)).To(Succeed())
+		Eventually(func() int { return w.AWS.CallCounts()["ListObjectsV2"] }).WithTimeout(soon).
+			Should(BeNumerically(">", 0), "it is asked to validate at once")
 		Expect(w.Client.Delete(ctx, v)).To(Succeed())
 	})
 })
