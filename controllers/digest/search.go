@@ -90,8 +90,8 @@ func (s *search) readElsewhere(ctx context.Context) error {
 		if in == s.in {
 			continue
 		}
-		soon := span{s.written.from.Add(-time.Minute), s.written.to.Add(lately)}
-		if err := s.readAll(ctx, in, soon, anyName); err != nil || len(s.left) == 0 {
+		late := span{s.written.from.Add(-time.Minute), s.written.to.Add(settled + hour)}
+		if err := s.readAll(ctx, in, late, anyName); err != nil || len(s.left) == 0 {
 			return err
 		}
 	}
@@ -182,8 +182,13 @@ func (s *search) readBatch(ctx context.Context, batch []name) error {
 	return nil
 }
 
-// take takes out what a digest vouches for.
+// take takes out what a digest vouches for, and notes from where its chain came.
 func (s *search) take(f *file) {
+	if s.own(f.name) && f.previous != nil {
+		if before, ok := s.names.parse(f.previous.bucket, f.previous.key); ok {
+			s.vouching.visit(before.place)
+		}
+	}
 	for _, log := range f.logs {
 		delete(s.left, logKey{log.Bucket, log.Key})
 	}

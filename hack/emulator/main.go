@@ -1,5 +1,5 @@
-// The emulator command serves an emulated AWS CloudTrail, STS and SQS for people: demos, the AWS CLI, a cluster without
-// an AWS account. Tests use package cloudtrailtest directly.
+// The emulator command serves an emulated AWS CloudTrail, STS, SQS and S3 for people: demos, the AWS CLI, a cluster
+// without an AWS account. Tests use package cloudtrailtest directly.
 package main
 
 import (

@@ -110,6 +110,10 @@ func TestRun(t *testing.T) {
 		"222233334444/eu-west-1/events",
 		"--forwarding-delay",
 		"1s",
+		"--log-delivery",
+		"1s",
+		"--log-delivery-regions",
+		"us-east-1,us-west-2",
 	)
 	created, err := c.client("K", "s").CreateTrail(t.Context(), &cloudtrail.CreateTrailInput{
 		Name:         aws.String("audit"),
@@ -129,6 +133,8 @@ func TestRun(t *testing.T) {
 		"queues":     "arn:aws:sqs:eu-west-1:222233334444:events",
 		"rules":      `"accountID": "222233334444"`,
 		"forwarding": `"minDelay": "1s"`,
+
+		"log-delivery": `"hour": "1s"`,
 	} {
 		if body := c.admin(t, http.MethodGet, path, ""); !strings.Contains(body, want) {
 			t.Fatal(body)

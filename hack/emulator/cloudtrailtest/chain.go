@@ -111,9 +111,9 @@ func (n *chain) begin(now time.Time) {
 	n.slot, n.end = 0, time.Time{}
 }
 
-// skip returns until when the chain has to deliver so that some hours are done, and moves a chain that has no digest
-// yet back, so that they end now.
-func (n *chain) skip(d LogDelivery, hours int, now time.Time) time.Time {
+// skip returns until when the chain has to deliver so that some hours are done. A chain that has delivered nothing yet
+// is moved back, so that they end now.
+func (n *chain) skip(d LogDelivery, hours int) time.Time {
 	if n.slot == 0 && n.previous == nil && len(n.vouched) == 0 {
 		n.start = n.start.Add(-time.Duration(hours)*time.Hour - 10*time.Minute)
 	}

@@ -1,5 +1,6 @@
-// Package cloudtrailtest emulates AWS CloudTrail, the part of AWS STS that leads to it, and the way of its events
-// through EventBridge to queues of Amazon SQS, for tests without an AWS account.
+// Package cloudtrailtest emulates AWS CloudTrail, the part of AWS STS that leads to it, the way of its events through
+// EventBridge to queues of Amazon SQS, and that of its log files to buckets of Amazon S3, for tests without an AWS
+// account.
 //
 // It models AWS and not one of its clients: validation, error codes and messages, home regions, shadow trails,
 // organization trails, quotas, request rates, tags, selectors and the event history are those of the service as its

@@ -28,3 +28,8 @@ func (s *Server) AwaitPoll(queueARN string, start func()) {
 		runtime.Gosched()
 	}
 }
+
+// DeliveredObjects is how many objects the server keeps of those that trails delivered.
+func (s *Server) DeliveredObjects() int {
+	return locked(s, func() int { return len(s.logs.delivered) })
+}

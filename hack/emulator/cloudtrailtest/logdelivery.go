@@ -136,8 +136,8 @@ func (s *Server) deliveryTime(now time.Time) time.Time {
 	}
 	passed := now.Sub(s.logs.clock)
 	if s.logs.Hour != time.Hour {
-		hours, rest := passed/s.logs.Hour, passed%s.logs.Hour
-		passed = hours*time.Hour + time.Duration(float64(rest)/float64(s.logs.Hour)*float64(time.Hour))
+		hours, rest := int64(passed/s.logs.Hour), passed%s.logs.Hour
+		passed = time.Duration(hours)*time.Hour + time.Duration(float64(rest)/float64(s.logs.Hour)*float64(time.Hour))
 	}
 	return s.logs.time.Add(passed)
 }
@@ -285,9 +285,10 @@ func (s *Server) expire(now time.Time) {
 	}
 }
 
-// DeliverHours delivers so many hours of a trail that logs at once, in all its accounts and regions. The hours of a
-// chain without a digest so far are those before now, as if the trail had logged since then; otherwise they are the next
-// ones, and may be ahead of DeliveryTime, which then has to catch up before anything more is delivered.
+// DeliverHours delivers so many hours of a trail that logs at once, in all its accounts and regions. For an account and
+// region for which nothing was delivered so far, they are the hours before now, as if the trail had logged since then.
+// Otherwise they are the next ones, and may be ahead of DeliveryTime, which then has to catch up before anything more
+// is delivered.
 func (s *Server) DeliverHours(trailARN string, hours int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -311,7 +312,7 @@ func (s *Server) DeliverHours(trailARN string, hours int) error {
 	}
 	until := now
 	for _, n := range due {
-		n.target = n.skip(s.logs.LogDelivery, hours, now)
+		n.target = n.skip(s.logs.LogDelivery, hours)
 		if n.target.After(until) {
 			until = n.target
 		}

@@ -120,13 +120,17 @@ func (w *logWriter) fill(n *chain, from *rand.Rand, when time.Time, long bool) {
 		}
 		note = hex.EncodeToString(raw)
 	}
-	w.add(fmt.Appendf(nil, `{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole","accountId":%q},"eventTime":%q,`+
-		`"eventSource":"ec2.amazonaws.com","eventName":"DescribeInstances","awsRegion":%q,"sourceIPAddress":"198.51.100.%d",`+
-		`"userAgent":"aws-cli/2.9.19","requestParameters":{"note":%q},"responseElements":null,"requestID":"%016x",`+
-		`"eventID":"%016x%016x","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":%q,`+
-		`"eventCategory":"Management"}`,
-		n.key.account, at, n.key.region, from.IntN(256), note, from.Uint64(), from.Uint64(), from.Uint64(), n.key.account), at)
+	event := fmt.Appendf(nil, madeUp, n.key.account, at, n.key.region, from.IntN(256), note,
+		from.Uint64(), from.Uint64(), from.Uint64(), n.key.account)
+	w.add(event, at)
 }
+
+// madeUp is an event.
+const madeUp = `{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole","accountId":%q},"eventTime":%q,` +
+	`"eventSource":"ec2.amazonaws.com","eventName":"DescribeInstances","awsRegion":%q,` +
+	`"sourceIPAddress":"198.51.100.%d","userAgent":"aws-cli/2.9.19","requestParameters":{"note":%q},` +
+	`"responseElements":null,"requestID":"%016x","eventID":"%016x%016x","readOnly":true,"eventType":"AwsApiCall",` +
+	`"managementEvent":true,"recipientAccountId":%q,"eventCategory":"Management"}`
 
 // close returns the packed file and the hash of what is in it.
 func (w *logWriter) close() (content []byte, sum string) {

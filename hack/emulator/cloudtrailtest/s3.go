@@ -2,6 +2,7 @@ package cloudtrailtest
 
 import (
 	"encoding/xml"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -103,9 +104,7 @@ func (x *exchange) serveS3() {
 		raw = append([]byte(xml.Header), body...)
 		x.w.Header().Set("Content-Type", "application/xml")
 	}
-	for name, values := range out.header {
-		x.w.Header()[name] = values
-	}
+	maps.Copy(x.w.Header(), out.header)
 	if out.status == 0 {
 		out.status = http.StatusOK
 	}

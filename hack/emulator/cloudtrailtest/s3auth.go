@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -31,11 +32,12 @@ func (x *exchange) authenticateS3(q *s3Request) error {
 		q.body, trailer, err = verifyS3(r, x.body, sig, secret)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	if who := x.call.caller.session; who != nil && x.r.Header.Get("X-Amz-Security-Token") == "" {
+	switch who := x.call.caller; {
+	case err != nil && who.account != "" && who.region == "" && asAPIError(err).Code == "UnrecognizedClientException":
+		// The key is known, so it is the token that is wrong.
 		return fail("InvalidToken", "The provided token is malformed or otherwise invalid.")
+	case err != nil:
+		return err
 	}
 	return q.checkSums(trailer)
 }
@@ -155,18 +157,18 @@ func (n chunkSigner) read(body []byte, payload string) (content []byte, trailer 
 // trailer reads the headers behind the last chunk.
 func (n chunkSigner) trailer(rest []byte, payload, previous string) (http.Header, error) {
 	out := http.Header{}
-	signed := ""
+	var signed strings.Builder
 	for line := range strings.SplitSeq(string(rest), "\r\n") {
 		if name, value, ok := strings.Cut(line, ":"); ok {
 			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 			out.Set(name, value)
 			if !strings.EqualFold(name, "x-amz-trailer-signature") {
-				signed += name + ":" + value + "\n"
+				fmt.Fprintf(&signed, "%s:%s\n", name, value)
 			}
 		}
 	}
 	if payload == signedAndTrailer &&
-		out.Get("X-Amz-Trailer-Signature") != n.sign("AWS4-HMAC-SHA256-TRAILER", previous, hexSum([]byte(signed))) {
+		out.Get("X-Amz-Trailer-Signature") != n.sign("AWS4-HMAC-SHA256-TRAILER", previous, hexSum([]byte(signed.String()))) {
 		return nil, wrongSignature()
 	}
 	return out, nil

@@ -23,12 +23,13 @@ var s3Sums = map[string]func() hash.Hash{
 
 // checkSums compares the body with the checksums that came with it, in headers or behind it.
 func (q *s3Request) checkSums(trailer http.Header) error {
-	if want := q.header.Get("Content-Md5"); want != "" && want != encodedSum(md5.New(), q.body) { //nolint:gosec // as above
+	sum := encodedSum(md5.New(), q.body) //nolint:gosec // Content-MD5 is what clients send
+	if want := q.header.Get("Content-Md5"); want != "" && want != sum {
 		return fail("BadDigest", "The Content-MD5 you specified did not match what we received.")
 	}
-	for name, make := range s3Sums {
+	for name, newSum := range s3Sums {
 		for _, from := range []http.Header{q.header, trailer} {
-			if want := from.Get("X-Amz-Checksum-" + name); want != "" && want != encodedSum(make(), q.body) {
+			if want := from.Get("X-Amz-Checksum-" + name); want != "" && want != encodedSum(newSum(), q.body) {
 				return fail("BadDigest", "The %s you specified did not match the calculated checksum.", name)
 			}
 		}

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Server is the emulator: an http.Handler for CloudTrail, STS, SQS, S3 and the admin API. It is safe for concurrent use.
+// Server is the emulator: an http.Handler for CloudTrail, STS, SQS, S3 and the admin API. It is safe for concurrent
+// use.
 type Server struct {
 	opts    Options
 	regions map[string]bool

@@ -25,8 +25,11 @@ const (
 		"089c2f8c5d48ab80de4686ae1e474b827215269753691fe89afa02974f9ff051"
 )
 
-// firstKeys is when the first keys began to sign: CloudTrail has had digests since October 2015.
-var firstKeys = time.Date(2015, 10, 1, 0, 0, 0, 0, time.UTC)
+// firstKeys is when the first keys began to sign: before the time at which the clock of a synctest bubble starts.
+var firstKeys = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// maxPeriods is how many periods back public keys are listed.
+const maxPeriods = 400
 
 // signer is a key of CloudTrail in a region, with which it signs digests from one time on until the next key does.
 type signer struct {
@@ -60,7 +63,8 @@ func (d *logDelivery) signer(region string, number int) signer {
 	}
 }
 
-// exponentOf keeps the keys of regions and periods apart: each has a place of its own for 2,048 periods.
+// periodsApart is after how many periods a region has the same keys again. exponentsEach is how many exponents are
+// tried for a key.
 const periodsApart, exponentsEach = 2048, 32
 
 // id is what tells the key from all others.
@@ -170,6 +174,9 @@ func (s *Server) signers(region string, start, end, now time.Time) []signer {
 		end = now
 	}
 	first := d.firstKey(region)
+	if oldest := now.Add(-maxPeriods * d.keyPeriod()); oldest.After(first) {
+		first = oldest
+	}
 	if start.Before(first) {
 		start = first
 	}
