@@ -13,12 +13,14 @@ import (
 	"github.com/go-logr/logr"
 	uberzap "go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/trail-operator/trail-operator/controllers/command"
 	"github.com/trail-operator/trail-operator/controllers/export"
 	"github.com/trail-operator/trail-operator/controllers/operator"
+	"github.com/trail-operator/trail-operator/controllers/validatelogs"
 )
 
 // version is set by the build.
@@ -42,6 +44,11 @@ var program = command.Program{
 	Default: command.Command{Summary: "Run the operator.", Bind: bindOperator},
 	Commands: []command.Command{
 		{Name: "export", Summary: "Print manifests for existing trails.", Bind: bindExport},
+		{
+			Name:    "validate-logs",
+			Summary: "Prove that a trail's log files are as CloudTrail has delivered them.",
+			Bind:    bindValidateLogs,
+		},
 	},
 }
 
@@ -72,6 +79,20 @@ func bindExport(set *flag.FlagSet) command.Run {
 			return &command.UsageError{Err: err}
 		}
 		return export.Run(ctx, options, output)
+	}
+}
+
+func bindValidateLogs(set *flag.FlagSet) command.Run {
+	options := validatelogs.Options{Version: version}
+	options.BindFlags(set)
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		options.Terminal = os.Stderr
+	}
+	return func(ctx context.Context, output io.Writer) error {
+		if err := options.Validate(); err != nil {
+			return &command.UsageError{Err: err}
+		}
+		return validatelogs.Run(ctx, options, output)
 	}
 }
 

@@ -17,10 +17,12 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/yaml"
 
 	"github.com/trail-operator/trail-operator/controllers/command"
+	"github.com/trail-operator/trail-operator/controllers/validatelogs"
 )
 
 func TestOperator(t *testing.T) {
@@ -61,6 +63,37 @@ var _ = Describe("The arguments", func() {
 		Expect(set.Parse(arguments)).To(Succeed())
 	})
 
+	It("may be those of the Job in config/samples", func() {
+		content, err := os.ReadFile(filepath.Join("config", "samples", "jobs", "job_validate_logs.yaml"))
+		Expect(err).NotTo(HaveOccurred())
+		_, manifest, _ := strings.Cut(string(content), "\n---\n")
+		job := &batchv1.Job{}
+		Expect(yaml.UnmarshalStrict([]byte(manifest), job)).To(Succeed())
+		arguments := job.Spec.Template.Spec.Containers[0].Args
+		Expect(arguments[0]).To(Equal("validate-logs"))
+		for i := range arguments {
+			arguments[i] = strings.ReplaceAll(arguments[i], "$(JOB_COMPLETION_INDEX)", "15")
+		}
+
+		options := validatelogs.Options{}
+		set := flag.NewFlagSet("test", flag.ContinueOnError)
+		set.SetOutput(io.Discard)
+		options.BindFlags(set)
+		Expect(set.Parse(arguments[1:])).To(Succeed())
+		Expect(options.Validate()).To(Succeed())
+		Expect(options.Shard.Count).To(BeEquivalentTo(*job.Spec.Completions), "each pod has a shard")
+		codes := map[batchv1.PodFailurePolicyAction][]int32{}
+		for _, rule := range job.Spec.PodFailurePolicy.Rules {
+			if rule.OnExitCodes != nil {
+				codes[rule.Action] = rule.OnExitCodes.Values
+			}
+		}
+		Expect(codes).To(Equal(map[batchv1.PodFailurePolicyAction][]int32{
+			batchv1.PodFailurePolicyActionFailIndex: {validatelogs.ExitFindings, validatelogs.ExitUnchecked},
+			batchv1.PodFailurePolicyActionFailJob:   {command.ExitUsage},
+		}))
+	})
+
 	It("ask for the version", func(ctx context.Context) {
 		output, messages, exitCode := execute(ctx, "--version")
 		Expect([]any{output, messages, exitCode}).To(HaveExactElements(version+"\n", "", command.ExitSuccess))
@@ -94,6 +127,8 @@ var _ = Describe("The arguments", func() {
 		noCluster + " --resync-interval=1":  "trail-operator: invalid value",
 		"export everything":                 `trail-operator export: unexpected argument "everything"`,
 		"export --all-region":               "trail-operator export: unknown flag --all-region: did you mean --all-regions?",
+		"validate-logs --start-time=2026":   "trail-operator validate-logs: invalid value",
+		"validate-logs --mode=Full":         "trail-operator validate-logs: --trail-arn is required",
 		"export --all-regions --region=x":   "trail-operator export: give --region or --all-regions, not both",
 	} {
 		It("are refused: "+arguments, func(ctx context.Context) {

@@ -93,7 +93,7 @@ var _ = Describe("config", Ordered, func() {
 		}
 	})
 
-	for _, folder := range []string{"default", "rbac", "manager", "identity", "samples", "admission"} {
+	for _, folder := range []string{"default", "rbac", "manager", "identity", "samples", "samples/jobs", "admission"} {
 		Describe(folder, func() {
 			It("is accepted by the API server under strict validation, without a warning", func(ctx context.Context) {
 				for _, object := range readManifests(folder) {

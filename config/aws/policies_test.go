@@ -92,14 +92,23 @@ func calls(t *testing.T) []string {
 	return operations
 }
 
+// onlyOfReaders is what nobody calls but those who validate log files, which is for another role than the operator's.
+const onlyOfReaders = "cloudtrail:ListPublicKeys"
+
+// ofTrails are the CloudTrail operations that the operator calls for Trails.
+func ofTrails(t *testing.T) []string {
+	t.Helper()
+	return slices.DeleteFunc(calls(t), func(action string) bool { return action == onlyOfReaders })
+}
+
 func TestOperatorPolicyAllowsWhatTheOperatorCalls(t *testing.T) {
-	if difference := cmp.Diff(calls(t), actions(t, "operator-policy.json")); difference != "" {
+	if difference := cmp.Diff(ofTrails(t), actions(t, "operator-policy.json")); difference != "" {
 		t.Errorf("operator-policy.json allows something else than the operator calls (-calls +policy):\n%s", difference)
 	}
 }
 
 func TestObservePolicyAllowsReadsOnly(t *testing.T) {
-	reads := slices.DeleteFunc(calls(t), func(action string) bool {
+	reads := slices.DeleteFunc(ofTrails(t), func(action string) bool {
 		operation := strings.TrimPrefix(action, "cloudtrail:")
 		return !strings.HasPrefix(operation, "Get") && !strings.HasPrefix(operation, "List") &&
 			!strings.HasPrefix(operation, "Describe") && !strings.HasPrefix(operation, "Lookup")
@@ -190,4 +199,84 @@ func TestResourcePoliciesAreWhatTheOperatorAsksFor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLogReaderPolicyAllowsWhatValidationCalls compares the policy with the calls to CloudTrail, and with the
+// statements in the messages that say what else is missing.
+func TestLogReaderPolicyAllowsWhatValidationCalls(t *testing.T) {
+	called := []string{"cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus", onlyOfReaders}
+	for _, action := range called {
+		if !slices.Contains(calls(t), action) {
+			t.Errorf("nothing calls %s", action)
+		}
+	}
+	if difference := cmp.Diff(called, actions(t, "log-reader-policy.json")); difference != "" {
+		t.Errorf("log-reader-policy.json allows something else than validation calls (-calls +policy):\n%s", difference)
+	}
+
+	wanted := slices.DeleteFunc(readerStatements(t), func(s statement) bool { return s.Action[0] == onlyOfReaders })
+	offered := slices.DeleteFunc(withoutSids(t, "log-reader-policy.json"), func(s statement) bool {
+		return strings.HasPrefix(s.Action[0], "cloudtrail:")
+	})
+	if difference := cmp.Diff(wanted, offered); difference != "" {
+		t.Errorf("log-reader-policy.json allows something else than is asked for (-asked for +policy):\n%s", difference)
+	}
+}
+
+// TestPoliciesForReadersOfOtherAccounts: what a reader's own policy allows on bucket and key, theirs must, too.
+func TestPoliciesForReadersOfOtherAccounts(t *testing.T) {
+	var offered []statement
+	for _, file := range []string{"log-reader-bucket-policy.json", "log-reader-key-policy.json"} {
+		for _, s := range withoutSids(t, file) {
+			if s.Principal["AWS"] != "arn:aws:iam::777788889999:role/log-reader" {
+				t.Errorf("%s allows it for %v", file, s.Principal)
+			}
+			s.Principal = nil
+			if slices.Contains(s.Action, "kms:Decrypt") {
+				s.Resource = stringList{readerKey} // In a key's policy, * is the key.
+			}
+			offered = append(offered, s)
+		}
+	}
+	wanted := slices.DeleteFunc(readerStatements(t), func(s statement) bool { return s.Action[0] == onlyOfReaders })
+	if difference := cmp.Diff(wanted, offered); difference != "" {
+		t.Errorf("the policies allow something else than is asked for (-asked for +policies):\n%s", difference)
+	}
+}
+
+// readerKey is the key in the reader's policy.
+const readerKey = "arn:aws:kms:eu-central-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+// readerStatements are the statements that messages ask for, in the order of the policy: for the list, the log files,
+// the key and the public keys.
+func readerStatements(t *testing.T) []statement {
+	t.Helper()
+	reader := cloudtrail.Reader{Bucket: "example-audit-logs", Region: "eu-central-1", Folder: "prefix/AWSLogs/"}
+	var all []statement
+	for _, message := range []string{
+		reader.ListRemedy(), reader.GetRemedy(), reader.DecryptRemedy(), reader.KeysRemedy(),
+	} {
+		message = strings.ReplaceAll(message, "KEY-ARN", readerKey)
+		var wanted []statement
+		_, statements, _ := strings.Cut(message, ": [")
+		if err := json.NewDecoder(strings.NewReader("[" + statements)).Decode(&wanted); err != nil {
+			t.Fatalf("%v: %s", err, message)
+		}
+		for _, s := range wanted {
+			if !slices.ContainsFunc(all, func(known statement) bool { return cmp.Equal(known, s) }) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// withoutSids are the statements of a policy, which messages give no names.
+func withoutSids(t *testing.T, file string) []statement {
+	t.Helper()
+	statements := read(t, file)
+	for i := range statements {
+		statements[i].Sid = ""
+	}
+	return statements
 }

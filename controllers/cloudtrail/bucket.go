@@ -173,8 +173,9 @@ func (s *Storage) Open(ctx context.Context, bucket, key string) (*digest.Content
 	if err != nil {
 		return nil, err
 	}
+	failed := func(err error) error { return s.failed(ctx, getObject, subject, err) }
 	return &digest.Content{
-		Body:         &body{ReadCloser: out.Body, failed: func(err error) error { return s.failed(ctx, getObject, subject, err) }},
+		Body:         &body{ReadCloser: out.Body, failed: failed},
 		Size:         aws.ToInt64(out.ContentLength),
 		Metadata:     out.Metadata,
 		LastModified: aws.ToTime(out.LastModified),
@@ -215,7 +216,8 @@ func call[T any](
 	var none T
 	if !bucketNames.MatchString(subject.bucket) {
 		return none, &digest.UnavailableError{
-			Reason: "InvalidBucketName", Message: fmt.Sprintf("%s: %q cannot be the name of a bucket", operation, subject.bucket),
+			Reason:  "InvalidBucketName",
+			Message: fmt.Sprintf("%s: %q cannot be the name of a bucket", operation, subject.bucket),
 		}
 	}
 	region := s.regionOf(subject.bucket)

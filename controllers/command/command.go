@@ -18,7 +18,8 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/text"
 )
 
-// The exit codes of a program: a failure of what was asked for is not a mistake in the asking.
+// The exit codes of a program: a failure of what was asked for is not a mistake in the asking. A command may have more,
+// for failures of several kinds: see ExitError.
 const (
 	ExitSuccess = 0
 	ExitFailure = 1
@@ -59,6 +60,19 @@ func (e *UsageError) Error() string { return e.Err.Error() }
 // Unwrap returns what is wrong with the arguments.
 func (e *UsageError) Unwrap() error { return e.Err }
 
+// ExitError is an error that the program ends for with a code of its own.
+type ExitError struct {
+	// Code is the exit code. A command says in its documentation what its codes mean.
+	Code int
+	Err  error
+}
+
+// Error implements error.
+func (e *ExitError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what has failed.
+func (e *ExitError) Unwrap() error { return e.Err }
+
 // misused returns a UsageError.
 func misused(format string, values ...any) error { return &UsageError{fmt.Errorf(format, values...)} }
 
@@ -81,6 +95,9 @@ func (p *Program) Run(ctx context.Context, arguments []string, output, messages 
 	if _, ok := errors.AsType[*UsageError](err); ok {
 		fmt.Fprintf(messages, "%s --help shows the usage.\n", name)
 		return ExitUsage
+	}
+	if e, ok := errors.AsType[*ExitError](err); ok {
+		return e.Code
 	}
 	return ExitFailure
 }

@@ -38,6 +38,7 @@ var program = command.Program{
 	Default: command.Command{Summary: "Play what is on.", Bind: bind("default")},
 	Commands: []command.Command{
 		{Name: "record", Summary: "Record what is on.", Bind: bind("record")},
+		{Name: "rewind", Summary: "Rewind.", Bind: fail(&command.ExitError{Code: 3, Err: errors.New("half\nway")})},
 		{Name: "validate-tapes", Summary: "Listen to all tapes.", Bind: fail(errors.New("tape\x1b[2J\ntorn"))},
 		{
 			Name:    "tune",
@@ -60,6 +61,8 @@ func TestProgram(t *testing.T) {
 		"record --loud --speed=fast": {"record fast true\n", "", 0},
 
 		"validate-tapes": {"", `radio validate-tapes: tape\x1b[2J\ntorn`, 1},
+
+		"rewind": {"", `radio rewind: half\nway`, 3},
 
 		"tune":              {"", `radio tune: tuning: no such station`, 2},
 		"recordd":           {"", `radio: unknown command "recordd": did you mean record?`, 2},
@@ -120,6 +123,7 @@ Usage:
 
 Commands:
   record          Record what is on.
+  rewind          Rewind.
   validate-tapes  Listen to all tapes.
   tune            Find a station.
   help            Show the usage of a command.

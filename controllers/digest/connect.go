@@ -67,7 +67,7 @@ func (r *run) judgeAbsent(ctx context.Context, before name) error {
 		return nil
 	case failure != nil && before.time.After(r.until):
 		return nil
-	case failure != nil && failure.passing:
+	case failure != nil && r.halts(failure):
 		return r.stop(ctx, r.result(KindDigest, before), failure)
 	case failure != nil:
 		return r.pass(ctx, nil, &item{name: before}, failure)

@@ -39,7 +39,7 @@ func (r *run) flush(ctx context.Context) error {
 		if err := completed.wait(ctx, i); err != nil {
 			return err
 		}
-		if failed := steps[i].stopped(); failed != nil {
+		if failed := r.stopped(&steps[i]); failed != nil {
 			return r.halt(failed.result, failed.failure)
 		}
 		r.complete(&steps[i])
@@ -70,9 +70,9 @@ func (r *run) report(result Result) {
 }
 
 // stopped returns the first log file of a step at which the walk must stop.
-func (s *step) stopped() *logCheck {
+func (r *run) stopped(s *step) *logCheck {
 	for _, check := range s.checks {
-		if check.failure != nil && check.failure.passing {
+		if check.failure != nil && r.halts(check.failure) {
 			return check
 		}
 	}

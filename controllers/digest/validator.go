@@ -45,6 +45,9 @@ type Walk struct {
 	// Until is where to stop: a digest that ends later is not validated, but read if that tells what is missing before
 	// Until. The zero Until is now: then a chain that goes no further for hours is told.
 	Until time.Time
+	// GoOn says that nobody walks the chain again: what cannot be read is reported and passed like all else, unless it may
+	// be readable in a moment.
+	GoOn bool
 	// Delivery is what CloudTrail says about its last digest of the chain; nil: not known.
 	Delivery *Delivery
 	// Report is told of everything that was looked at, in the order of time within the chain's digests; it is called by
@@ -93,8 +96,8 @@ func (v *Validator) Chains(ctx context.Context, trail Trail) ([]Chain, error) {
 }
 
 // Walk validates a chain and returns how far it came. What is wrong with the bucket is reported and passed: a walk goes
-// on behind it. At what may be readable later (no access, no answer, an unknown key) it stops, reports that as
-// Unverifiable, and returns the position before, so that the next walk tries again. The error is the context's only.
+// on behind it. At what may be readable later (no access, no answer, an unknown key) it stops, unless it is to go on,
+// reports that as Unverifiable, and returns the position before, so that the next walk tries again. The error is the context's only.
 func (v *Validator) Walk(ctx context.Context, walk Walk) (Position, error) {
 	return newRun(v, walk).walk(ctx)
 }

@@ -202,12 +202,15 @@ func (r *run) judge(ctx context.Context, digests *stream, next *item) error {
 		return r.judgeVerified(ctx, digests, next)
 	case next.time.After(r.until):
 		return r.skip()
-	case failure.passing:
+	case r.halts(failure):
 		return r.stop(ctx, r.result(KindDigest, next.name), failure)
 	default:
 		return r.pass(ctx, digests, next, failure)
 	}
 }
+
+// halts tells whether a walk stops at something that is not proved.
+func (r *run) halts(f *fault) bool { return f.passing && (f.transient || !r.GoOn) }
 
 // skip passes a digest after Until that cannot be believed.
 func (r *run) skip() error {
