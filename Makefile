@@ -172,7 +172,8 @@ verify: ## Fail if anything generated, tidied or formatted is out of date
 install: bin/kustomize ## Install the CRDs into the current cluster
 	bin/kustomize build config/crd | kubectl apply --server-side -f -
 	kubectl wait --for=condition=Established --timeout=60s \
-		crd/trails.trail-operator.dev crd/awsidentities.trail-operator.dev crd/eventlookups.trail-operator.dev
+		crd/trails.trail-operator.dev crd/awsidentities.trail-operator.dev crd/eventlookups.trail-operator.dev \
+		crd/logfilevalidations.trail-operator.dev
 
 .PHONY: uninstall
 uninstall: bin/kustomize no-trails ## Remove the CRDs from the current cluster

@@ -33,7 +33,7 @@ func walk(
 }
 
 var _ = Describe("CRD", func() {
-	for _, plural := range []string{"trails", "awsidentities", "eventlookups"} {
+	for _, plural := range []string{"trails", "awsidentities", "eventlookups", "logfilevalidations"} {
 		Describe(plural, func() {
 			It("can be applied by client-side apply", func() {
 				content, err := json.Marshal(testbed.CRD(plural))

@@ -18,8 +18,8 @@ import (
 //
 //   - A spec is known as a whole or not at all, since a field that is absent means something, too. If a field does not
 //     decode, DecodeError says why, and the spec is one for which nothing is done: a Trail is suspended and leaves AWS
-//     as it is when it is deleted, and no namespace may use an AWSIdentity. Whoever runs an EventLookup checks
-//     DecodeError.
+//     as it is when it is deleted, and no namespace may use an AWSIdentity. Whoever runs an EventLookup or a
+//     LogFileValidation checks DecodeError.
 //   - A field of the status that does not decode is absent. The operator finds it out anew.
 //
 // The types do this, and not the cache, so that it holds for every reader. An object that is sound is decoded as ever.
@@ -59,6 +59,17 @@ func (l *EventLookup) UnmarshalJSON(data []byte) error {
 	}
 	*l = EventLookup{}
 	return decodeParts(data, &l.TypeMeta, &l.ObjectMeta, &l.Spec, &l.Status, &l.DecodeError)
+}
+
+// UnmarshalJSON implements json.Unmarshaler. Nothing in the spec or the status makes it fail.
+func (v *LogFileValidation) UnmarshalJSON(data []byte) error {
+	type plain LogFileValidation
+	v.DecodeError = ""
+	if kjson.UnmarshalCaseSensitivePreserveInts(data, (*plain)(v)) == nil {
+		return nil
+	}
+	*v = LogFileValidation{}
+	return decodeParts(data, &v.TypeMeta, &v.ObjectMeta, &v.Spec, &v.Status, &v.DecodeError)
 }
 
 // decodeParts decodes an object that does not decode as a whole. A spec that does not decode either is left as it is.

@@ -1,4 +1,4 @@
-// Package v1alpha1 contains the API of trail-operator: Trail, AWSIdentity and EventLookup in the
+// Package v1alpha1 contains the API of trail-operator: Trail, AWSIdentity, EventLookup and LogFileValidation in the
 // group trail-operator.dev.
 //
 // +kubebuilder:object:generate=true

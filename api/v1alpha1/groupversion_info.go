@@ -21,6 +21,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&Trail{}, &TrailList{},
 		&AWSIdentity{}, &AWSIdentityList{},
 		&EventLookup{}, &EventLookupList{},
+		&LogFileValidation{}, &LogFileValidationList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

@@ -162,6 +162,7 @@ func expectTyped(ctx context.Context, object *unstructured.Unstructured) {
 	GinkgoHelper()
 	typed := map[string]client.Object{
 		"Trail": &v1alpha1.Trail{}, "AWSIdentity": &v1alpha1.AWSIdentity{}, "EventLookup": &v1alpha1.EventLookup{},
+		"LogFileValidation": &v1alpha1.LogFileValidation{},
 	}[object.GetKind()]
 	Expect(apiserver.Get(ctx, client.ObjectKeyFromObject(object), typed)).To(Succeed())
 	Expect(typed.GetGeneration()).To(Equal(object.GetGeneration()))
@@ -171,6 +172,8 @@ func expectTyped(ctx context.Context, object *unstructured.Unstructured) {
 	case *v1alpha1.Trail:
 		expectSpec(data, typed.Spec, typed.Status.ObservedGeneration)
 	case *v1alpha1.AWSIdentity:
+		expectSpec(data, typed.Spec, typed.Status.ObservedGeneration)
+	case *v1alpha1.LogFileValidation:
 		expectSpec(data, typed.Spec, typed.Status.ObservedGeneration)
 	case *v1alpha1.EventLookup:
 		expectSpec(data, typed.Spec, typed.Status.ObservedGeneration)

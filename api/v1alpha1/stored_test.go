@@ -115,5 +115,9 @@ var _ = Describe("An object that the API server stored under another schema", fu
 			`{startTime: [now], ttlSecondsAfterFinished: 3000000000}`,
 			`{"completionTime": "2026-01-02t03:04:05z"}`,
 			`spec.startTime: `),
+		Entry("a LogFileValidation", "logfilevalidations", validation,
+			`{trailRef: {name: audit}, interval: soon, endTime: [now]}`,
+			`{"validatedUntil": "2026-01-02t03:04:05z"}`,
+			`spec.endTime: `),
 	)
 })

@@ -42,6 +42,9 @@ func (r *Region) Name() string { return r.name }
 // AccountID returns the account of the identity.
 func (r *Region) AccountID() string { return r.accountID }
 
+// Session returns the session of the identity.
+func (r *Region) Session() *Session { return r.session }
+
 // longestWait returns how long a worker waits for an answer: not at all where another call is late already.
 func (r *Region) longestWait() time.Duration {
 	if r.limits.slow(regionKey{r.accountID, r.name}, r.maxWait) {

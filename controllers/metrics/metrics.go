@@ -145,6 +145,51 @@ var (
 		Help: "1 for the current status (True, False, Unknown) of an AWSIdentity's condition " +
 			"(Ready, and Listening if it has an event queue), 0 for the other statuses.",
 	}
+	validationCondition = Definition{
+		Name: "logfilevalidation_condition", Type: Gauge, ByObject: true, Labels: ofValidation("type", "status"),
+		Help: "1 for the current status (True, False, Unknown) of a LogFileValidation's condition " +
+			"(Ready, Intact, Stalled, and Complete if it has an end), 0 for the other statuses.",
+	}
+	validationReason = Definition{
+		Name: "logfilevalidation_intact_reason", Type: Gauge, ByObject: true, Labels: ofValidation("reason"),
+		Help: "1 for the reason of a LogFileValidation's Intact condition. " +
+			"The reason is Unseen until the LogFileValidation is first reconciled.",
+	}
+	validationSuspended = Definition{
+		Name: "logfilevalidation_suspended", Type: Gauge, ByObject: true, Labels: ofValidation(),
+		Help: "1 if spec.suspend stops all work on a LogFileValidation, 0 otherwise.",
+	}
+	validationInterval = Definition{
+		Name: "logfilevalidation_interval_seconds", Type: Gauge, ByObject: true, Labels: ofValidation(),
+		Help: "How often a LogFileValidation validates what is new, in seconds. Absent if it has an end.",
+	}
+	validatedUntil = Definition{
+		Name: "logfilevalidation_validated_until_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofValidation(),
+		Help: "Until when the log files of a LogFileValidation were validated, in seconds since 1970: since its start, " +
+			"if none were yet.",
+	}
+	validationChains = Definition{
+		Name: "logfilevalidation_chains", Type: Gauge, ByObject: true, Labels: ofValidation(),
+		Help: "Number of chains of digests, one for each account and region. Absent until they are known.",
+	}
+	validationLagging = Definition{
+		Name: "logfilevalidation_lagging_chains", Type: Gauge, ByObject: true, Labels: ofValidation(),
+		Help: "Number of chains that could not be validated as far as they go. Absent until they are known.",
+	}
+	validationFindings = Definition{
+		Name: "logfilevalidation_findings", Type: Gauge, ByObject: true, Labels: ofValidation("class"),
+		Help: "Number of findings since spec.startTime, by class: DigestAltered, LogAltered, DigestMissing, LogDeleted, " +
+			"ChainBroken, LogNotVouchedFor, Unverifiable.",
+	}
+	validatedObjects = Definition{
+		Name: "validated_objects_total", Type: Counter, Labels: []string{"kind", "outcome"},
+		Help: "Number of digests, backfill digests and log files that were looked at, by kind (Digest, Backfill, Log) and " +
+			"outcome: Valid, or the class of the finding.",
+	}
+	validatedBytes = Definition{
+		Name: "validated_log_bytes_total", Type: Counter, Labels: nil,
+		Help: "Number of compressed bytes of log files that were read.",
+	}
 	eventMessages = Definition{
 		Name: "event_messages_total", Type: Counter, Labels: []string{"identity", "kind"},
 		Help: "Number of messages received from the event queue of an AWSIdentity, by kind: trail (a change of a managed " +
@@ -191,7 +236,9 @@ func Definitions() []Definition {
 		trailInfo, trailCondition, trailReadyReason, trailSuspended, trailInterval, trailLastResync,
 		trailLogging, trailLoggingDesired, trailLoggingStarted, trailLastDelivery, trailDeliveryError,
 		trailDrifts, trailLastDrift, trailLastDriftInfo, trailDeleting, trailDeletion,
-		identityCondition, eventMessages, eventDelay, eventLast, awsCalls, awsDuration, awsWait, buildInfo,
+		identityCondition, validationCondition, validationReason, validationSuspended, validationInterval, validatedUntil,
+		validationChains, validationLagging, validationFindings, validatedObjects, validatedBytes,
+		eventMessages, eventDelay, eventLast, awsCalls, awsDuration, awsWait, buildInfo,
 	}
 }
 
@@ -224,14 +271,15 @@ type Options struct {
 
 // Metrics are the operator's metrics: a collector for Prometheus, and the meter of AWS calls.
 type Metrics struct {
-	options  Options
-	descs    map[string]*prometheus.Desc
-	calls    *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	wait     *prometheus.HistogramVec
-	deletion *prometheus.HistogramVec
-	events   *eventMetrics
-	revision string
+	options   Options
+	descs     map[string]*prometheus.Desc
+	calls     *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	wait      *prometheus.HistogramVec
+	deletion  *prometheus.HistogramVec
+	events    *eventMetrics
+	validated *validationMetrics
+	revision  string
 	// regions are the regions of the series of AWS calls, with when they were last used.
 	regionsMutex sync.Mutex
 	regions      map[string]struct{}
@@ -259,17 +307,18 @@ func New(ctx context.Context, options Options) (*Metrics, error) {
 
 	calls := prometheus.CounterOpts{Name: awsCalls.FullName(), Help: awsCalls.Help}
 	m := &Metrics{
-		options:  options,
-		descs:    map[string]*prometheus.Desc{},
-		calls:    prometheus.NewCounterVec(calls, awsCalls.Labels),
-		duration: awsDuration.histogram(),
-		wait:     awsWait.histogram(),
-		deletion: trailDeletion.histogram(),
-		events:   newEventMetrics(),
-		revision: revision(),
-		regions:  map[string]struct{}{},
-		drifts:   map[types.UID]int{},
-		resynced: func(types.UID) time.Time { return time.Time{} },
+		options:   options,
+		descs:     map[string]*prometheus.Desc{},
+		calls:     prometheus.NewCounterVec(calls, awsCalls.Labels),
+		duration:  awsDuration.histogram(),
+		wait:      awsWait.histogram(),
+		deletion:  trailDeletion.histogram(),
+		events:    newEventMetrics(),
+		validated: newValidationMetrics(),
+		revision:  revision(),
+		regions:   map[string]struct{}{},
+		drifts:    map[types.UID]int{},
+		resynced:  func(types.UID) time.Time { return time.Time{} },
 	}
 	for _, definition := range Definitions() {
 		m.descs[definition.Name] = definition.desc()
@@ -300,12 +349,18 @@ func (m *Metrics) follow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("following AWSIdentities: %w", err)
 	}
+	validations, err := m.options.Cache.GetInformer(ctx, &v1alpha1.LogFileValidation{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("following LogFileValidations: %w", err)
+	}
 	functions := toolscache.ResourceEventHandlerFuncs{UpdateFunc: m.updated, DeleteFunc: m.deleted}
 	handler, err := trails.AddEventHandler(functions)
 	if err != nil {
 		return fmt.Errorf("following Trails: %w", err)
 	}
-	m.synced = []toolscache.InformerSynced{trails.HasSynced, identities.HasSynced, handler.HasSynced}
+	m.synced = []toolscache.InformerSynced{
+		trails.HasSynced, identities.HasSynced, validations.HasSynced, handler.HasSynced,
+	}
 	return nil
 }
 
@@ -422,6 +477,7 @@ func (m *Metrics) Collect(series chan<- prometheus.Metric) {
 	m.wait.Collect(series)
 	m.deletion.Collect(series)
 	m.events.collect(series)
+	m.validated.collect(series)
 	m.collectObjects(series)
 }
 
@@ -437,8 +493,10 @@ func (m *Metrics) collectObjects(series chan<- prometheus.Metric) {
 	ctx := context.Background() // A collector is given none, and the cache answers from memory.
 	var identities v1alpha1.AWSIdentityList
 	var trails v1alpha1.TrailList
+	var validations v1alpha1.LogFileValidationList
 	if m.options.Cache.List(ctx, &identities, client.UnsafeDisableDeepCopy) != nil ||
-		m.options.Cache.List(ctx, &trails, client.UnsafeDisableDeepCopy) != nil {
+		m.options.Cache.List(ctx, &trails, client.UnsafeDisableDeepCopy) != nil ||
+		m.options.Cache.List(ctx, &validations, client.UnsafeDisableDeepCopy) != nil {
 		return
 	}
 
@@ -458,6 +516,9 @@ func (m *Metrics) collectObjects(series chan<- prometheus.Metric) {
 	for i := range trails.Items {
 		trail := &trails.Items[i]
 		m.collectTrail(series, trail, cmp.Or(trail.Status.AccountID, accounts[trail.IdentityName()]))
+	}
+	for i := range validations.Items {
+		m.collectValidation(series, &validations.Items[i])
 	}
 }
 

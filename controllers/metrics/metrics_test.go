@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/digest"
 	"github.com/trail-operator/trail-operator/controllers/metrics"
 	"github.com/trail-operator/trail-operator/hack/testbed"
 )
@@ -312,6 +313,57 @@ var _ = Describe("Metrics", Ordered, func() {
 		))
 		Eventually(lines).WithArguments(leader, `trail_info{account_id="444455556666"`).
 			Should(ContainElement(ContainSubstring(`name="accountless"`)))
+	})
+
+	It("tells of a LogFileValidation, and of what is validated", func() {
+		v := &v1alpha1.LogFileValidation{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "logs"},
+			Spec:       v1alpha1.LogFileValidationSpec{TrailRef: &v1alpha1.TrailReference{Name: "audit"}},
+		}
+		Expect(cluster.Create(ctx, v)).To(Succeed())
+		DeferCleanup(func() { Expect(client.IgnoreNotFound(cluster.Delete(ctx, v))).To(Succeed()) })
+		told := func() []string {
+			var found []string
+			for _, line := range lines(leader, "logfilevalidation_") {
+				line = strings.TrimPrefix(line, "trail_operator_logfilevalidation_")
+				for _, labels := range []string{`name="logs",namespace="default",`, `,name="logs",namespace="default"`,
+					`name="logs",namespace="default"`} {
+					line = strings.Replace(line, labels, "", 1)
+				}
+				if !strings.HasPrefix(line, "condition") || strings.HasSuffix(line, " 1") {
+					found = append(found, line)
+				}
+			}
+			return found
+		}
+		Eventually(told).Should(ConsistOf(`condition{status="Unknown",type="Ready"} 1`,
+			`condition{status="Unknown",type="Intact"} 1`, `condition{status="False",type="Stalled"} 1`,
+			`intact_reason{reason="Unseen"} 1`, `suspended{} 0`, `interval_seconds{} 3600`))
+
+		until := at("2026-01-01T00:00:00Z")
+		v.Status = v1alpha1.LogFileValidationStatus{
+			Conditions:     []metav1.Condition{condition(v1alpha1.ConditionIntact, metav1.ConditionFalse, "Tampered")},
+			ValidatedUntil: &until, Chains: new(int32(17)), LaggingCount: new(int32(2)),
+			FindingClasses: []v1alpha1.FindingClass{{Class: "LogAltered", Count: 3}},
+		}
+		Expect(cluster.Status().Update(ctx, v)).To(Succeed())
+		Eventually(told).Should(ConsistOf(`condition{status="Unknown",type="Ready"} 1`,
+			`condition{status="False",type="Intact"} 1`, `condition{status="False",type="Stalled"} 1`,
+			`intact_reason{reason="Tampered"} 1`, `suspended{} 0`, `interval_seconds{} 3600`,
+			`validated_until_timestamp_seconds{} 1.7672256e+09`, `chains{} 17`, `lagging_chains{} 2`,
+			`findings{class="LogAltered"} 3`))
+		Expect(cluster.Delete(ctx, v)).To(Succeed())
+		Eventually(told).Should(BeEmpty(), "series die with their object")
+
+		meter.Validated(digest.Result{Kind: digest.KindDigest})
+		meter.Validated(digest.Result{Kind: digest.KindGap})
+		meter.Validated(digest.Result{
+			Kind: digest.KindLog, Read: true, Bytes: 1000, Finding: &digest.Finding{Class: digest.LogAltered},
+		})
+		Expect(lines(leader, "trail_operator_validated_")).To(ConsistOf(
+			`trail_operator_validated_objects_total{kind="Digest",outcome="Valid"} 1`,
+			`trail_operator_validated_objects_total{kind="Log",outcome="LogAltered"} 1`,
+			`trail_operator_validated_log_bytes_total 1000`))
 	})
 
 	It("meters AWS calls", func() {

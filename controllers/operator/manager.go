@@ -110,7 +110,8 @@ func cacheOptions(o Options) (cache.Options, error) {
 	options.ByObject = map[client.Object]cache.ByObject{
 		&v1alpha1.Trail{}: {Label: selector, Transform: trail.StripForCache},
 		// What lookups have found is not worked on, and may be half a megabyte each.
-		&v1alpha1.EventLookup{}: {Label: selector, Transform: eventlookup.WithoutEvents},
+		&v1alpha1.EventLookup{}:       {Label: selector, Transform: eventlookup.WithoutEvents},
+		&v1alpha1.LogFileValidation{}: {Label: selector},
 	}
 	return options, nil
 }

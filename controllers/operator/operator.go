@@ -20,6 +20,7 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/eventlookup"
 	"github.com/trail-operator/trail-operator/controllers/eventqueue"
 	"github.com/trail-operator/trail-operator/controllers/lease"
+	"github.com/trail-operator/trail-operator/controllers/logfilevalidation"
 	"github.com/trail-operator/trail-operator/controllers/metrics"
 	"github.com/trail-operator/trail-operator/controllers/recorder"
 	"github.com/trail-operator/trail-operator/controllers/trail"
@@ -187,10 +188,22 @@ func addControllers(
 		return err
 	}
 
+	access := logfilevalidation.Access{Client: manager.GetClient(), Sessions: sessions}
+	validations, err := logfilevalidation.New(logfilevalidation.Options{
+		Client:   manager.GetClient(),
+		Recorder: events,
+		Open:     access.Opener(),
+		Meter:    meter,
+	})
+	if err != nil {
+		return err
+	}
+
 	return errors.Join(
 		trails.SetupWithManager(ctx, manager, o.workers),
 		identities.SetupWithManager(manager),
 		lookups.SetupWithManager(manager),
+		validations.SetupWithManager(manager),
 		manager.Add(listener),
 	)
 }

@@ -84,8 +84,8 @@ func (o *Options) BindFlags(set *flag.FlagSet) {
 		"The namespaces to watch, separated by commas. If empty, all namespaces.",
 	)
 	set.StringVar(&o.watchLabelSelector, "watch-label-selector", "",
-		"Reconcile only Trails and EventLookups with matching labels, such as shard=a, so that several operators can "+
-			"share a cluster.")
+		"Reconcile only Trails, EventLookups and LogFileValidations with matching labels, such as shard=a, so that several "+
+			"operators can share a cluster.")
 }
 
 // shares tells whether other operators may work in the same cluster, on other Trails.

@@ -93,7 +93,7 @@ func TestCaches(t *testing.T) {
 			g := NewWithT(t)
 			caches, err := cacheOptions(c.options)
 			g.Expect(err).NotTo(HaveOccurred())
-			g.Expect(caches.ByObject).To(HaveLen(2))
+			g.Expect(caches.ByObject).To(HaveLen(3))
 			for object, of := range caches.ByObject {
 				g.Expect(of.Label.String()).To(Equal(c.options.watchLabelSelector), "%T", object)
 				g.Expect(of.Label.Matches(labels.Set{"shard": "b"})).To(Equal(c.options.watchLabelSelector == ""))

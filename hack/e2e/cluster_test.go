@@ -92,7 +92,10 @@ func startCluster(ctx context.Context) *cluster {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(os.WriteFile(c.kubeconfig, c.environment.KubeConfig, 0o600)).To(Succeed())
 
-	c.aws = cloudtrailtest.New(cloudtrailtest.Options{OpenResources: true, NoRateLimit: true, NoTrailLimit: true})
+	c.aws = cloudtrailtest.New(cloudtrailtest.Options{
+		OpenResources: true, NoRateLimit: true, NoTrailLimit: true,
+		LogDelivery: &cloudtrailtest.LogDelivery{Regions: []string{region}},
+	})
 	c.aws.SetOrganization(cloudtrailtest.Organization{ID: "o-exampleorgid", ManagementAccount: account})
 	server := httptest.NewServer(c.aws)
 	DeferCleanup(server.Close)

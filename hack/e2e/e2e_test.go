@@ -181,6 +181,8 @@ var _ = Describe("A release of the chart", Ordered, func() {
 		)
 		c.expectHealth(ctx, "EventLookup", "new", gallery, "new", "Progressing")
 		c.expectHealth(ctx, "AWSIdentity", "new", "", "default", "Progressing")
+		c.apply(validationManifest(gallery, "new", "healthy"))
+		c.expectHealth(ctx, "LogFileValidation", "new", gallery, "new", "Progressing")
 	})
 
 	It("runs with two replicas, one of which leads", func(ctx SpecContext) {
@@ -321,6 +323,7 @@ var _ = Describe("A release of the chart", Ordered, func() {
 				often,
 			).WithArguments("eventlookups.trail-operator.dev").
 				Should(Equal("yes"), "%s may %s eventlookups", role, verb)
+			Expect(may("logfilevalidations.trail-operator.dev")).To(Equal("yes"), "%s may %s logfilevalidations", role, verb)
 			Expect(may("awsidentities.trail-operator.dev")).To(Equal("no"), "%s may not %s awsidentities", role, verb)
 		}
 	})
@@ -535,6 +538,11 @@ func (c *cluster) specs(ctx context.Context, namespace string) map[string]int64 
 	Expect(c.client.List(ctx, &lookups, client.InNamespace(namespace))).To(Succeed())
 	for _, item := range lookups.Items {
 		found["EventLookup "+item.Name] = item.Generation
+	}
+	var validations v1alpha1.LogFileValidationList
+	Expect(c.client.List(ctx, &validations, client.InNamespace(namespace))).To(Succeed())
+	for _, item := range validations.Items {
+		found["LogFileValidation "+item.Name] = item.Generation
 	}
 	return found
 }

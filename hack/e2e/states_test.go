@@ -128,7 +128,7 @@ func steady(value any, then string) any {
 	return value
 }
 
-// exhibit brings Trails, AWSIdentities and EventLookups into each of their states.
+// exhibit brings Trails, AWSIdentities, EventLookups and LogFileValidations into each of their states.
 func (c *cluster) exhibit(ctx context.Context) {
 	GinkgoHelper()
 	c.aws.PutBucket(cloudtrailtest.Bucket{Name: "closed-bucket", DenyCloudTrail: true})
@@ -251,6 +251,20 @@ func (c *cluster) exhibit(ctx context.Context) {
 	)
 	c.apply(strings.Replace(lookupManifest(gallery, "failed"), region, "eu-west-2", 1))
 	c.expectHealth(ctx, "EventLookup", "failed", gallery, "failed", "Degraded")
+
+	By("validations")
+	healthy := trailARN(region, "healthy")
+	Expect(c.aws.DeliverHours(healthy, 3)).To(Succeed())
+	c.apply(validationManifest(gallery, "intact", "healthy"))
+	c.expectHealth(ctx, "LogFileValidation", "intact", gallery, "intact", "Healthy")
+	c.apply(validationManifest(gallery, "validation-off", "not-logging"))
+	c.expectHealth(ctx, "LogFileValidation", "validation-off", gallery, "validation-off", "Degraded")
+	c.apply(validationManifest(gallery, "paused", "healthy", "suspend: true"))
+	c.expectHealth(ctx, "LogFileValidation", "suspended", gallery, "paused", "Suspended")
+	_, err := c.aws.Tamper(cloudtrailtest.Tampering{Kind: cloudtrailtest.Alter, TrailARN: healthy, Position: 1})
+	Expect(err).NotTo(HaveOccurred())
+	c.apply(validationManifest(gallery, "tampered", "healthy"))
+	c.expectHealth(ctx, "LogFileValidation", "tampered", gallery, "tampered", "Degraded")
 }
 
 // exercise has the operator use each right that it has in a namespace, and those that it has for AWSIdentities.
@@ -366,6 +380,10 @@ func trailARN(region, name string) string {
 
 func identityManifest(name string, spec ...string) string {
 	return manifest("AWSIdentity", "", name, spec...)
+}
+
+func validationManifest(namespace, name, trail string, spec ...string) string {
+	return manifest("LogFileValidation", namespace, name, append([]string{"trailRef: {name: " + trail + "}"}, spec...)...)
 }
 
 func lookupManifest(namespace, name string, spec ...string) string {

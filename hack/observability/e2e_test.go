@@ -268,6 +268,23 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 		Expect(w.is(plain)).To(Equal("True Available"))
 	})
 
+	It("fires LogFileTampered, and says what was found", func() {
+		w.aws.SetLogDelivery(&cloudtrailtest.LogDelivery{})
+		defer w.aws.SetLogDelivery(nil)
+		Expect(w.aws.DeliverHours(loud.Status.TrailARN, 3)).To(Succeed())
+		_, err := w.aws.Tamper(cloudtrailtest.Tampering{
+			Kind: cloudtrailtest.Alter, TrailARN: loud.Status.TrailARN, Position: 1,
+		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(w.Create(ctx, &v1alpha1.LogFileValidation{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "loud"},
+			Spec:       v1alpha1.LogFileValidationSpec{TrailRef: &v1alpha1.TrailReference{Name: "loud"}},
+		})).To(Succeed())
+		fires("LogFileTampered", "default/loud")
+		Eventually(prom.firing, "30s", "500ms").WithArguments("LogFileTampered").
+			Should(HaveKeyWithValue("default/loud", ContainSubstring("1 DigestAltered")))
+	})
+
 	It("says that it listens, to whoever asks as docs/events.md says", func() {
 		w.shell(commands("wait")[0])
 		Expect(w.shell(commands("get")[0])).To(MatchRegexp(`(?m)^Listening=True Listening: receiving events from http://`))

@@ -58,12 +58,14 @@
   - trail-operator.dev
   resources:
   - eventlookups/status
+  - logfilevalidations/status
   verbs:
   - patch
 - apiGroups:
   - trail-operator.dev
   resources:
   - eventlookups
+  - logfilevalidations
   verbs:
   - delete
   - list
@@ -88,5 +90,6 @@
 {{- /* The resources that users work with in their namespaces. */}}
 {{- define "trail-operator.userResources" -}}
 - eventlookups
+- logfilevalidations
 - trails
 {{- end }}

@@ -19,7 +19,7 @@ const (
 )
 
 // kinds are those with a health script, and whether they have actions.
-var kinds = map[string]bool{"Trail": true, "AWSIdentity": true, "EventLookup": false}
+var kinds = map[string]bool{"Trail": true, "AWSIdentity": true, "EventLookup": false, "LogFileValidation": false}
 
 func readText(t *testing.T, path ...string) string {
 	t.Helper()

@@ -22,6 +22,8 @@ func collection(kind, namespace string) string {
 		return group + "/awsidentities"
 	case "EventLookup":
 		return group + "/namespaces/" + namespace + "/eventlookups"
+	case "LogFileValidation":
+		return group + "/namespaces/" + namespace + "/logfilevalidations"
 	default:
 		return trails(namespace)
 	}

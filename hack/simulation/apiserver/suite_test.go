@@ -30,7 +30,7 @@ var _ = BeforeSuite(func() {
 	realConfig = testbed.Start()
 	ours = newServer(GinkgoTB(), apiserver.Options{})
 
-	for _, kind := range []string{"trails", "awsidentities", "eventlookups"} {
+	for _, kind := range []string{"trails", "awsidentities", "eventlookups", "logfilevalidations"} {
 		s := newSession(realConfig)
 		Eventually(func() int { return s.do("GET", group+"/"+kind, nil).code }).WithTimeout(time.Minute).
 			Should(Equal(200), "kube-apiserver fills its cache of %s after it has got the CRD", kind)

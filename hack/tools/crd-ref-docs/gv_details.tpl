@@ -4,12 +4,12 @@
 {{ $gv.Doc }}
 
 API version: `{{ $gv.GroupVersionString }}`
-{{ range list "Trail" "AWSIdentity" "EventLookup" }}
+{{ range list "Trail" "AWSIdentity" "EventLookup" "LogFileValidation" }}
 {{- with index $gv.Types . }}
 - {{ markdownRenderTypeLink . }}
 {{- end }}
 {{- end }}
-{{- range list "Trail" "AWSIdentity" "EventLookup" }}
+{{- range list "Trail" "AWSIdentity" "EventLookup" "LogFileValidation" }}
 {{- with index $gv.Types . }}
 {{ template "type" . }}
 {{- end }}
