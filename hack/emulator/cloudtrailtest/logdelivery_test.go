@@ -143,7 +143,8 @@ func TestChains(t *testing.T) {
 				e.clock.add(5 * time.Hour)
 				e.update(t, on)
 			},
-			digests: 4 + 3, starts: 2, logs: 6 + 1 + 6, // One has the call that switches it on; those that came while it was off are not listed.
+			// One log file has the call that switches it on. Those that came while it was off are not listed.
+			digests: 4 + 3, starts: 2, logs: 6 + 1 + 6,
 		},
 		"validation off and on within the hour": {
 			then: func(t *testing.T, e *emulator) {
