@@ -103,8 +103,10 @@ func TestChains(t *testing.T) {
 		delivery        func(*cloudtrailtest.LogDelivery)
 		then            func(t *testing.T, e *emulator)
 		digests, starts int
-		prefix          string
-		buckets         []string
+		// logs is how many log files are listed, where that is the question.
+		logs    int
+		prefix  string
+		buckets []string
 	}{
 		"stopped, and started after a while": {
 			then: func(t *testing.T, e *emulator) {
@@ -113,7 +115,7 @@ func TestChains(t *testing.T) {
 				e.clock.add(5 * time.Hour)
 				e.startLogging(t)
 			},
-			digests: 4 + 3, starts: 2,
+			digests: 4 + 3, starts: 2, logs: 6 + 1 + 6, // One has StopLogging.
 		},
 		"stopped and started within the hour": {
 			then: func(t *testing.T, e *emulator) {
@@ -141,7 +143,8 @@ func TestChains(t *testing.T) {
 				e.clock.add(5 * time.Hour)
 				e.update(t, on)
 			},
-			digests: 4 + 3, starts: 2,
+			// One log file has the call that switches it on. Those that came while it was off are not listed.
+			digests: 4 + 3, starts: 2, logs: 6 + 1 + 6,
 		},
 		"validation off and on within the hour": {
 			then: func(t *testing.T, e *emulator) {
@@ -195,6 +198,9 @@ func TestChains(t *testing.T) {
 			got.intact(t)
 			equal(t, "digests", got.digests, test.digests)
 			equal(t, "starts", got.starts, test.starts)
+			if test.logs > 0 {
+				equal(t, "log files", got.logs, test.logs)
+			}
 		})
 	}
 }
