@@ -92,9 +92,9 @@ func (c *checks) close() {
 func (c *checks) wait(ctx context.Context, i int) error {
 	select {
 	case <-c.steps[i]:
-		return contextError(ctx)
+		return ctx.Err()
 	case <-ctx.Done():
-		return contextError(ctx)
+		return ctx.Err()
 	}
 }
 

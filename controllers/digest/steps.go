@@ -72,7 +72,7 @@ func (r *run) report(result Result) {
 // stopped returns the first log file of a step at which the walk must stop.
 func (s *step) stopped() *logCheck {
 	for _, check := range s.checks {
-		if check.failure != nil && check.failure.passing {
+		if check.failure != nil && check.failure.stops {
 			return check
 		}
 	}
@@ -81,7 +81,7 @@ func (s *step) stopped() *logCheck {
 
 // stop completes what came before something that may be readable later, reports that, and ends the walk.
 func (r *run) stop(ctx context.Context, result Result, failure *fault) error {
-	if err := contextError(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := r.flush(ctx); err != nil {
