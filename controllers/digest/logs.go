@@ -171,6 +171,7 @@ func (c *checks) list(ctx context.Context, steps []step) {
 		group.Go(func() {
 			defer c.limits().release()
 			found, err := c.listFolder(ctx, folder, needed)
+
 			mu.Lock()
 			defer mu.Unlock()
 			maps.Copy(c.listed, found)
