@@ -51,7 +51,7 @@ func (f *finder) find(ctx context.Context) ([]Chain, error) {
 		return cmp.Or(cmp.Compare(a.AccountID, b.AccountID), cmp.Compare(a.Region, b.Region),
 			cmp.Compare(a.OrganizationID, b.OrganizationID))
 	})
-	if ended := contextError(ctx); ended != nil {
+	if ended := ctx.Err(); ended != nil {
 		return chains, ended
 	}
 	return chains, errors.Join(f.errs...)

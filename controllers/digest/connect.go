@@ -54,7 +54,7 @@ func (r *run) walkBranch(ctx context.Context, to name) error {
 // judgeAbsent judges a digest that another one says is before it, but that was not in the list.
 func (r *run) judgeAbsent(ctx context.Context, before name) error {
 	found, err := r.read(ctx, before)
-	if ended := contextError(ctx); ended != nil {
+	if ended := ctx.Err(); ended != nil {
 		return ended
 	}
 	failure, _ := errors.AsType[*fault](err)
@@ -66,7 +66,7 @@ func (r *run) judgeAbsent(ctx context.Context, before name) error {
 	case gone:
 		return r.addMissing(ctx, before, passed)
 	case passed:
-		return r.judgeAgain(ctx, before, found, failure)
+		return r.judgeEarlier(ctx, before, found, failure)
 	case failure != nil && before.time.After(r.until):
 		return nil
 	case failure != nil && r.halts(failure):
@@ -86,11 +86,11 @@ func (r *run) passNamed(ctx context.Context, before name, failure *fault) error 
 	return r.add(ctx, s)
 }
 
-// judgeAgain judges a digest that comes before the place where the walk has continued, which was not as it should. An
+// judgeEarlier judges a digest that comes before the place where the walk has continued, which was not as it should. An
 // earlier walk has judged it, unless it came late.
-func (r *run) judgeAgain(ctx context.Context, before name, found *file, failure *fault) error {
+func (r *run) judgeEarlier(ctx context.Context, before name, found *file, failure *fault) error {
 	r.unread[before.key] = true
-	if failure != nil && failure.passing {
+	if failure != nil && failure.stops {
 		return r.stop(ctx, r.result(KindDigest, before), failure)
 	}
 	if failure != nil {
@@ -108,7 +108,7 @@ func (r *run) addMissing(ctx context.Context, last name, alone bool) error {
 		if r.unread[n.key] || n.time.After(r.until) {
 			continue
 		}
-		if err := contextError(ctx); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 
@@ -198,7 +198,7 @@ func (r *run) failureOf(ctx context.Context, digests *stream, next *item) (*faul
 		return nil, nil
 	}
 	failure := faultIn(ctx, next.err, "The digest")
-	if !failure.passing {
+	if !failure.stops {
 		return failure, nil
 	}
 
@@ -209,22 +209,22 @@ func (r *run) failureOf(ctx context.Context, digests *stream, next *item) (*faul
 	}
 	for i := range most {
 		later, err := digests.peek(ctx, i)
-		if ended := contextError(ctx); ended != nil {
+		if ended := ctx.Err(); ended != nil {
 			return nil, ended
 		}
 		if err != nil || later == nil {
 			return failure, nil
 		}
 		if !later.backfill && !later.misplaced && later.err == nil {
-			return r.told(next, later.file, failure), nil
+			return r.explainedBy(next, later.file, failure), nil
 		}
 	}
 	return failure, nil
 }
 
-// told returns what a later digest that CloudTrail has signed says about one that could not be read, or whose signature
-// could not be verified.
-func (r *run) told(unknown *item, later *file, failure *fault) *fault {
+// explainedBy returns what a later digest that CloudTrail has signed says about one that could not be read, or whose
+// signature could not be verified.
+func (r *run) explainedBy(unknown *item, later *file, failure *fault) *fault {
 	l := later.previous
 	if l == nil {
 		return failure

@@ -101,7 +101,7 @@ func (c *checks) hash(ctx context.Context, check *logCheck, content *Content) *f
 
 // unreadLog says what an error of the storage means for a log file.
 func unreadLog(ctx context.Context, err error) *fault {
-	if errors.Is(err, ErrNotFound) && contextError(ctx) == nil {
+	if errors.Is(err, ErrNotFound) && ctx.Err() == nil {
 		return tampered(LogDeleted, "The log file is not there, although a digest vouches for it.")
 	}
 	return faultIn(ctx, err, "The log file")

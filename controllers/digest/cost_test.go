@@ -124,9 +124,7 @@ func TestUnknownKeys(t *testing.T) {
 	if n := len(d.keys.calls); n != 2 {
 		t.Errorf("asked %d times", n)
 	}
-	for i := range known {
-		known[i].public.Fingerprint = known[(i+1)%len(known)].public.Fingerprint
-	}
+	known[0].public.Fingerprint, known[1].public.Fingerprint = known[1].public.Fingerprint, known[0].public.Fingerprint
 	d.keys.signers[oneChain.Region] = known
 	if found := d.validate(t, settings{}).findings(); len(found) != 1 || found[0].Reason != digest.ReasonKeyUnknown {
 		t.Errorf("with the wrong keys found %v", found)

@@ -11,8 +11,8 @@ type fault struct {
 	class   Class
 	reason  string
 	message string
-	// passing says that the same may be known later, so that a walk stops here and tries it again.
-	passing bool
+	// stops says that the same may be known later, so that a walk stops here and the next one tries it again.
+	stops bool
 	// transient says that it may be known in a moment.
 	transient bool
 }
@@ -28,7 +28,7 @@ func faultOf(err error, what string) *fault {
 	unavailable, ok := errors.AsType[*UnavailableError](err)
 	if !ok {
 		return &fault{
-			class: Unverifiable, reason: reasonFailed, passing: true, transient: true,
+			class: Unverifiable, reason: reasonFailed, stops: true, transient: true,
 			message: fmt.Sprintf("%s could not be read: %q.", what, err.Error()),
 		}
 	}
@@ -36,7 +36,7 @@ func faultOf(err error, what string) *fault {
 		class: Unverifiable, reason: unavailable.Reason,
 		message: fmt.Sprintf("%s could not be read: %q.", what, unavailable.Message),
 		// What is true of one object, and does not change by itself, must not keep a walk from going on.
-		passing:   unavailable.Reason != ReasonArchived && unavailable.Reason != ReasonTooLarge,
+		stops:     unavailable.Reason != ReasonArchived && unavailable.Reason != ReasonTooLarge,
 		transient: unavailable.Transient,
 	}
 }
@@ -46,14 +46,11 @@ const reasonFailed = "Failed"
 
 // faultIn is faultOf, but for the error of a context that has ended, which becomes no finding.
 func faultIn(ctx context.Context, err error, what string) *fault {
-	if ended := contextError(ctx); ended != nil {
-		return &fault{class: Unverifiable, reason: reasonFailed, passing: true, transient: true, message: ended.Error()}
+	if ended := ctx.Err(); ended != nil {
+		return &fault{class: Unverifiable, reason: reasonFailed, stops: true, transient: true, message: ended.Error()}
 	}
 	return faultOf(err, what)
 }
-
-// contextError returns the error of a context that has ended.
-func contextError(ctx context.Context) error { return ctx.Err() }
 
 // tampered returns a fault of a class that does not pass.
 func tampered(class Class, format string, values ...any) *fault {

@@ -60,11 +60,11 @@ func (q *keyQuery) find(ctx context.Context, fingerprint string, at span) (*rsa.
 	if key, ok := q.ring.known(id); ok {
 		return key.use(id)
 	}
-	turn := q.ring.turn(q.region)
-	if err := take(ctx, turn); err != nil {
+	slot := q.ring.slot(q.region)
+	if err := take(ctx, slot); err != nil {
 		return nil, err
 	}
-	defer func() { <-turn }()
+	defer func() { <-slot }()
 
 	narrow := span{at.from.Add(-keysBefore), at.to.Add(keysAfter)}
 	for _, asked := range []span{narrow, {at.from.Add(-keysWidely), at.to.Add(keysWidely)}} {
@@ -76,7 +76,7 @@ func (q *keyQuery) find(ctx context.Context, fingerprint string, at span) (*rsa.
 		}
 	}
 	return nil, &fault{
-		class: Unverifiable, reason: ReasonKeyUnknown, passing: true,
+		class: Unverifiable, reason: ReasonKeyUnknown, stops: true,
 		message: fmt.Sprintf("CloudTrail in %s knows no public key with the fingerprint %q.", q.region, fingerprint),
 	}
 }
@@ -99,7 +99,7 @@ func (q *keyQuery) ask(ctx context.Context, id keyID, needed, asked span) error 
 	}
 
 	keys, err := q.ring.source.PublicKeys(ctx, q.region, asked.from, asked.to)
-	if ended := contextError(ctx); ended != nil {
+	if ended := ctx.Err(); ended != nil {
 		return ended
 	}
 	if err != nil {
@@ -121,7 +121,7 @@ func (r *keyring) known(id keyID) (ringKey, bool) {
 	return key, ok
 }
 
-func (r *keyring) turn(region string) chan struct{} {
+func (r *keyring) slot(region string) chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.asking[region] == nil {
@@ -145,7 +145,7 @@ func (k ringKey) use(id keyID) (*rsa.PublicKey, error) {
 		return k.public, nil
 	}
 	return nil, &fault{
-		class: Unverifiable, reason: ReasonKeyUnknown, passing: true,
+		class: Unverifiable, reason: ReasonKeyUnknown, stops: true,
 		message: fmt.Sprintf("CloudTrail in %s returns a public key with the fingerprint %q that cannot be used: %v.",
 			id.region, id.fingerprint, k.err),
 	}

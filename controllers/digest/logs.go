@@ -92,9 +92,9 @@ func (c *checks) close() {
 func (c *checks) wait(ctx context.Context, i int) error {
 	select {
 	case <-c.steps[i]:
-		return contextError(ctx)
+		return ctx.Err()
 	case <-ctx.Done():
-		return contextError(ctx)
+		return ctx.Err()
 	}
 }
 
@@ -171,6 +171,7 @@ func (c *checks) list(ctx context.Context, steps []step) {
 		group.Go(func() {
 			defer c.limits().release()
 			found, err := c.listFolder(ctx, folder, needed)
+
 			mu.Lock()
 			defer mu.Unlock()
 			maps.Copy(c.listed, found)

@@ -64,7 +64,7 @@ func (r *reader) readNow(ctx context.Context, n name) (*file, error) {
 
 // unread says what an error of the storage means.
 func (r *reader) unread(ctx context.Context, err error) error {
-	if ended := contextError(ctx); ended != nil {
+	if ended := ctx.Err(); ended != nil {
 		return ended
 	}
 	if errors.Is(err, ErrNotFound) {

@@ -162,7 +162,7 @@ func (s *search) readBatch(ctx context.Context, batch []name) error {
 		group.Go(func() { files[i], errs[i] = s.read(ctx, n) })
 	}
 	group.Wait()
-	if err := contextError(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 
@@ -194,8 +194,8 @@ func (s *search) take(f *file) {
 	}
 }
 
-// verdict says why a log file is not proved.
-func (s *search) verdict(one candidate) *fault {
+// unproved says why a log file is not proved.
+func (s *search) unproved(one candidate) *fault {
 	if s.unread != nil {
 		return &fault{
 			class: Unverifiable, reason: s.unread.reason,

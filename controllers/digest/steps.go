@@ -81,7 +81,7 @@ func (r *run) stopped(s *step) *logCheck {
 
 // stop completes what came before something that may be readable later, reports that, and ends the walk.
 func (r *run) stop(ctx context.Context, result Result, failure *fault) error {
-	if err := contextError(ctx); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := r.flush(ctx); err != nil {

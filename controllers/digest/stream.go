@@ -75,9 +75,9 @@ func (s *stream) peek(ctx context.Context, i int) (*item, error) {
 	}
 	select {
 	case <-found.done:
-		return found, contextError(ctx)
+		return found, ctx.Err()
 	case <-ctx.Done():
-		return nil, contextError(ctx)
+		return nil, ctx.Err()
 	}
 }
 

@@ -47,7 +47,7 @@ func (r *run) checkNothing() error {
 	if r.Delivery.Error != "" {
 		failure = undelivered(r.Delivery)
 	}
-	return r.tell(result, failure)
+	return r.reportLast(result, failure)
 }
 
 // checkDelivered looks whether CloudTrail has delivered a digest after the last one that is there.
@@ -61,7 +61,7 @@ func (r *run) checkDelivered(ctx context.Context) error {
 	}
 
 	for end := r.at.End.Add(hour); !end.After(earlier(r.Delivery.Time, r.until)); end = end.Add(hour) {
-		if err := contextError(ctx); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		r.reportTail(end, tampered(DigestMissing,
@@ -77,14 +77,14 @@ func (r *run) modified(ctx context.Context) (time.Time, error) {
 		return r.lastModified, nil
 	}
 	modified, err := r.modifiedOf(ctx, r.at.Bucket, r.at.Object)
-	if ended := contextError(ctx); ended != nil {
+	if ended := ctx.Err(); ended != nil {
 		return time.Time{}, ended
 	}
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return r.at.End, nil // It is gone, too: when it was written makes no difference any more.
 	case err != nil:
-		return time.Time{}, r.tell(r.result(KindDigest, r.lastName()), faultOf(err, "The last digest"))
+		return time.Time{}, r.reportLast(r.result(KindDigest, r.lastName()), faultOf(err, "The last digest"))
 	default:
 		return modified, nil
 	}
@@ -112,14 +112,15 @@ func (r *run) checkOverdue(ctx context.Context) error {
 	}
 	if r.at == r.From && r.at.Hash != "" {
 		_, err := r.modifiedOf(ctx, r.at.Bucket, r.at.Object)
-		if ended := contextError(ctx); ended != nil {
+		if ended := ctx.Err(); ended != nil {
 			return ended
 		}
 		if errors.Is(err, ErrNotFound) {
-			return r.tell(r.result(KindDigest, r.lastName()), tampered(DigestMissing,
+			return r.reportLast(r.result(KindDigest, r.lastName()), tampered(DigestMissing,
 				"The digest was there when it was validated. Neither it nor any after it is there now."))
 		}
 	}
+
 	why := ""
 	if r.Delivery != nil && !r.Delivery.Time.IsZero() {
 		why = fmt.Sprintf(" CloudTrail delivered the last one at %s.", at(r.Delivery.Time))
@@ -150,8 +151,8 @@ func (r *run) lastName() name {
 	return last
 }
 
-// tell reports something after which nothing follows.
-func (r *run) tell(result Result, failure *fault) error {
+// reportLast reports something after which nothing follows.
+func (r *run) reportLast(result Result, failure *fault) error {
 	result.Finding = failure.finding(result)
 	r.report(result)
 	return nil

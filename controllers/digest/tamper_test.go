@@ -206,13 +206,13 @@ var tamperings = []tampering{
 	}),
 }
 
-// tableChain delivers 70 hours with rotations of the keys and a change of bucket and prefix.
+// tableChain delivers 45 hours with rotations of the keys and a change of bucket and prefix.
 func tableChain() *delivery {
 	w := newWorld()
-	w.addKeys(oneChain.Region, 0, 50*time.Hour) // Rotations: 25 and 75 hours after the epoch.
+	w.addKeys(oneChain.Region, 0, 30*time.Hour) // A rotation: 15 hours after the epoch.
 	d := w.deliver(oneTrail, oneChain, epoch)
-	for i := range 70 {
-		if i == 40 {
+	for i := range 45 {
+		if i == 30 {
 			d.trail.Bucket, d.trail.Prefix = "archive2", "moved"
 		}
 		d.hours([]int{2, 0, 3, 1, 5}[i%5])
@@ -225,10 +225,10 @@ var positions = []struct {
 	name  string
 	index int
 }{
-	{"first", 0}, {"in an empty hour", 1}, {"second", 2}, {"in the middle", 12},
-	{"last of a key", 23}, {"first of a key", 24}, {"second of a key", 25},
-	{"before a move", 38}, {"last before a move", 39}, {"first after a move", 40}, {"after a move", 42},
-	{"last but one", 68}, {"last", 69},
+	{"first", 0}, {"in an empty hour", 1}, {"second", 2}, {"in the middle", 7},
+	{"last of a key", 13}, {"first of a key", 14}, {"second of a key", 15},
+	{"before a move", 28}, {"last before a move", 29}, {"first after a move", 30}, {"after a move", 32},
+	{"last but one", 43}, {"last", 44},
 }
 
 // TestTampering holds that every tampering is found everywhere, and nothing else.

@@ -116,6 +116,7 @@ func (r *run) vouchDay(ctx context.Context, in place, day time.Time, of span) er
 		if one, ok := r.candidateOf(in, object, day, of); ok {
 			found = append(found, one)
 		}
+
 		if len(found) == candidatesAtOnce {
 			if err := r.judgeCandidates(ctx, found); err != nil {
 				return err
@@ -185,7 +186,7 @@ func (r *run) judgeCandidates(ctx context.Context, found []candidate) error {
 		}
 		result := Result{Kind: KindLog, Chain: r.Chain, Bucket: one.bucket, Object: one.key, End: r.hourOf(one.written)}
 		result.Start = result.End.Add(-hour)
-		result.Finding = search.verdict(one).finding(result)
+		result.Finding = search.unproved(one).finding(result)
 		r.report(result)
 	}
 	return nil
@@ -199,7 +200,7 @@ func (r *run) hourOf(t time.Time) time.Time {
 
 // haltNow ends the walk because of an error, unless the error is the context's.
 func (r *run) haltNow(ctx context.Context, result Result, err error, what string) error {
-	if ended := contextError(ctx); ended != nil {
+	if ended := ctx.Err(); ended != nil {
 		return ended
 	}
 	return r.halt(result, faultOf(err, what))

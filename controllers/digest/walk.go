@@ -98,7 +98,7 @@ func (r *run) walk(ctx context.Context) (Position, error) {
 	if err == nil || errors.Is(err, errDone) {
 		err = r.finish(ctx, err == nil)
 	}
-	if ended := contextError(ctx); ended != nil {
+	if ended := ctx.Err(); ended != nil {
 		return r.committed, ended
 	}
 	if err != nil && !errors.Is(err, errStopped) {
@@ -181,13 +181,14 @@ func (r *run) list(ctx context.Context, in place, after, last string) iter.Seq2[
 // judge says what a digest is, from what it says of itself, of the one before, and, where that is not enough, what the
 // ones after it say.
 func (r *run) judge(ctx context.Context, digests *stream, next *item) error {
-	switch odd := next.backfill || next.misplaced || next.time.After(r.now.Add(tooEarly)); {
-	case odd && !r.Until.IsZero() && next.time.After(r.until):
+	future := next.time.After(r.now.Add(tooEarly))
+	switch inChain := !next.backfill && !next.misplaced && !future; {
+	case !inChain && !r.Until.IsZero() && next.time.After(r.until):
 		return r.skip()
 	case next.misplaced:
 		return r.add(ctx, r.fail(next, tampered(DigestAltered,
 			"The digest is in the folder of a day on which its hour does not end, so CloudTrail has not put it there.")))
-	case next.time.After(r.now.Add(tooEarly)):
+	case future:
 		// Walks do not pass it, as the next true digest comes before it.
 		return r.add(ctx, r.fail(next, tampered(DigestAltered,
 			"The digest is of an hour that has not ended yet, so CloudTrail has not put it there.")))
@@ -212,7 +213,7 @@ func (r *run) judge(ctx context.Context, digests *stream, next *item) error {
 }
 
 // halts tells whether a walk stops at something that is not proved.
-func (r *run) halts(f *fault) bool { return f.passing && (f.transient || !r.GoOn) }
+func (r *run) halts(f *fault) bool { return f.stops && (f.transient || !r.GoOn) }
 
 // skip passes a digest after Until that cannot be believed.
 func (r *run) skip() error {
@@ -263,7 +264,7 @@ func (r *run) judgeVerified(ctx context.Context, digests *stream, next *item) er
 func (r *run) advance(ctx context.Context, digests *stream, next *item, s step) error {
 	for {
 		more, err := digests.popBackfill(ctx, next.time)
-		if ended := contextError(ctx); ended != nil {
+		if ended := ctx.Err(); ended != nil {
 			return ended
 		}
 		if err != nil || more == nil {
