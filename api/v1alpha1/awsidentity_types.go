@@ -61,8 +61,8 @@ type AWSIdentitySpec struct {
 	// +kubebuilder:validation:MaxItems=50
 	SessionTags []SessionTag `json:"sessionTags,omitempty"`
 
-	// allowedNamespaces selects the namespaces whose Trails and EventLookups may use this identity. If absent, no
-	// namespace may use it.
+	// allowedNamespaces selects the namespaces whose Trails, EventLookups and LogFileValidations may use this
+	// identity. If absent, no namespace may use it.
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
 

@@ -235,7 +235,9 @@ func (r *Reconciler) validate(
 	}
 
 	j := job{request: request, start: start, end: end, asked: asked}
-	if !v.Spec.IsRange() {
+	if v.Spec.IsRange() {
+		j.goOn = known.lasted(r.Now()) >= giveUp
+	} else {
 		j.interval = v.Spec.ValidationInterval()
 	}
 	t := &task{namespace: v.Namespace}

@@ -437,7 +437,7 @@ var _ = Describe("A LogFileValidation with an end", func() {
 		w := newWorld(ctx)
 		w.Clock.Add(5 * time.Hour)
 		w.logs.deliver(home)
-		w.logs.change(func() { w.logs.chains[home][1].stop = digest.ReasonArchived })
+		w.logs.change(func() { w.logs.chains[home][0].stop = digest.ReasonArchived })
 		v := w.validate(ctx, w.create(ctx, rangeOf(2)))
 		Expect(conditions(v)).To(Equal(map[string]string{
 			"Ready": "False Archived", "Intact": "Unknown Archived", "Complete": "False Archived",
@@ -448,6 +448,8 @@ var _ = Describe("A LogFileValidation with an end", func() {
 			"Ready": "False Archived", "Intact": "Unknown Archived", "Complete": "True Validated", "Stalled": "True Archived",
 		}))
 		testbed.ExpectKstatus(v, status.FailedStatus)
+		Expect(v.Status.ValidatedUntil.Time).To(BeTemporally("==", opening.Add(2*time.Hour)), "what is behind it is validated")
+		Expect(v.Status.FindingClasses).To(HaveExactElements(HaveField("Class", "Unverifiable")))
 	})
 
 	It("does not take a time without digests for proved", func(ctx context.Context) {

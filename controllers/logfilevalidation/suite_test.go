@@ -277,7 +277,11 @@ func (l *logs) Walk(ctx context.Context, walk digest.Walk) (digest.Position, err
 				Message: "GetObject: " + h.stop,
 			}
 			walk.Report(result)
-			return position, nil
+			if !walk.GoOn {
+				return position, nil
+			}
+			position = digest.Position{Bucket: bucket, Object: object, End: h.end}
+			continue
 		}
 		walk.Report(result)
 		for _, finding := range h.found {

@@ -29,7 +29,7 @@ const (
 const (
 	// hideFaults is how long passing trouble is retried before the status shows it.
 	hideFaults = time.Minute
-	// giveUp is how long what cannot be verified in a range is retried.
+	// giveUp is how long what cannot be verified in a range is retried before it is passed.
 	giveUp = 30 * time.Minute
 	// slowRetry is how often lasting trouble in a range is retried.
 	slowRetry = 5 * time.Minute

@@ -41,6 +41,8 @@ type job struct {
 	interval time.Duration
 	// asked is the reconcile annotation that this answers.
 	asked string
+	// goOn says that this is the last try of a range: what cannot be verified is passed.
+	goOn bool
 }
 
 // progress is what was found out and is not in the status yet.
@@ -307,9 +309,9 @@ func (v *validation) walkAll(
 	var some atomic.Bool
 	for _, c := range chains {
 		group.Go(func() error {
-			found, err := v.walk(ctx, source, j.request, c, until, last)
+			found, err := v.walk(ctx, source, j, c, until, last)
 			if err == nil && last && v.reopen(c, j.start) {
-				found, err = v.walk(ctx, source, j.request, c, until, last)
+				found, err = v.walk(ctx, source, j, c, until, last)
 			}
 			if found {
 				some.Store(true)
@@ -331,18 +333,18 @@ func (v *validation) reopen(c *chain, start time.Time) bool {
 
 // walk walks a chain. Only one goroutine does so at a time.
 func (v *validation) walk(
-	ctx context.Context, source *Source, request Request, c *chain, until time.Time, last bool,
+	ctx context.Context, source *Source, j job, c *chain, until time.Time, last bool,
 ) (found bool, err error) {
 	c.unverifiable = nil
 	walk := digest.Walk{
-		Trail: source.Trail, Chain: c.Chain, From: c.position, Start: c.start, Until: until,
+		Trail: source.Trail, Chain: c.Chain, From: c.position, Start: c.start, Until: until, GoOn: j.goOn,
 		Report: func(r digest.Result) {
 			found = true
 			v.report(c, r)
 		},
 	}
 	if until.IsZero() && source.Delivery != nil {
-		walk.Delivery = source.Delivery(ctx, request, c.Chain)
+		walk.Delivery = source.Delivery(ctx, j.request, c.Chain)
 	}
 	position, err := source.Walk(ctx, walk)
 	if err != nil {
@@ -447,7 +449,7 @@ func (v *validation) finish(ctx context.Context, j job, err error) {
 	}
 	if !hidden {
 		news.err, news.ended, news.asked = err, now, j.asked
-		news.complete = !j.end.IsZero() && v.source != nil && (trouble == none || lasted >= giveUp && len(v.chains) > 0)
+		news.complete = !j.end.IsZero() && v.source != nil && (trouble == none || j.goOn && len(v.chains) > 0)
 	}
 	v.told = now
 	v.mu.Unlock()
@@ -555,6 +557,16 @@ func (v *validation) ask(asked string) {
 	if v.asked != asked {
 		v.asked, v.due = asked, time.Time{}
 	}
+}
+
+// lasted returns for how long something could not be verified.
+func (v *validation) lasted(now time.Time) time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.troubled.IsZero() {
+		return 0
+	}
+	return now.Sub(v.troubled)
 }
 
 // hurry makes a validation that could not verify something due now.

@@ -342,6 +342,7 @@ var _ = Describe("The operator in front of a real Prometheus", Ordered, func() {
 			"TrailDeliveryFailing loud",
 			"TrailDeliveryStale still",
 			"TrailDrifted plain",
+			"LogFileTampered loud",
 			"TrailDrifted seen",
 			"TrailDeletionStuck quiet",
 			"TrailOperatorAWSDenied DeleteTrail",
