@@ -129,7 +129,9 @@ func (s *stage) startCluster(environment *envtest.Environment) error {
 
 // startAWS serves the emulated AWS on a loopback address, with what config/aws/events sets up.
 func (s *stage) startAWS(ctx context.Context) (func() error, error) {
-	s.aws = cloudtrailtest.New(cloudtrailtest.Options{OpenResources: true, HistoryLag: historyLag})
+	s.aws = cloudtrailtest.New(cloudtrailtest.Options{
+		OpenResources: true, HistoryLag: historyLag, LogDelivery: &logDelivery,
+	})
 	s.aws.SetOrganization(cloudtrailtest.Organization{ManagementAccount: account, ID: "o-demo123456"})
 
 	dead := cloudtrailtest.Queue{AccountID: events.AccountID, Region: events.Region, Name: events.DeadLetterQueue}

@@ -40,6 +40,9 @@ func (s *stage) play(ctx context.Context) error {
 	if err := s.intrude(ctx); err != nil {
 		return err
 	}
+	if err := s.tamper(ctx); err != nil {
+		return err
+	}
 	return s.breakBucket(ctx)
 }
 
