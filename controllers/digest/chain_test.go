@@ -460,7 +460,9 @@ func TestPlantedAhead(t *testing.T) {
 						live := d.fork()
 						live.asOf = one.end.Add(time.Duration(minutes) * time.Minute)
 						w := live.validate(t, settings{mode: digest.Existence, from: at, now: live.asOf})
-						at = w.position
+						if at = w.position; at.End.After(live.asOf) {
+							t.Errorf("at %s came to %v", live.asOf, at)
+						}
 						for _, finding := range w.findings() {
 							found[string(finding.Class)+finding.Object] = true
 						}

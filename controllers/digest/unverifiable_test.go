@@ -32,7 +32,10 @@ func TestUnverifiable(t *testing.T) {
 		// keys is the error of CloudTrail's keys.
 		keys error
 	}{
-		"digest denied":        {operation: "Open", of: "fifth", err: denied, reason: "AccessDenied", stops: true},
+		"digest denied": {operation: "Open", of: "fifth", err: denied, reason: "AccessDenied", stops: true},
+		"digest denied, with log files": {
+			operation: "Open", of: "fifth", err: denied, mode: digest.Full, reason: "AccessDenied", stops: true,
+		},
 		"digest throttled":     {operation: "Open", of: "fifth", err: throttled, reason: "SlowDown", stops: true},
 		"digest archived":      {operation: "Open", of: "fifth", err: archived, reason: digest.ReasonArchived},
 		"unknown error":        {operation: "Open", of: "fifth", err: errors.New("odd"), reason: "Failed", stops: true},
