@@ -448,7 +448,9 @@ var _ = Describe("A LogFileValidation with an end", func() {
 			"Ready": "False Archived", "Intact": "Unknown Archived", "Complete": "True Validated", "Stalled": "True Archived",
 		}))
 		testbed.ExpectKstatus(v, status.FailedStatus)
-		Expect(v.Status.ValidatedUntil.Time).To(BeTemporally("==", opening.Add(2*time.Hour)), "what is behind it is validated")
+		Expect(
+			v.Status.ValidatedUntil.Time,
+		).To(BeTemporally("==", opening.Add(2*time.Hour)), "what is behind it is validated")
 		Expect(v.Status.FindingClasses).To(HaveExactElements(HaveField("Class", "Unverifiable")))
 	})
 

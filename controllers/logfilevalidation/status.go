@@ -80,6 +80,7 @@ func conclude(v *v1alpha1.LogFileValidation, news *progress) conclusion {
 		return conclusion{metav1.ConditionUnknown, reason, message}
 	}
 	lagging := len(status.LaggingChains) > 0
+
 	switch {
 	case tampered(status):
 		return conclusion{metav1.ConditionFalse, v1alpha1.ReasonTampered, tellTampered(status)}
@@ -89,6 +90,7 @@ func conclude(v *v1alpha1.LogFileValidation, news *progress) conclusion {
 		return unknown(tellLagging(v))
 	case len(status.Findings) > 0:
 		return unknown(tellUnverifiable(v))
+
 	case news != nil && news.missing > 0:
 		return unknown(v1alpha1.ReasonChainsMissing, fmt.Sprintf(
 			"%d of %d chains that were validated before are not in bucket %s any more: look into its access logs, and move "+

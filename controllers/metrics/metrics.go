@@ -353,6 +353,7 @@ func (m *Metrics) follow(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("following LogFileValidations: %w", err)
 	}
+
 	functions := toolscache.ResourceEventHandlerFuncs{UpdateFunc: m.updated, DeleteFunc: m.deleted}
 	handler, err := trails.AddEventHandler(functions)
 	if err != nil {

@@ -22,8 +22,8 @@ func run() error {
 	var out strings.Builder
 	out.WriteString(`# Generated from resource_customizations by make argocd. Do not edit.
 #
-# How Argo CD handles Trails, AWSIdentities, EventLookups and LogFileValidations. Merge the keys into the ConfigMap argocd-cm with
-# kubectl patch configmap argocd-cm --namespace argocd --patch-file argocd-cm.yaml
+# How Argo CD handles Trails, AWSIdentities, EventLookups and LogFileValidations. Merge the keys into the ConfigMap
+# argocd-cm with kubectl patch configmap argocd-cm --namespace argocd --patch-file argocd-cm.yaml
 apiVersion: v1
 kind: ConfigMap
 metadata:
