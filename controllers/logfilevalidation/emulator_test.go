@@ -10,7 +10,9 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
@@ -354,9 +356,9 @@ var _ = Describe("The running controller", func() {
 		hang := w.AWS.Inject(cloudtrailtest.Fault{Operation: "ListObjectsV2", Hang: true})
 		DeferCleanup(func() { w.AWS.ClearFault(hang) })
 		w.AWS.ResetCalls()
-		v = w.get(ctx, v)
-		v.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"}
-		Expect(w.Client.Update(ctx, v)).To(Succeed())
+		asked := client.RawPatch(types.MergePatchType,
+			[]byte(`{"metadata":{"annotations":{"`+v1alpha1.AnnotationReconcileAt+`":"now"}}}`))
+		Expect(w.Client.Patch(ctx, v, asked)).To(Succeed())
 		Eventually(func() int { return w.AWS.CallCounts()["ListObjectsV2"] }).WithTimeout(soon).
 			Should(BeNumerically(">", 0), "it is asked to validate at once")
 		Expect(w.Client.Delete(ctx, v)).To(Succeed())
