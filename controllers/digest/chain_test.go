@@ -498,3 +498,44 @@ func TestLate(t *testing.T) {
 		t.Errorf("found %v", found)
 	}
 }
+
+// TestVouchedForElsewhere holds that log files are vouched for by digests that come days later, or lie in another
+// bucket.
+func TestVouchedForElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, deliver := range map[string]func(d *delivery){
+		"three days later": func(d *delivery) {
+			late := d.putLog(d.at.Add(time.Minute), d.at.Add(73*time.Hour))
+			d.hours(slices.Repeat([]int{1}, 73)...)
+			d.digest(d.at.Add(time.Hour), []log{late})
+		},
+		"in another bucket, and back": func(d *delivery) {
+			last := d.putLog(d.at.Add(time.Minute), d.at.Add(2*time.Minute))
+			d.trail.Bucket = "elsewhere"
+			d.digest(d.at.Add(time.Hour), []log{last})
+			d.trail.Bucket = oneTrail.Bucket
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := shortChain(20)
+			deliver(d)
+			d.hours(slices.Repeat([]int{1}, 30)...)
+			for _, each := range []time.Duration{90 * time.Minute, 20 * time.Hour, 1000 * time.Hour} {
+				s := settings{mode: digest.Existence, now: d.at.Add(time.Hour)}
+				for until := epoch; until.Before(d.at); {
+					until = until.Add(each)
+					s.until = until
+					w := d.validate(t, s)
+					if found := w.findings(); len(found) > 0 {
+						t.Fatalf("from %s until %s found %v", s.from.End, until, found)
+					}
+					s.from = w.position
+				}
+				if s.from.Object != d.last.key {
+					t.Errorf("came to %v", s.from)
+				}
+			}
+		})
+	}
+}

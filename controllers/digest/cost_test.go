@@ -247,3 +247,26 @@ func (b countedBody) Close() error {
 	b.of.closed()
 	return b.ReadCloser.Close()
 }
+
+// TestUntilCost holds that of the digests after a range only the first is read.
+func TestUntilCost(t *testing.T) {
+	t.Parallel()
+	d := shortChain(100)
+	d.validate(t, settings{until: d.digests[49].end})
+	if n := d.calls["Open"]; n != 51 {
+		t.Errorf("%d digests were read", n)
+	}
+}
+
+// TestBackfillKey holds that a backfill digest is verified with a key of the time when it was made.
+func TestBackfillKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.addKeys(oneChain.Region, 0, 60*24*time.Hour)
+	d := w.deliver(oneTrail, oneChain, epoch).hours(1, 1)
+	d.backfill(80*24*time.Hour, 1)
+	d.hours(1)
+	if found := d.validate(t, settings{mode: digest.Full}).findings(); len(found) > 0 {
+		t.Errorf("found %v", found)
+	}
+}

@@ -16,7 +16,7 @@ import (
 var modes = []digest.Mode{digest.Digests, digest.Existence, digest.Sample, digest.Full}
 
 // seeds is how many worlds the property tests make.
-var seeds = flag.Uint64("seeds", 25, "how many worlds the property tests make")
+var seeds = flag.Uint64("seeds", 16, "how many worlds the property tests make")
 
 // randomWorld returns the deliveries of some trails to some buckets.
 func randomWorld(random *rand.Rand) []*delivery {

@@ -175,3 +175,28 @@ func TestNotInTheChain(t *testing.T) {
 		t.Errorf("came to %v", w.position)
 	}
 }
+
+// TestBackfillUnread holds that a backfill digest that cannot be read does not keep a walk from going on, unless it
+// can be read in a moment.
+func TestBackfillUnread(t *testing.T) {
+	t.Parallel()
+	for _, transient := range []bool{false, true} {
+		d := shortChain(4)
+		backfill := d.backfill(time.Hour, 1)
+		d.hours(1, 1)
+		d.fail = func(operation, _, key string) error {
+			if operation == "Open" && key == backfill.key {
+				return &digest.UnavailableError{Reason: "Sorry", Message: "sorry", Transient: transient}
+			}
+			return nil
+		}
+		w := d.validate(t, settings{mode: digest.Full})
+		found := w.findings()
+		if len(found) != 1 || found[0].Reason != "Sorry" || found[0].Object != backfill.key {
+			t.Errorf("transient %v: found %v", transient, found)
+		}
+		if stopped := w.position.Object == d.digests[2].key; stopped != transient {
+			t.Errorf("transient %v: came to %v", transient, w.position)
+		}
+	}
+}
