@@ -264,7 +264,7 @@ func TestBackfillKey(t *testing.T) {
 	w := newWorld()
 	w.addKeys(oneChain.Region, 0, 60*24*time.Hour)
 	d := w.deliver(oneTrail, oneChain, epoch).hours(1, 1)
-	d.backfill(80*24*time.Hour, 1)
+	d.backfill(110*24*time.Hour, 1)
 	d.hours(1)
 	if found := d.validate(t, settings{mode: digest.Full}).findings(); len(found) > 0 {
 		t.Errorf("found %v", found)
