@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -330,6 +331,20 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 		maxWait,
 		often,
 	).Should(BeTrue(), "the lookup is to go")
+
+	By("a validation that is deleted when its time is over")
+	Expect(c.aws.DeliverHours(trailARN(region, name), 6)).To(Succeed())
+	ago := func(hours time.Duration) string {
+		return strconv.Quote(time.Now().UTC().Add(-hours * time.Hour).Format(time.RFC3339))
+	}
+	c.apply(validationManifest(namespace, "short", name,
+		"startTime: "+ago(5), "endTime: "+ago(2), "ttlSecondsAfterFinished: 0"))
+	validation := &v1alpha1.LogFileValidation{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "short"}}
+	Eventually(
+		func() bool { return apierrors.IsNotFound(c.get(ctx, validation)) },
+		maxWait,
+		often,
+	).Should(BeTrue(), "the validation is to go")
 
 	By("an identity that turns bad, good and bad again, and then goes")
 	flapping := namespace + "-flapping"
