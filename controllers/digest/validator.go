@@ -97,7 +97,8 @@ func (v *Validator) Chains(ctx context.Context, trail Trail) ([]Chain, error) {
 
 // Walk validates a chain and returns how far it came. What is wrong with the bucket is reported and passed: a walk goes
 // on behind it. At what may be readable later (no access, no answer, an unknown key) it stops, unless it is to go on,
-// reports that as Unverifiable, and returns the position before, so that the next walk tries again. The error is the context's only.
+// reports that as Unverifiable, and returns the position before, so that the next walk tries again. The error is the
+// context's only.
 func (v *Validator) Walk(ctx context.Context, walk Walk) (Position, error) {
 	return newRun(v, walk).walk(ctx)
 }

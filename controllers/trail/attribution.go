@@ -427,8 +427,8 @@ func lastOf(calls []cloudtrail.Event, made func(*cloudtrail.Event) bool) *cloudt
 	return last
 }
 
-// lastBy returns the last of the calls until a time that made the difference. AWS's clock may be fast: if there is none,
-// it is the last of those that are later.
+// lastBy returns the last of the calls until a time that made the difference. AWS's clock may be fast: if there is
+// none, it is the last of those that are later.
 func lastBy(calls []cloudtrail.Event, by time.Time, made func(*cloudtrail.Event) bool) *cloudtrail.Event {
 	last := lastOf(calls, func(e *cloudtrail.Event) bool { return !e.Time.After(by) && made(e) })
 	if last == nil {
