@@ -227,10 +227,12 @@ func (v *validation) findMissing(found []digest.Chain) {
 		v.missing = max(0, v.resume.chains-len(found))
 		v.resume.resumed = true
 	}
+
 	there := make(map[digest.Chain]bool, len(found))
 	for _, of := range found {
 		there[of] = true
 	}
+
 	for of, c := range v.chains {
 		if c.gone || there[of] {
 			continue
