@@ -184,9 +184,7 @@ func (v *validationOf) step(ctx context.Context, part step) (validated, error) {
 	profiled := v.profileCPU(ctx, part.name)
 	v.aws.ResetCalls()
 	start := time.Now()
-	limited, cancel := context.WithTimeout(ctx, validationPatience)
-	defer cancel()
-	if err := part.run(v, limited); err != nil {
+	if err := part.run(v, ctx); err != nil {
 		return validated{}, err
 	}
 	seconds := time.Since(start).Seconds()
@@ -257,6 +255,8 @@ func (v *validationOf) restart(ctx context.Context) (err error) {
 
 // untilIntact waits until all chains are validated, and something else holds.
 func (v *validationOf) untilIntact(ctx context.Context, condition func(*v1alpha1.LogFileValidation) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, validationPatience)
+	defer cancel()
 	is := &v1alpha1.LogFileValidation{}
 	key := client.ObjectKey{Namespace: namespace, Name: "audit"}
 	err := untilDone(ctx, v.client, key, is, func(is *v1alpha1.LogFileValidation) bool {
