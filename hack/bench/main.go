@@ -143,8 +143,12 @@ func parse(arguments []string) (settings, error) {
 			"with an -interval in which nothing is found without them, such as 1h. validate-logs and validation have no "+
 			"fleet: they measure the command and a LogFileValidation.",
 	)
-	set.IntVar(&s.members, "members", 117, "The number of member accounts of the organization of validation; each has, as "+
-		"the management account, 17 chains of digests.")
+	set.IntVar(
+		&s.members,
+		"members",
+		117,
+		"The number of member accounts of the organization of validation. Each has, as the management account, 17 chains.",
+	)
 	set.StringVar(
 		&s.binary,
 		"operator",

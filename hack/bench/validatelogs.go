@@ -37,7 +37,12 @@ type archive struct {
 }
 
 // newArchive delivers so many hours of one trail in one account and region.
-func newArchive(ctx context.Context, hours int, logs cloudtrailtest.LogDelivery, latency time.Duration) (*archive, error) {
+func newArchive(
+	ctx context.Context,
+	hours int,
+	logs cloudtrailtest.LogDelivery,
+	latency time.Duration,
+) (*archive, error) {
 	logs.Keep = archiveKept
 	a := &archive{hours: hours, aws: cloudtrailtest.New(cloudtrailtest.Options{
 		OpenResources: true, NoRateLimit: true, NoCallLog: true, Latency: latency, LogDelivery: &logs,

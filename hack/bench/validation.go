@@ -313,11 +313,12 @@ func showValidations(out io.Writer, figures []validated) error {
 	}
 
 	for i := range figures {
+		v := &figures[i]
 		var calls []string
-		for _, operation := range slices.Sorted(maps.Keys(figures[i].Calls)) {
-			calls = append(calls, fmt.Sprintf("%s %.0f", operation, figures[i].Calls[operation]))
+		for _, operation := range slices.Sorted(maps.Keys(v.Calls)) {
+			calls = append(calls, fmt.Sprintf("%s %.0f", operation, v.Calls[operation]))
 		}
-		fmt.Fprintf(out, "%s: AWS calls: %s\n", figures[i].Scenario, strings.Join(calls, ", "))
+		fmt.Fprintf(out, "%s: AWS calls: %s\n", v.Scenario, strings.Join(calls, ", "))
 	}
 	return nil
 }
