@@ -106,7 +106,9 @@ func (s settings) compareCommands(ctx context.Context, latency time.Duration) (f
 	}
 	defer func() { err = errors.Join(err, a.stop()) }()
 
-	work := commandFigure{Command: "trail-operator", Work: objects(chainHours, chainHours*chainLogs), Latency: latency.String()}
+	work := commandFigure{
+		Command: "trail-operator", Work: objects(chainHours, chainHours*chainLogs), Latency: latency.String(),
+	}
 	ours, err := s.repeated(work, func() (commandFigure, error) { return s.validate(ctx, a, "Full") })
 	if err != nil {
 		return nil, err
