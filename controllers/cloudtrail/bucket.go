@@ -78,10 +78,16 @@ func (s *Storage) as(o *s3.Options) {
 	}
 }
 
+// firstKeys is how many keys the first page of a whole folder has. Whoever lists one mostly wants to know whether there
+// is anything, and each of the 1,000 keys of a page costs time to read.
+const firstKeys = 10
+
 // List implements digest.Storage.
 func (s *Storage) List(ctx context.Context, bucket, prefix, startAfter string) iter.Seq2[digest.Object, error] {
 	in := &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix}
-	if startAfter != "" {
+	if startAfter == "" {
+		in.MaxKeys = aws.Int32(firstKeys)
+	} else {
 		in.StartAfter = &startAfter
 	}
 	return func(yield func(digest.Object, error) bool) {
@@ -141,6 +147,7 @@ func (s *Storage) pages(ctx context.Context, in *s3.ListObjectsV2Input) iter.Seq
 			if !yield(page, err) || err != nil {
 				return
 			}
+			in.MaxKeys = nil
 			if in.ContinuationToken = page.NextContinuationToken; aws.ToString(in.ContinuationToken) == "" {
 				return
 			}

@@ -116,6 +116,26 @@ func TestListStopsEarly(t *testing.T) {
 	g.Expect(server.calls).To(HaveLen(1))
 }
 
+// A folder that is listed from its beginning is mostly listed for its first key.
+func TestListBeginsSmall(t *testing.T) {
+	g := NewWithT(t)
+	var asked []string
+	server := &fakeS3{answer: func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Query().Get("max-keys"))
+		page := listed{Contents: []listedObject{{Key: "b"}}}
+		if r.URL.Query().Get("continuation-token") == "" {
+			page = listed{NextContinuationToken: "next", IsTruncated: true, Contents: []listedObject{{Key: "a"}}}
+		}
+		page.write(w)
+	}}
+	for _, after := range []string{"", "0"} {
+		for _, err := range storageOf(server, nil).List(t.Context(), "logs", "", after) {
+			g.Expect(err).NotTo(HaveOccurred())
+		}
+	}
+	g.Expect(asked).To(Equal([]string{"10", "", "", ""}))
+}
+
 func TestFolders(t *testing.T) {
 	g := NewWithT(t)
 	server := &fakeS3{answer: func(w http.ResponseWriter, r *http.Request) {

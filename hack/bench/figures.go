@@ -49,14 +49,11 @@ func medians(runs [][]figure) []figure {
 	var result []figure
 	for i := range runs[0] {
 		middle := runs[0][i]
-		median := func(of func(*figure) float64) float64 {
-			var values []float64
-			for _, run := range runs {
-				values = append(values, of(&run[i]))
-			}
-			slices.Sort(values)
-			return values[len(values)/2]
+		parts := make([]figure, 0, len(runs))
+		for _, run := range runs {
+			parts = append(parts, run[i])
 		}
+		median := func(of func(*figure) float64) float64 { return medianOf(parts, of) }
 		for _, of := range []func(*figure) *float64{
 			func(f *figure) *float64 { return &f.Seconds },
 			func(f *figure) *float64 { return &f.Aside },
@@ -89,6 +86,16 @@ func medians(runs [][]figure) []figure {
 		result = append(result, middle)
 	}
 	return result
+}
+
+// medianOf returns the median of a value of all runs.
+func medianOf[F any](runs []F, of func(*F) float64) float64 {
+	values := make([]float64, 0, len(runs))
+	for i := range runs {
+		values = append(values, of(&runs[i]))
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
 }
 
 // show prints a table, and under it the AWS calls by operation.

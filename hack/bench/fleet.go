@@ -46,7 +46,8 @@ type fleet struct {
 	cleanups   []func() error
 }
 
-func newFleet(ctx context.Context, s settings, z size) (_ *fleet, err error) {
+// newFleet starts what a fleet needs. change makes its AWS another one than the usual.
+func newFleet(ctx context.Context, s settings, z size, change ...func(*cloudtrailtest.Options)) (_ *fleet, err error) {
 	f := &fleet{settings: s, size: z}
 	defer func() {
 		if err != nil {
@@ -77,7 +78,7 @@ func newFleet(ctx context.Context, s settings, z size) (_ *fleet, err error) {
 	if err := f.createServiceAccount(ctx); err != nil {
 		return nil, err
 	}
-	if err := f.serveAWS(ctx); err != nil {
+	if err := f.serveAWS(ctx, change); err != nil {
 		return nil, err
 	}
 	return f, f.createIdentities(ctx)
@@ -115,15 +116,19 @@ func (f *fleet) close() error {
 	return err
 }
 
-func (f *fleet) serveAWS(ctx context.Context) error {
-	f.aws = cloudtrailtest.New(cloudtrailtest.Options{
+func (f *fleet) serveAWS(ctx context.Context, change []func(*cloudtrailtest.Options)) error {
+	options := cloudtrailtest.Options{
 		OpenResources: true,
 		NoTrailLimit:  !f.limits,
 		NoRateLimit:   !f.limits,
 		Latency:       f.latency,
 		NoCallLog:     true,
 		MaxHistory:    1,
-	})
+	}
+	for _, change := range change {
+		change(&options)
+	}
+	f.aws = cloudtrailtest.New(options)
 
 	endpoint, stop, err := sandbox.Serve(ctx, f.aws)
 	if err != nil {

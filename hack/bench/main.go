@@ -26,16 +26,18 @@ import (
 
 // settings are what and how a bench measures.
 type settings struct {
-	sizes     []size
-	interval  time.Duration
-	looks     int
-	stops     int
-	runs      int
-	scenarios []string
-	binary    string
-	arguments []string
-	jsonFile  string
-	profiles  string
+	sizes      []size
+	interval   time.Duration
+	looks      int
+	stops      int
+	awsLatency time.Duration
+	members    int
+	runs       int
+	scenarios  []string
+	binary     string
+	arguments  []string
+	jsonFile   string
+	profiles   string
 }
 
 // size is how big a fleet is.
@@ -115,7 +117,6 @@ func main() {
 func parse(arguments []string) (settings, error) {
 	var s settings
 	var trails, names, scenarios, shapes string
-	var latency time.Duration
 
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.StringVar(&trails, "trails", "500", "The numbers of trails, such as 500,2000,10000.")
@@ -128,7 +129,7 @@ func parse(arguments []string) (settings, error) {
 			"and the same with full trails and 60 ms latency (full).",
 	)
 	set.StringVar(&shapes, "shape", string(usual), "The shape of the trails: plain, usual or full.")
-	set.DurationVar(&latency, "latency", 20*time.Millisecond, "How long AWS takes to answer each call.")
+	set.DurationVar(&s.awsLatency, "latency", 20*time.Millisecond, "How long AWS takes to answer each call.")
 	set.DurationVar(&s.interval, "interval", 10*time.Second, "The operator's --resync-interval.")
 	set.IntVar(&s.looks, "looks", 3, "The number of intervals for which to watch a fleet at rest.")
 	set.IntVar(&s.stops, "stops", 500, "The number of single changes while the operator receives events.")
@@ -139,7 +140,14 @@ func parse(arguments []string) (settings, error) {
 		"idle,converge,rest,drift,neighbors,restart,deletion",
 		"The scenarios to measure, in this order. A fleet must converge before it can be at rest or deleted. There is also "+
 			"events (events-foreign, events-burst and events-changes), before drift: its figures are those of events only "+
-			"with an -interval in which nothing is found without them, such as 1h.",
+			"with an -interval in which nothing is found without them, such as 1h. validate-logs and validation have no "+
+			"fleet: they measure the command and a LogFileValidation.",
+	)
+	set.IntVar(
+		&s.members,
+		"members",
+		117,
+		"The number of member accounts of the organization of validation. Each has, as the management account, 17 chains.",
 	)
 	set.StringVar(
 		&s.binary,
@@ -187,7 +195,7 @@ func parse(arguments []string) (settings, error) {
 			if !ok {
 				return s, fmt.Errorf("-fleets: %q is not one of one, many, limits, full", name)
 			}
-			s.sizes = append(s.sizes, fleet(count, shape(shapes), latency))
+			s.sizes = append(s.sizes, fleet(count, shape(shapes), s.awsLatency))
 		}
 	}
 
@@ -210,28 +218,90 @@ func run(ctx context.Context, arguments []string) error {
 		}
 	}
 
-	var figures []figure
-	for _, z := range s.sizes {
-		var runs [][]figure
-		for range s.runs {
-			measured, err := measure(ctx, s, z)
+	all := &results{}
+	if slices.ContainsFunc(lifeNames(), s.measures) {
+		for _, z := range s.sizes {
+			figures, err := runs(s, func() ([]figure, error) { return measure(ctx, s, z) })
 			if err != nil {
 				return fmt.Errorf("%s: %w", z, err)
 			}
-			runs = append(runs, measured)
+			all.fleets = append(all.fleets, medians(figures)...)
 		}
-		figures = append(figures, medians(runs)...)
+	}
+	if s.measures(validateLogsScenario) {
+		if all.commands, err = validateLogs(ctx, s); err != nil {
+			return err
+		}
+	}
+	if s.measures(validationScenario) {
+		figures, err := runs(s, func() ([]validated, error) { return validationFigures(ctx, s) })
+		if err != nil {
+			return fmt.Errorf("validation: %w", err)
+		}
+		all.validations = medianValidations(figures)
 	}
 
 	if s.jsonFile != "" {
-		content, err := json.MarshalIndent(figures, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(s.jsonFile, append(content, '\n'), 0o600); err != nil {
+		if err := all.write(s.jsonFile); err != nil {
 			return err
 		}
 	}
+	return all.show(os.Stdout)
+}
 
-	return show(os.Stdout, figures)
+// measures tells whether a scenario is to be measured.
+func (s settings) measures(scenario string) bool { return slices.Contains(s.scenarios, scenario) }
+
+// runs measures something so many times as the settings say.
+func runs[F any](s settings, measure func() ([]F, error)) ([][]F, error) {
+	var all [][]F
+	for range s.runs {
+		figures, err := measure()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, figures)
+	}
+	return all, nil
+}
+
+// results are the figures of a bench.
+type results struct {
+	fleets      []figure
+	commands    []commandFigure
+	validations []validated
+}
+
+// write writes all figures to a file, as one list.
+func (r *results) write(file string) error {
+	var all []any
+	for i := range r.fleets {
+		all = append(all, r.fleets[i])
+	}
+	for i := range r.commands {
+		all = append(all, r.commands[i])
+	}
+	for i := range r.validations {
+		all = append(all, r.validations[i])
+	}
+	content, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(content, '\n'), 0o600)
+}
+
+// show prints the figures that there are.
+func (r *results) show(out io.Writer) error {
+	var err error
+	if len(r.fleets) > 0 {
+		err = show(out, r.fleets)
+	}
+	if len(r.commands) > 0 {
+		err = errors.Join(err, showCommands(out, r.commands))
+	}
+	if len(r.validations) > 0 {
+		err = errors.Join(err, showValidations(out, r.validations))
+	}
+	return err
 }

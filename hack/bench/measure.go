@@ -42,7 +42,10 @@ var life = []scenarioOf{
 }
 
 // scenarioNames are the names of the scenarios.
-func scenarioNames() []string {
+func scenarioNames() []string { return append(lifeNames(), apart...) }
+
+// lifeNames are the names of the scenarios of a fleet's life.
+func lifeNames() []string {
 	names := make([]string, 0, len(life))
 	for _, part := range life {
 		names = append(names, part.name)
@@ -82,17 +85,7 @@ func measure(ctx context.Context, s settings, z size) (figures []figure, err err
 	}
 
 	m := &measurement{fleet: f}
-	defer func() {
-		if err != nil {
-			log, readErr := os.ReadFile(filepath.Join(f.dir, logName))
-			fmt.Fprintf(os.Stderr, "the end of the operator's log:\n%s\n", log[max(0, len(log)-4000):])
-			err = errors.Join(err, readErr)
-		}
-		if m.operator != nil {
-			err = errors.Join(err, m.operator.stop())
-		}
-		err = errors.Join(err, f.close())
-	}()
+	defer func() { err = m.end(err) }()
 
 	if m.operator, err = f.startOperator(ctx); err != nil {
 		return nil, err
@@ -116,6 +109,19 @@ func measure(ctx context.Context, s settings, z size) (figures []figure, err err
 	}
 
 	return figures, nil
+}
+
+// end ends the operator and what it needs, and shows the end of its log if something failed, which it returns.
+func (m *measurement) end(err error) error {
+	if err != nil {
+		log, readErr := os.ReadFile(filepath.Join(m.dir, logName))
+		fmt.Fprintf(os.Stderr, "the end of the operator's log:\n%s\n", log[max(0, len(log)-4000):])
+		err = errors.Join(err, readErr)
+	}
+	if m.operator != nil {
+		err = errors.Join(err, m.operator.stop())
+	}
+	return errors.Join(err, m.close())
 }
 
 // scenario measures one part of a fleet's life.

@@ -54,21 +54,22 @@ func (f *fleet) startOperator(ctx context.Context) (*operator, error) {
 	}
 	o.command = exec.CommandContext(ctx, f.binary, append(arguments, f.arguments...)...)
 
-	own := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
-	o.command.Env = slices.Concat(
-		own,
-		[]string{
-			"KUBECONFIG=" + f.kubeconfig,
-			"AWS_ENDPOINT_URL=" + f.endpoint,
-			"AWS_REGION=" + region,
-			"AWS_ACCESS_KEY_ID=test",
-			"AWS_SECRET_ACCESS_KEY=test",
-		},
-	)
-
+	o.command.Env = append(awsEnvironment(f.endpoint), "KUBECONFIG="+f.kubeconfig)
 	o.command.Stdout, o.command.Stderr = log, log
 	o.command.Cancel = func() error { return o.command.Process.Signal(syscall.SIGTERM) }
 	return o, o.command.Start()
+}
+
+// awsEnvironment is the environment of a process for which the emulated AWS is the only one.
+func awsEnvironment(endpoint string) []string {
+	own := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
+	return append(
+		own,
+		"AWS_ENDPOINT_URL="+endpoint,
+		"AWS_REGION="+region,
+		"AWS_ACCESS_KEY_ID=test",
+		"AWS_SECRET_ACCESS_KEY=test",
+	)
 }
 
 func (o *operator) stop() error {
