@@ -8,7 +8,7 @@ import (
 // Steps are completed together, so that their log files are listed and read in parallel: those of so many digests, or
 // of fewer that have so many log files.
 const (
-	stepsAtOnce = 32
+	stepsAtOnce = 256
 	logsAtOnce  = 4096
 )
 

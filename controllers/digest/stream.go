@@ -9,7 +9,7 @@ import (
 )
 
 // ahead is how many digests of a chain are read before they are needed.
-const ahead = 32
+const ahead = 64
 
 // item is a digest in a list, with what became of reading it.
 type item struct {
