@@ -183,7 +183,7 @@ func (s settings) repeated(work commandFigure, run func() (commandFigure, error)
 
 // watchEvery is how often the memory of a command is looked at. What the kernel tells when it has ended does not do: it
 // counts the memory of the process that has started it, too.
-const watchEvery = 2 * time.Millisecond
+const watchEvery = 10 * time.Millisecond
 
 // runCommand runs a command to its end, which must be a good one.
 func runCommand(ctx context.Context, environment []string, name string, arguments ...string) (commandFigure, error) {
