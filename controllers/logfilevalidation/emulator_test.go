@@ -26,8 +26,22 @@ import (
 // otherRegion is the second one of the trails of newEmulated.
 const otherRegion = "eu-west-1"
 
+// enabledRegions are those that every account has.
+// https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html
+var enabledRegions = []string{
+	"ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1",
+	"eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1",
+	"us-west-2",
+}
+
 // newEmulated is a world whose AWS delivers: a trail of two regions, an hour's digests for each hour of the clock.
 func newEmulated(ctx context.Context) *world {
+	GinkgoHelper()
+	return newEmulatedIn(ctx, region, otherRegion)
+}
+
+// newEmulatedIn is newEmulated with a trail of other regions.
+func newEmulatedIn(ctx context.Context, regions ...string) *world {
 	GinkgoHelper()
 	now := clock.New(time.Now().Truncate(time.Hour))
 	w := &world{
@@ -35,7 +49,7 @@ func newEmulated(ctx context.Context) *world {
 			Clock: now,
 			AWS: cloudtrailtest.Options{
 				OpenResources: true, NoTrailLimit: true, NoRateLimit: true, Now: now.Now, Seed: 7,
-				LogDelivery: &cloudtrailtest.LogDelivery{Regions: []string{region, otherRegion}, LogsPerHour: 2},
+				LogDelivery: &cloudtrailtest.LogDelivery{Regions: regions, LogsPerHour: 2},
 			},
 		}),
 	}
@@ -136,6 +150,30 @@ var _ = Describe("A LogFileValidation of what AWS delivers", func() {
 		Entry("a log file that was planted", "LogNotVouchedFor", v1alpha1.ValidationModeExistence,
 			cloudtrailtest.Tampering{Kind: cloudtrailtest.Plant, Position: -1}),
 	)
+
+	It("goes on for 17 regions, and names within an interval what was done in any of them", func(ctx context.Context) {
+		w := newEmulatedIn(ctx, enabledRegions...)
+		w.createTrail(3, nil)
+		v := w.validate(ctx, w.create(ctx, w.ofNamespace(v1alpha1.ValidationModeFull)))
+		Expect(conditions(v)).To(HaveKeyWithValue("Ready", "True Intact"), "%+v", v.Status)
+		Expect(*v.Status.Chains).To(BeEquivalentTo(len(enabledRegions)))
+
+		for i, where := range enabledRegions {
+			w.nextHour()
+			how := cloudtrailtest.Tampering{TrailARN: trailARN, Region: where, Position: -1, Log: 1}
+			how.Kind = []cloudtrailtest.TamperingKind{
+				cloudtrailtest.Alter, cloudtrailtest.Delete, cloudtrailtest.AppendBytes, cloudtrailtest.Unpack,
+			}[i%4]
+			keys, err := w.AWS.Tamper(how)
+			Expect(err).NotTo(HaveOccurred())
+
+			v = w.validate(ctx, v)
+			Expect(*v.Status.FindingCount).To(BeEquivalentTo(i+1), "%s in %s: %+v", how.Kind, where, v.Status.Findings)
+			Expect(v.Status.Findings).To(ContainElement(
+				And(HaveField("Region", where), HaveField("Object", keys[0]))), "%s: %+v", how.Kind, v.Status.Findings)
+			Expect(*v.Status.LaggingCount).To(BeZero())
+		}
+	})
 
 	It("reads nothing twice but the last hour after a restart", func(ctx context.Context) {
 		w := newEmulated(ctx)
