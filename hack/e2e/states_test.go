@@ -334,11 +334,11 @@ func (c *cluster) exercise(ctx context.Context, namespace string, watchesNamespa
 
 	By("a validation that is deleted when its time is over")
 	Expect(c.aws.DeliverHours(trailARN(region, name), 6)).To(Succeed())
-	ago := func(hours time.Duration) string {
-		return strconv.Quote(time.Now().UTC().Add(-hours * time.Hour).Format(time.RFC3339))
+	ago := func(age time.Duration) string {
+		return strconv.Quote(time.Now().UTC().Add(-age).Format(time.RFC3339))
 	}
 	c.apply(validationManifest(namespace, "short", name,
-		"startTime: "+ago(5), "endTime: "+ago(2), "ttlSecondsAfterFinished: 0"))
+		"startTime: "+ago(5*time.Hour), "endTime: "+ago(2*time.Hour), "ttlSecondsAfterFinished: 0"))
 	validation := &v1alpha1.LogFileValidation{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "short"}}
 	Eventually(
 		func() bool { return apierrors.IsNotFound(c.get(ctx, validation)) },
