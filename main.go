@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -17,9 +18,11 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/trail-operator/trail-operator/controllers/check"
 	"github.com/trail-operator/trail-operator/controllers/command"
 	"github.com/trail-operator/trail-operator/controllers/export"
 	"github.com/trail-operator/trail-operator/controllers/operator"
+	"github.com/trail-operator/trail-operator/controllers/policies"
 	"github.com/trail-operator/trail-operator/controllers/validatelogs"
 )
 
@@ -43,7 +46,9 @@ var program = command.Program{
 	Summary: "Keep AWS CloudTrail trails in line with Kubernetes Trail objects.",
 	Default: command.Command{Summary: "Run the operator.", Bind: bindOperator},
 	Commands: []command.Command{
+		{Name: "check", Summary: "Judge the Trails of manifests by a compliance profile.", Bind: bindCheck},
 		{Name: "export", Summary: "Print manifests for existing trails.", Bind: bindExport},
+		{Name: "policies", Summary: "Print what AWS must allow for the Trails of manifests.", Bind: bindPolicies},
 		{
 			Name:    "validate-logs",
 			Summary: "Prove that a trail's log files are as CloudTrail has delivered them.",
@@ -71,6 +76,22 @@ func bindOperator(set *flag.FlagSet) command.Run {
 	}
 }
 
+// trailCRD is what the API server holds Trails against.
+//
+//go:embed config/crd/bases/trail-operator.dev_trails.yaml
+var trailCRD []byte
+
+func bindCheck(set *flag.FlagSet) command.Run {
+	options := check.Options{CRD: trailCRD, Input: os.Stdin, Version: version}
+	options.BindFlags(set)
+	return func(ctx context.Context, output io.Writer) error {
+		if err := options.Validate(); err != nil {
+			return &command.UsageError{Err: err}
+		}
+		return check.Run(ctx, options, output)
+	}
+}
+
 func bindExport(set *flag.FlagSet) command.Run {
 	options := export.Options{Version: version}
 	options.BindFlags(set)
@@ -79,6 +100,22 @@ func bindExport(set *flag.FlagSet) command.Run {
 			return &command.UsageError{Err: err}
 		}
 		return export.Run(ctx, options, output)
+	}
+}
+
+// awsIdentityCRD is what the API server holds AWSIdentities against.
+//
+//go:embed config/crd/bases/trail-operator.dev_awsidentities.yaml
+var awsIdentityCRD []byte
+
+func bindPolicies(set *flag.FlagSet) command.Run {
+	options := policies.Options{CRDs: [][]byte{trailCRD, awsIdentityCRD}, Input: os.Stdin}
+	options.BindFlags(set)
+	return func(ctx context.Context, output io.Writer) error {
+		if err := options.Validate(); err != nil {
+			return &command.UsageError{Err: err}
+		}
+		return policies.Run(ctx, options, output)
 	}
 }
 

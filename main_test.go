@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -21,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/yaml"
 
+	"github.com/trail-operator/trail-operator/controllers/check"
 	"github.com/trail-operator/trail-operator/controllers/command"
 	"github.com/trail-operator/trail-operator/controllers/validatelogs"
 )
@@ -107,6 +110,8 @@ var _ = Describe("The arguments", func() {
 				ContainSubstring("\n  export "), ContainSubstring("\n  --kubeconfig "), ContainSubstring("\n  --zap-log-level "),
 			))
 		}
+		output, _, _ := execute(ctx, "help")
+		Expect(output).To(And(ContainSubstring("\n  check "), ContainSubstring("\n  policies ")))
 		for _, arguments := range [][]string{{"help", "export"}, {"export", "--help"}} {
 			output, _, exitCode := execute(ctx, arguments...)
 			Expect(exitCode).To(Equal(command.ExitSuccess))
@@ -129,6 +134,13 @@ var _ = Describe("The arguments", func() {
 		"export --all-region":               "trail-operator export: unknown flag --all-region: did you mean --all-regions?",
 		"validate-logs --start-time=2026":   "trail-operator validate-logs: invalid value",
 		"validate-logs --mode=Full":         "trail-operator validate-logs: --trail-arn is required",
+		"check":                             "trail-operator check: -f is required",
+		"check manifests":                   `trail-operator check: unexpected argument "manifests"`,
+		"check -f=a --profile=cis":          `trail-operator check: there is no compliance profile "cis"`,
+		"check -f=a --recursiv":             "trail-operator check: unknown flag --recursiv: did you mean --recursive?",
+		"policies":                          "trail-operator policies: -f is required",
+		"policies -f=a --account-id=1":      `trail-operator policies: --account-id "1" is not an account`,
+		"policies -f=a --only=bukket":       "trail-operator policies: invalid value",
 		"export --all-regions --region=x":   "trail-operator export: give --region or --all-regions, not both",
 	} {
 		It("are refused: "+arguments, func(ctx context.Context) {
@@ -159,6 +171,137 @@ var _ = Describe("The arguments", func() {
 		))
 	})
 })
+
+var _ = Describe("docs/check.md", func() {
+	var (
+		content string
+		flags   []string
+	)
+
+	BeforeEach(func(ctx context.Context) {
+		document, err := os.ReadFile(filepath.Join("docs", "check.md"))
+		Expect(err).NotTo(HaveOccurred())
+		content = string(document)
+		help, _, _ := execute(ctx, "check", "--help")
+		for _, match := range regexp.MustCompile(`(?m)^  (-{1,2}[a-z-]+)`).FindAllStringSubmatch(help, -1) {
+			flags = append(flags, match[1])
+		}
+
+		// The document's manifest is what its commands judge, as a file and as the standard input.
+		folder := GinkgoT().TempDir()
+		manifest := filepath.Join(folder, "manifests", "audit.yaml")
+		Expect(os.Mkdir(filepath.Dir(manifest), 0o755)).To(Succeed())
+		Expect(os.WriteFile(manifest, []byte(blocks(content, "yaml")[0]), 0o600)).To(Succeed())
+		GinkgoT().Chdir(folder)
+		input, err := os.Open(manifest)
+		Expect(err).NotTo(HaveOccurred())
+		before := os.Stdin
+		os.Stdin = input
+		DeferCleanup(func() {
+			os.Stdin = before
+			Expect(input.Close()).To(Succeed())
+		})
+	})
+
+	It("lists each flag", func() {
+		Expect(flags).To(HaveLen(7))
+		for _, name := range flags {
+			Expect(content).To(ContainSubstring("| `" + name + "` |"))
+		}
+	})
+
+	It("shows what is printed", func(ctx context.Context) {
+		commands := blocks(content, "sh")
+		output, messages, exitCode := execute(ctx, strings.Fields(commands[0])[1:]...)
+		Expect(output).To(Equal(blocks(content, "text")[0]))
+		Expect(messages).To(Equal("trail-operator check: 3 failures\n"))
+		Expect(exitCode).To(Equal(check.ExitFailures))
+	})
+
+	It("has commands that run", func(ctx context.Context) {
+		command := regexp.MustCompile(`trail-operator (check [^|\n]+)`)
+		arguments := regexp.MustCompile(`"([^"]*)"|(\S+)`)
+		count := 0
+		for _, block := range blocks(content, "sh") {
+			for _, match := range command.FindAllStringSubmatch(block, -1) {
+				var words []string
+				for _, word := range arguments.FindAllStringSubmatch(match[1], -1) {
+					words = append(words, word[1]+word[2])
+				}
+				_, err := os.Stdin.Seek(0, io.SeekStart)
+				Expect(err).NotTo(HaveOccurred())
+				output, messages, exitCode := execute(ctx, words...)
+				Expect(exitCode).To(Equal(check.ExitFailures), "%s\n%s\n%s", match[0], output, messages)
+				count++
+			}
+		}
+		Expect(count).To(BeNumerically(">", 6))
+	})
+
+	It("has workflows that are YAML", func() {
+		for _, block := range blocks(content, "yaml") {
+			Expect(yaml.UnmarshalStrict([]byte(block), &map[string]any{})).To(Succeed(), block)
+		}
+	})
+})
+
+var _ = Describe("docs/iam.md", func() {
+	const manifest = `
+apiVersion: trail-operator.dev/v1alpha1
+kind: Trail
+metadata: {namespace: security, name: audit}
+spec: {region: eu-central-1, s3BucketName: example-audit-logs}
+`
+	var content string
+
+	BeforeEach(func() {
+		document, err := os.ReadFile(filepath.Join("docs", "iam.md"))
+		Expect(err).NotTo(HaveOccurred())
+		content = string(document)
+		folder := GinkgoT().TempDir()
+		Expect(os.Mkdir(filepath.Join(folder, "manifests"), 0o755)).To(Succeed())
+		for _, name := range []string{"trail.yaml", filepath.Join("manifests", "trail.yaml")} {
+			Expect(os.WriteFile(filepath.Join(folder, name), []byte(manifest), 0o600)).To(Succeed())
+		}
+		GinkgoT().Chdir(folder)
+	})
+
+	It("lists each flag of the command policies", func(ctx context.Context) {
+		help, _, _ := execute(ctx, "policies", "--help")
+		flags := regexp.MustCompile(`(?m)^  (-{1,2}[a-z-]+)`).FindAllStringSubmatch(help, -1)
+		Expect(flags).To(HaveLen(8))
+		for _, match := range flags {
+			Expect(content).To(ContainSubstring("| `" + match[1] + "` |"))
+		}
+	})
+
+	It("has commands that run, and shows what is printed", func(ctx context.Context) {
+		commands := regexp.MustCompile(`trail-operator (policies [^|>\n]+)`).
+			FindAllStringSubmatch(blocks(content, "sh")[0], -1)
+		Expect(commands).To(HaveLen(3))
+		var outputs []string
+		for _, match := range commands {
+			output, messages, exitCode := execute(ctx, strings.Fields(match[1])...)
+			Expect(exitCode).To(Equal(command.ExitSuccess), "%s\n%s", match[0], messages)
+			Expect(output).To(ContainSubstring("444455556666"))
+			outputs = append(outputs, output)
+		}
+		Expect(outputs[0]).To(HavePrefix(blocks(content, "text")[0]))
+		for _, output := range outputs[1:] {
+			Expect(json.Valid([]byte(output))).To(BeTrue())
+		}
+	})
+})
+
+// blocks returns the blocks of a language in a document.
+func blocks(document, language string) []string {
+	var found []string
+	for _, part := range strings.Split(document, "\n```"+language+"\n")[1:] {
+		block, _, _ := strings.Cut(part, "```")
+		found = append(found, block)
+	}
+	return found
+}
 
 var _ = Describe("The log", func() {
 	It("has the fields of its loggers in every line, and no line below its level", func() {

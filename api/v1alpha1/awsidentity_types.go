@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -10,9 +12,10 @@ import (
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:scope=Cluster,categories=aws,singular=awsidentity,path=awsidentities
+// +kubebuilder:resource:scope=Cluster,categories={aws,audit},singular=awsidentity,path=awsidentities
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.accountID`
+// +kubebuilder:printcolumn:name="Recorded",type=string,JSONPath=`.status.conditions[?(@.type=="Recorded")].status`
 // +kubebuilder:printcolumn:name="Role",type=string,JSONPath=`.spec.roleARN`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -92,6 +95,13 @@ type AWSIdentitySpec struct {
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https?://[A-Za-z0-9:.\\\\[\\\\]-]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}$')",message="eventQueueURL must be the URL of a standard SQS queue, such as https://sqs.eu-central-1.amazonaws.com/111122223333/trail-operator; FIFO queues are not supported"
 	EventQueueURL string `json:"eventQueueURL,omitempty"`
+
+	// assessCoverage says whether the operator looks, every hour and when a Trail of the identity changes, for a trail
+	// that records the whole account: a multi-region trail, managed or not, that logs, delivers, and records all
+	// management events. The condition Recorded and status.coverage have the result. It needs no further permission in
+	// AWS. Defaults to false.
+	// +optional
+	AssessCoverage *bool `json:"assessCoverage,omitempty"`
 }
 
 // SessionTag is an STS session tag.
@@ -141,7 +151,8 @@ type AWSIdentityStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, Listening if there is an event queue, and, only while they are true, Reconciling or Stalled.
+	// conditions are Ready, Listening if there is an event queue, Recorded if spec.assessCoverage is true, and, only while
+	// they are true, Reconciling or Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -159,6 +170,10 @@ type AWSIdentityStatus struct {
 	// lastHandledReconcileAt is the value of the reconcile annotation that was last acted on.
 	// +optional
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+
+	// coverage is what records the account. It is absent unless spec.assessCoverage is true.
+	// +optional
+	Coverage *Coverage `json:"coverage,omitempty"`
 }
 
 // AWSIdentityList is a list of AWSIdentity.
@@ -169,6 +184,14 @@ type AWSIdentityList struct {
 	// +optional
 	metav1.ListMeta `json:"metadata,omitzero"`
 	Items           []AWSIdentity `json:"items"`
+}
+
+// CoverageAssessed tells whether the account's coverage is to be assessed; default false.
+func (s *AWSIdentitySpec) CoverageAssessed() bool { return IsTrue(s.AssessCoverage) }
+
+// AllowsRegion tells whether the identity may be used in a region, as far as the spec says.
+func (s *AWSIdentitySpec) AllowsRegion(region string) bool {
+	return len(s.AllowedRegions) == 0 || slices.Contains(s.AllowedRegions, region)
 }
 
 // GetConditions returns the conditions of the status.

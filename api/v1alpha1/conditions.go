@@ -15,6 +15,9 @@ const (
 	// ConditionListening is True when the operator receives from the event queue of an AWSIdentity. An AWSIdentity without
 	// an event queue has no such condition.
 	ConditionListening = "Listening"
+	// ConditionRecorded is True when a trail records all management events of the account of an AWSIdentity, in all
+	// regions. An AWSIdentity without spec.assessCoverage has no such condition. Ready does not depend on it.
+	ConditionRecorded = "Recorded"
 	// ConditionReconciling is True while the operator is still working on the object.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when only a change to the object can help.
@@ -94,10 +97,27 @@ const (
 	ReasonConnecting = "Connecting"
 	// ReasonQueueUnreachable means that the event queue does not exist, or does not answer.
 	ReasonQueueUnreachable = "QueueUnreachable"
-	// ReasonAccessDenied means that the identity may not receive from the event queue, or not delete from it.
+	// ReasonAccessDenied means that the identity may not receive from the event queue, or not delete from it, or, for
+	// Recorded, that it may not read the trails of its account.
 	ReasonAccessDenied = "AccessDenied"
 	// ReasonSilent means that no event of the operator's own writes came through the event queue.
 	ReasonSilent = "Silent"
+	// ReasonRecorded means that all management events of the account are recorded.
+	ReasonRecorded = "Recorded"
+	// ReasonNoTrail means that the account has no trail.
+	ReasonNoTrail = "NoTrail"
+	// ReasonNotMultiRegion means that the trail that is the closest to recording the account is not multi-region.
+	ReasonNotMultiRegion = "NotMultiRegion"
+	// ReasonNotLogging means that the trail that is the closest to recording the account is not logging.
+	ReasonNotLogging = "NotLogging"
+	// ReasonEventsExcluded means that the event selectors of the trail that is the closest to recording the account leave
+	// management events out.
+	ReasonEventsExcluded = "EventsExcluded"
+	// ReasonNotDelivering means that the trail that is the closest to recording the account does not deliver.
+	ReasonNotDelivering = "NotDelivering"
+	// ReasonOwnerNotAssessed means that only the account that owns an organization's trail can tell what it records, and
+	// that no AWSIdentity of that account says so.
+	ReasonOwnerNotAssessed = "OwnerNotAssessed"
 )
 
 // Annotations, finalizers and tags.

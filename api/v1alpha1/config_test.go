@@ -5,11 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -93,7 +91,7 @@ var _ = Describe("config", Ordered, func() {
 		}
 	})
 
-	for _, folder := range []string{"default", "rbac", "manager", "identity", "samples", "samples/jobs", "admission"} {
+	for _, folder := range []string{"default", "rbac", "manager", "identity", "samples", "samples/jobs", "reports"} {
 		Describe(folder, func() {
 			It("is accepted by the API server under strict validation, without a warning", func(ctx context.Context) {
 				for _, object := range readManifests(folder) {
@@ -139,27 +137,6 @@ var _ = Describe("config", Ordered, func() {
 				}
 			}
 		}
-	})
-
-	It("can keep tenants from taking trails of others", func(ctx context.Context) {
-		for _, object := range readManifests("admission") {
-			Expect(apiserver.Create(ctx, object)).To(Succeed())
-			DeferCleanup(func(ctx context.Context) { Expect(apiserver.Delete(ctx, object)).To(Succeed()) })
-		}
-		tenant := &corev1.Namespace{
-			ObjectMeta: metav1.ObjectMeta{Name: "tenant", Labels: map[string]string{"trail-operator.dev/tenant": "true"}},
-		}
-		Expect(apiserver.Create(ctx, tenant)).To(Succeed())
-		create := func(namespace, policy string) error {
-			object := trail("audit", "adoptionPolicy: "+policy)
-			object.SetNamespace(namespace)
-			return apiserver.Create(ctx, object, client.DryRunAll)
-		}
-		Eventually(create).WithArguments(tenant.Name, "Always").WithTimeout(time.Minute).
-			Should(MatchError(ContainSubstring("use IfUnowned, or ask an administrator")),
-				"the API server takes a policy up after a moment")
-		Expect(create(tenant.Name, "IfUnowned")).To(Succeed())
-		Expect(create(metav1.NamespaceDefault, "Always")).To(Succeed())
 	})
 
 	Describe("samples", func() {

@@ -64,10 +64,10 @@ var _ = Describe("CRD", func() {
 				Expect(defaults).To(Equal(map[string]string{".status": `{"observedGeneration":-1}`}))
 			})
 
-			It("has the status as a subresource, and the category aws", func() {
+			It("has the status as a subresource, and the categories aws and audit", func() {
 				crd := testbed.CRD(plural)
 				Expect(crd.Spec.Versions[0].Subresources.Status).NotTo(BeNil())
-				Expect(crd.Spec.Names.Categories).To(ConsistOf("aws"))
+				Expect(crd.Spec.Names.Categories).To(ConsistOf("aws", "audit"))
 			})
 		})
 	}
@@ -84,7 +84,7 @@ var _ = Describe("CRD", func() {
 		}
 		Expect(columns).To(Equal([]string{"Ready", "Logging", "Region", "Last Delivery", "Status", "Age"}))
 		Expect(wide).To(Equal([]string{"ARN", "Account"}))
-		Expect(crd.Spec.Names.ShortNames).To(ConsistOf("trail"))
+		Expect(crd.Spec.Names.ShortNames).To(ConsistOf("ctrail"))
 		Expect(crd.Spec.Scope).To(Equal(apiextensionsv1.NamespaceScoped))
 	})
 

@@ -13,12 +13,7 @@ import (
 const defaultMaxResults = 100
 
 // IdentityName returns the name of the AWSIdentity to use.
-func (l *EventLookup) IdentityName() string {
-	if l.Spec.IdentityRef == nil {
-		return DefaultIdentityName
-	}
-	return l.Spec.IdentityRef.Name
-}
+func (l *EventLookup) IdentityName() string { return identityName(l.Spec.IdentityRef) }
 
 // MaxEvents returns how many events to keep; default 100.
 func (s *EventLookupSpec) MaxEvents() int {
@@ -79,10 +74,7 @@ func (l *EventLookup) Finished() bool { return l.Status.CompletionTime != nil }
 
 // ExpiresAt returns when the object is to be deleted; never when it is not ok.
 func (l *EventLookup) ExpiresAt() (at time.Time, ok bool) {
-	if !l.Finished() || l.Spec.TTLSecondsAfterFinished == nil {
-		return at, false
-	}
-	return l.Status.CompletionTime.Add(time.Duration(*l.Spec.TTLSecondsAfterFinished) * time.Second), true
+	return expiresAt(l.Status.CompletionTime, l.Spec.TTLSecondsAfterFinished)
 }
 
 // GetConditions returns the conditions of the status.

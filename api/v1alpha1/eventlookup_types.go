@@ -10,7 +10,7 @@ import (
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:categories=aws,shortName=lookup,singular=eventlookup,path=eventlookups
+// +kubebuilder:resource:categories={aws,audit},shortName=lookup,singular=eventlookup,path=eventlookups
 // +kubebuilder:printcolumn:name="Complete",type=string,JSONPath=`.status.conditions[?(@.type=="Complete")].status`
 // +kubebuilder:printcolumn:name="Attribute",type=string,JSONPath=`.spec.attribute.key`
 // +kubebuilder:printcolumn:name="Value",type=string,JSONPath=`.spec.attribute.value`

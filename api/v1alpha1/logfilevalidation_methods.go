@@ -16,12 +16,7 @@ const (
 )
 
 // IdentityName returns the name of the AWSIdentity to use.
-func (v *LogFileValidation) IdentityName() string {
-	if v.Spec.IdentityRef == nil {
-		return DefaultIdentityName
-	}
-	return v.Spec.IdentityRef.Name
-}
+func (v *LogFileValidation) IdentityName() string { return identityName(v.Spec.IdentityRef) }
 
 // TrailName returns the name of the Trail that the validation is of, "" when it names the trail itself.
 func (v *LogFileValidation) TrailName() string {
@@ -32,7 +27,7 @@ func (v *LogFileValidation) TrailName() string {
 }
 
 // Suspended tells whether all work on the object is to rest; default false.
-func (s *LogFileValidationSpec) Suspended() bool { return isTrue(s.Suspend) }
+func (s *LogFileValidationSpec) Suspended() bool { return IsTrue(s.Suspend) }
 
 // IsRange tells whether the validation has an end.
 func (s *LogFileValidationSpec) IsRange() bool { return s.EndTime != "" }
@@ -72,10 +67,7 @@ func (v *LogFileValidation) Finished() bool { return v.Status.CompletionTime != 
 
 // ExpiresAt returns when the object is to be deleted; never when it is not ok.
 func (v *LogFileValidation) ExpiresAt() (at time.Time, ok bool) {
-	if !v.Finished() || v.Spec.TTLSecondsAfterFinished == nil {
-		return at, false
-	}
-	return v.Status.CompletionTime.Add(time.Duration(*v.Spec.TTLSecondsAfterFinished) * time.Second), true
+	return expiresAt(v.Status.CompletionTime, v.Spec.TTLSecondsAfterFinished)
 }
 
 // GetConditions returns the conditions of the status.

@@ -10,7 +10,7 @@ import (
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:categories=aws,shortName=lfv,singular=logfilevalidation,path=logfilevalidations
+// +kubebuilder:resource:categories={aws,audit},shortName=lfv,singular=logfilevalidation,path=logfilevalidations
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Intact",type=string,JSONPath=`.status.conditions[?(@.type=="Intact")].status`
 // +kubebuilder:printcolumn:name="Validated Until",type=string,JSONPath=`.status.validatedUntil`

@@ -14,12 +14,7 @@ import (
 func (t *Trail) TrailName() string { return cmp.Or(t.Spec.Name, t.Name) }
 
 // IdentityName returns the name of the AWSIdentity to use.
-func (t *Trail) IdentityName() string {
-	if t.Spec.IdentityRef == nil {
-		return DefaultIdentityName
-	}
-	return t.Spec.IdentityRef.Name
-}
+func (t *Trail) IdentityName() string { return identityName(t.Spec.IdentityRef) }
 
 // LoggingDesired tells whether the trail is to record events; default true.
 func (s *TrailSpec) LoggingDesired() bool { return s.Logging == nil || *s.Logging }
@@ -30,16 +25,16 @@ func (s *TrailSpec) GlobalServiceEventsDesired() bool {
 }
 
 // MultiRegionDesired tells whether the trail is to log events of all regions; default false.
-func (s *TrailSpec) MultiRegionDesired() bool { return isTrue(s.IsMultiRegionTrail) }
+func (s *TrailSpec) MultiRegionDesired() bool { return IsTrue(s.IsMultiRegionTrail) }
 
 // LogFileValidationDesired tells whether digest files are to be delivered; default false.
-func (s *TrailSpec) LogFileValidationDesired() bool { return isTrue(s.EnableLogFileValidation) }
+func (s *TrailSpec) LogFileValidationDesired() bool { return IsTrue(s.EnableLogFileValidation) }
 
 // OrganizationDesired tells whether the trail is to log events of the whole organization; default false.
-func (s *TrailSpec) OrganizationDesired() bool { return isTrue(s.IsOrganizationTrail) }
+func (s *TrailSpec) OrganizationDesired() bool { return IsTrue(s.IsOrganizationTrail) }
 
 // Suspended tells whether all work on the object is to rest; default false.
-func (s *TrailSpec) Suspended() bool { return isTrue(s.Suspend) }
+func (s *TrailSpec) Suspended() bool { return IsTrue(s.Suspend) }
 
 // ObserveOnly tells whether AWS is only to be read; default false.
 func (s *TrailSpec) ObserveOnly() bool { return s.ManagementPolicy == ManagementPolicyObserve }
@@ -67,5 +62,3 @@ func ReconcileRequest(object metav1.Object) string {
 	annotations := object.GetAnnotations()
 	return max(annotations[AnnotationReconcileAt], annotations[AnnotationFluxReconcileAt])
 }
-
-func isTrue(b *bool) bool { return b != nil && *b }

@@ -9,7 +9,7 @@ import (
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:categories=aws,shortName=trail,singular=trail,path=trails
+// +kubebuilder:resource:categories={aws,audit},shortName=ctrail,singular=trail,path=trails
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Logging",type=string,JSONPath=`.status.conditions[?(@.type=="Logging")].status`
 // +kubebuilder:printcolumn:name="Region",type=string,JSONPath=`.status.homeRegion`

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,18 +56,18 @@ func Enter(
 
 // allowsRegion returns a *AccessError when the identity must not be used in the caller's region, or cannot.
 func allowsRegion(identity *v1alpha1.AWSIdentity, caller cloudtrail.Caller) error {
-	switch allowed := identity.Spec.AllowedRegions; {
+	switch {
 	case caller.Region == "":
 		return &AccessError{
 			Reason:  v1alpha1.ReasonRegionUnknown,
 			Message: "no region: recreate the object with spec.region, or start the operator with --aws-region or AWS_REGION",
 		}
-	case len(allowed) > 0 && !slices.Contains(allowed, caller.Region):
+	case !identity.Spec.AllowsRegion(caller.Region):
 		return &AccessError{
 			Reason: v1alpha1.ReasonRegionNotAllowed,
 			Message: fmt.Sprintf("AWSIdentity %q does not allow region %s: ask an administrator to allow it in "+
 				"spec.allowedRegions, or recreate the object in one of: %s",
-				identity.Name, caller.Region, strings.Join(allowed, ", ")),
+				identity.Name, caller.Region, strings.Join(identity.Spec.AllowedRegions, ", ")),
 		}
 	case !cloudtrail.InPartition(caller.ARN, caller.Region):
 		return &AccessError{

@@ -45,8 +45,7 @@ func (m *memory) of(identity *v1alpha1.AWSIdentity, wake func(types.NamespacedNa
 
 // requested tells whether an identity has a request that was not acted on yet.
 func (r *record) requested(identity *v1alpha1.AWSIdentity) bool {
-	request := v1alpha1.ReconcileRequest(identity)
-	return request != "" && request != r.handled
+	return v1alpha1.IsRequested(identity, r.handled)
 }
 
 // forget drops what is remembered of an identity.

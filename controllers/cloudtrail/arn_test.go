@@ -60,6 +60,12 @@ func TestPartitionsOfTheSDK(t *testing.T) {
 	}
 	for _, p := range partitions {
 		ours[p.name] = p.regions.String()
+		g.Expect(FirstRegion("arn:" + p.name + ":sts::111122223333:assumed-role/r/s")).To(Equal(p.first))
+	}
+	g.Expect(FirstRegion("arn:aws-new:sts::111122223333:assumed-role/r/s")).To(BeEmpty())
+	g.Expect(FirstRegion("no ARN")).To(BeEmpty())
+	for _, p := range sdk.Partitions {
+		g.Expect(p.Regions).To(HaveKey(FirstRegion("arn:" + p.ID + ":sts::111122223333:assumed-role/r/s")))
 	}
 	g.Expect(ours).To(Equal(theirs))
 

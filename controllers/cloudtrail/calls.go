@@ -92,6 +92,8 @@ const (
 	ForRetry
 	// ForRequest is for a person who asks: nothing that was read before counts.
 	ForRequest
+	// ForAssessment is for what is looked at beside the work, which must not wait for it.
+	ForAssessment
 )
 
 // Pending is the error of a call that is not answered yet. The reconcile is to be run again when it is woken, at the
@@ -165,8 +167,11 @@ func (c *Calls) Begin(
 		c.abandon()
 		c.of, c.began, c.wrote, c.answers = of, now, false, map[string]*answer{}
 		c.fresh, c.urgency = freshFor(reason, resync), regular
-		if reason == ForChange || reason == ForRetry {
+		switch reason {
+		case ForChange, ForRetry:
 			c.urgency = whenIdle
+		case ForAssessment:
+			c.urgency = background
 		}
 	}
 	c.asked = map[string]int{}

@@ -107,8 +107,11 @@ func newLimits(mode RateLimitMode, awsEndpoint bool) *limits {
 type urgency int
 
 const (
+	// background is for what nobody waits for: it comes after all that others wait for, of whichever tenant, for as long
+	// as backgroundWaits.
+	background urgency = iota
 	// whenIdle is for what is new or fails: it comes after what works.
-	whenIdle urgency = iota
+	whenIdle
 	// regular is for a resync or a change of what works.
 	regular
 	// urgent is for what others wait for, and for a trail that was stopped.
@@ -337,7 +340,7 @@ func (l *limits) grant(q *quota, now time.Time) []*reservation {
 	q.expire(now, l.hold())
 	var granted []*reservation
 	for len(q.tenants) > 0 && len(q.sent)+len(q.granted)+len(q.answered) < l.limit(q.key.class) {
-		r := q.next()
+		r := q.next(now)
 		r.granted = now
 		q.granted = append(q.granted, r)
 		granted = append(granted, r)
@@ -383,11 +386,19 @@ func (q *quota) enqueue(r *reservation) {
 	q.tenants = append(q.tenants, &tenant{name: r.tenant, waiting: reservations{r}})
 }
 
-// next takes the next reservation out of the queue: tenants take turns.
-func (q *quota) next() *reservation {
-	t := q.tenants[0]
+// backgroundWaits is how long the background lets all others go first: where there is never an end to them, it takes
+// turns with them then.
+const backgroundWaits = time.Minute
+
+// next takes the next reservation out of the queue: tenants take turns, but for those that are in the background.
+func (q *quota) next(now time.Time) *reservation {
+	i := max(0, slices.IndexFunc(q.tenants, func(t *tenant) bool {
+		first := t.waiting[0]
+		return first.urgency > background || now.Sub(first.made) > backgroundWaits
+	}))
+	t := q.tenants[i]
 	r, _ := heap.Pop(&t.waiting).(*reservation) //nolint:errcheck // Only reservations are in it.
-	q.tenants = q.tenants[1:]
+	q.tenants = slices.Delete(q.tenants, i, i+1)
 	if len(t.waiting) > 0 {
 		q.tenants = append(q.tenants, t)
 	}
@@ -535,19 +546,4 @@ func errorCode(err error) string {
 	}
 	_, code, _ := classifyTransport(err)
 	return code
-}
-
-// pause waits for a time, or until the context ends.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

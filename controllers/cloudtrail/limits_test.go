@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -587,6 +588,53 @@ func TestUrgency(t *testing.T) {
 		pass(time.Minute)
 		synctest.Wait()
 		g.Expect(order).To(Equal([]string{"stopped 1", "stopped 2", "works 1", "works 2", "new 1", "new 2"}))
+		expectIdle(t, limits)
+	})
+}
+
+// TestBackground holds that what is in the background waits for all tenants, and for a minute at most.
+func TestBackground(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
+		limits, key := newLimits(RateLimitOn, true), limitKey{testKey, writeClass}
+		spend(t, limits, key)
+		start := time.Now()
+		var mu sync.Mutex
+		var order []string
+		waited := map[string]time.Duration{}
+		queue := func(name, tenant string, how urgency) {
+			go func() {
+				r, err := limits.acquire(t.Context(), key, tenant, how)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				order, waited[name] = append(order, name), time.Since(start)
+				mu.Unlock()
+				limits.end(key, r)
+			}()
+			synctest.Wait()
+		}
+		queue("assessment", "", background)
+		queue("new", "team", whenIdle)
+		queue("works", "others", regular)
+		queue("shared", "", urgent)
+		pass(10 * time.Second)
+		synctest.Wait()
+		g.Expect(order).To(HaveLen(4))
+		g.Expect(order[3]).To(Equal("assessment"))
+
+		start = time.Now()
+		for i := range 300 {
+			queue(strconv.Itoa(i), "team", urgent)
+		}
+		queue("late", "", background)
+		pass(5 * time.Minute)
+		synctest.Wait()
+		g.Expect(waited["late"]).To(BeNumerically("~", backgroundWaits, 3*time.Second))
+		pass(time.Minute)
 		expectIdle(t, limits)
 	})
 }

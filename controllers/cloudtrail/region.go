@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+	smithytime "github.com/aws/smithy-go/time"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
@@ -125,31 +126,56 @@ func (r *Region) refresh(ctx context.Context, after time.Time) error {
 	return classify("DescribeTrails", r.snapshot.refresh(ctx, after, r.maxWait, fetch))
 }
 
-// Trails returns all trails that the region shows, shadow trails included, as they are now, ordered by ARN.
+// Trails returns all trails that the region shows, shadow trails included, ordered by ARN. They are as they are now; in
+// a reconcile, no older than it may read.
 func (r *Region) Trails(ctx context.Context) ([]Trail, error) {
-	if err := r.refresh(ctx, r.now()); err != nil {
-		return nil, err
-	}
-	trails := r.snapshot.all()
-	slices.SortFunc(trails, func(a, b Trail) int { return strings.Compare(a.ARN, b.ARN) })
-	return trails, nil
+	return once(ctx, "Trails", r.name, r.now(), func(c *Calls) ([]Trail, error) {
+		after := r.now()
+		if c != nil {
+			after = c.Since()
+		}
+		if err := r.refresh(ctx, after); err != nil {
+			return nil, err
+		}
+		trails := r.snapshot.all()
+		slices.SortFunc(trails, func(a, b Trail) int { return strings.Compare(a.ARN, b.ARN) })
+		return trails, nil
+	})
+}
+
+// ListedTrail is what tells of a trail wherever it has its home.
+type ListedTrail struct {
+	ARN, HomeRegion string
+}
+
+// AllTrails returns the trails of the account in all regions, in the order of AWS.
+func (r *Region) AllTrails(ctx context.Context) ([]ListedTrail, error) {
+	return ask(ctx, r, question{operation: "ListTrails"}, func(ctx context.Context) ([]ListedTrail, error) {
+		var trails []ListedTrail
+		pages := cloudtrail.NewListTrailsPaginator(r.api, &cloudtrail.ListTrailsInput{})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx, r.as)
+			if err != nil {
+				return nil, classify("ListTrails", err)
+			}
+			for _, trail := range page.Trails {
+				listed := ListedTrail{ARN: aws.ToString(trail.TrailARN), HomeRegion: aws.ToString(trail.HomeRegion)}
+				trails = append(trails, listed)
+			}
+		}
+		return trails, nil
+	})
 }
 
 // HomeRegions returns the regions in which the account has trails, in order.
 func (r *Region) HomeRegions(ctx context.Context) ([]string, error) {
-	var regions []string
-	pages := cloudtrail.NewListTrailsPaginator(r.api, &cloudtrail.ListTrailsInput{})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx, r.as)
-		if err != nil {
-			return nil, classify("ListTrails", err)
-		}
-		for _, trail := range page.Trails {
-			regions = append(regions, aws.ToString(trail.HomeRegion))
-		}
+	trails, err := r.AllTrails(ctx)
+	regions := make([]string, 0, len(trails))
+	for _, trail := range trails {
+		regions = append(regions, trail.HomeRegion)
 	}
 	slices.Sort(regions)
-	return slices.Compact(regions), nil
+	return slices.Compact(regions), err
 }
 
 // ConfirmAccount asks AWS whose the credentials are right now. It fails when they lead to another account than the
@@ -544,7 +570,7 @@ func (r *Region) Settings(ctx context.Context, arn string) (Settings, error) {
 func (r *Region) Claimed(ctx context.Context, arn string) (map[string]string, error) {
 	claim := question{operation: "the claim", subject: arn, unlimited: true}
 	_, err := ask(ctx, r, claim, func(ctx context.Context) (any, error) {
-		return nil, pause(ctx, min(r.snapshot.settle, claimSettles))
+		return nil, smithytime.SleepWithContext(ctx, min(r.snapshot.settle, claimSettles))
 	})
 	if err != nil {
 		return nil, err

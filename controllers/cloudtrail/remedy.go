@@ -19,6 +19,8 @@ type Subject struct {
 	// known. It owns the organization's trails, also those that a delegated administrator creates; the ARN of any of
 	// them tells it.
 	ManagementAccountID string
+	// OrganizationID is that organization, such as o-exampleorgid, "" if it is not known.
+	OrganizationID string
 }
 
 // What stands for what is not known in a policy.
@@ -46,6 +48,9 @@ func (s Subject) arn() string {
 }
 
 func (s Subject) partition() string { return Partition(s.Region) }
+
+// organization is the organization that the trail is of.
+func (s Subject) organization() string { return cmp.Or(s.OrganizationID, someOrganization) }
 
 // Explain returns the message of a condition for an error: what AWS said, and what to do about it.
 func Explain(e *Error, subject Subject) string {
@@ -93,17 +98,18 @@ func PermissionRemedy(e *Error, identity, callerARN string) string {
 var remedies = map[string]func(Subject) string{
 	"S3BucketDoesNotExistException": func(s Subject) string {
 		return fmt.Sprintf("create the bucket %s with a policy that lets CloudTrail write to it, "+
-			"or correct spec.s3BucketName: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
+			"or correct spec.s3BucketName: %s", s.Trail.Spec.S3BucketName, s.policy(s.BucketPolicy()...))
 	},
 	"InsufficientS3BucketPolicyException": func(s Subject) string {
-		return fmt.Sprintf("add to the policy of bucket %s: %s", s.Trail.Spec.S3BucketName, bucketPolicy(s))
+		return fmt.Sprintf("add to the policy of bucket %s: %s",
+			s.Trail.Spec.S3BucketName, s.policy(s.BucketPolicy()...))
 	},
 	"InsufficientSnsTopicPolicyException": func(s Subject) string {
-		return fmt.Sprintf("add to the policy of topic %s: %s", s.Trail.Spec.SNSTopicName, topicPolicy(s))
+		return fmt.Sprintf("add to the policy of topic %s: %s", s.Trail.Spec.SNSTopicName, s.policy(s.TopicPolicy()...))
 	},
 	"InsufficientEncryptionPolicyException": func(s Subject) string {
 		return fmt.Sprintf("add to the policy of key %s (and check that bucket and key are in the same region): %s",
-			s.Trail.Spec.KMSKeyID, keyPolicy(s))
+			s.Trail.Spec.KMSKeyID, s.policy(s.keyPolicy()...))
 	},
 	"KmsKeyNotFoundException": func(s Subject) string {
 		return fmt.Sprintf("correct spec.kmsKeyID: there is no key %s in region %s that the account can see",
@@ -121,7 +127,7 @@ var remedies = map[string]func(Subject) string{
 	},
 	"InvalidCloudWatchLogsRoleArnException": func(s Subject) string {
 		return fmt.Sprintf("allow cloudtrail.amazonaws.com to assume the role %s, and allow the role: %s",
-			s.Trail.Spec.CloudWatchLogsRoleARN, logRolePolicy(s))
+			s.Trail.Spec.CloudWatchLogsRoleARN, s.policy(s.LogRolePolicy()...))
 	},
 	"MaximumNumberOfTrailsExceededException": func(s Subject) string {
 		return fmt.Sprintf(
@@ -183,72 +189,8 @@ func notManagementAccount(s Subject) string {
 // maxTags is how many tags a trail may have.
 const maxTags = 50
 
-// statement is a statement of a resource policy.
-type statement struct {
-	Effect    string            `json:"Effect"`
-	Principal map[string]string `json:"Principal,omitempty"`
-	Action    any               `json:"Action"`
-	Resource  any               `json:"Resource"`
-	Condition map[string]any    `json:"Condition,omitempty"`
-}
-
-var cloudTrailPrincipal = map[string]string{"Service": "cloudtrail.amazonaws.com"}
-
-func bucketPolicy(s Subject) string {
-	bucket := fmt.Sprintf("arn:%s:s3:::%s", s.partition(), s.Trail.Spec.S3BucketName)
-	logs := bucket + "/"
-	if s.Trail.Spec.S3KeyPrefix != "" {
-		logs += s.Trail.Spec.S3KeyPrefix + "/"
-	}
-	logs += "AWSLogs/"
-	var objects any = logs + s.owner() + "/*"
-	if s.Trail.Spec.OrganizationDesired() {
-		objects = []string{logs + s.owner() + "/*", logs + someOrganization + "/*"}
-	}
-
-	return s.policy(
-		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "s3:GetBucketAcl", Resource: bucket,
-			Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn()}}},
-		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "s3:PutObject", Resource: objects,
-			Condition: map[string]any{"StringEquals": map[string]string{
-				"aws:SourceArn": s.arn(),
-				"s3:x-amz-acl":  "bucket-owner-full-control",
-			}}},
-	)
-}
-
-func topicPolicy(s Subject) string {
-	return s.policy(statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "SNS:Publish",
-		Resource:  TopicARN(s.Region, s.AccountID, s.Trail.Spec.SNSTopicName),
-		Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn()}}})
-}
-
-func keyPolicy(s Subject) string {
-	trails := fmt.Sprintf("arn:%s:cloudtrail:*:%s:trail/*", s.partition(), s.owner())
-	return s.policy(
-		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "kms:GenerateDataKey*", Resource: "*",
-			Condition: map[string]any{
-				"StringEquals": map[string]string{"aws:SourceArn": s.arn()},
-				"StringLike":   map[string]string{"kms:EncryptionContext:aws:cloudtrail:arn": trails},
-			}},
-		statement{Effect: "Allow", Principal: cloudTrailPrincipal, Action: "kms:DescribeKey", Resource: "*",
-			Condition: map[string]any{"StringEquals": map[string]string{"aws:SourceArn": s.arn()}}},
-	)
-}
-
-func logRolePolicy(s Subject) string {
-	streams := strings.TrimSuffix(s.Trail.Spec.CloudWatchLogsLogGroupARN, ":*") + ":log-stream:"
-	own := fmt.Sprintf("%s%s_CloudTrail_%s*", streams, s.owner(), s.Region)
-	var resources any = own
-	if s.Trail.Spec.OrganizationDesired() {
-		resources = []string{own, streams + someOrganization + "_*"}
-	}
-	actions := []string{"logs:CreateLogStream", "logs:PutLogEvents"}
-	return s.policy(statement{Effect: "Allow", Action: actions, Resource: resources})
-}
-
 // policy returns the statements as one line of JSON, and says what stands for what is not known.
-func (s Subject) policy(statements ...statement) string {
+func (s Subject) policy(statements ...Statement) string {
 	policy := asPolicy(statements)
 	if s.owner() == someManagementAccount {
 		policy += fmt.Sprintf(" (%s is the organization's management account, which owns its trails; "+
@@ -257,8 +199,13 @@ func (s Subject) policy(statements ...statement) string {
 	return policy
 }
 
-// asPolicy returns statements as one line of JSON. Marshaling these types cannot fail.
-func asPolicy(statements []statement) string {
+// asPolicy returns statements as one line of JSON, without the names that are not to be twice in a policy, which has
+// statements already. Marshaling these types cannot fail.
+func asPolicy(statements []Statement) string {
+	for i := range statements {
+		statements[i].Sid = ""
+	}
+
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -277,30 +224,30 @@ func DeliveryRemedy(channel DeliveryChannel, code string, s Subject) string {
 		switch {
 		case code == "NoSuchBucket":
 			return fmt.Sprintf("the bucket %s no longer exists: recreate it with this policy: %s",
-				s.Trail.Spec.S3BucketName, bucketPolicy(s))
+				s.Trail.Spec.S3BucketName, s.policy(s.BucketPolicy()...))
 		case isOfKey && s.Trail.Spec.KMSKeyID == "":
 			return fmt.Sprintf("check the key of the default encryption of bucket %s, and that its policy contains: %s",
-				s.Trail.Spec.S3BucketName, keyPolicy(s))
+				s.Trail.Spec.S3BucketName, s.policy(s.keyPolicy()...))
 		case isOfKey:
 			return fmt.Sprintf(
 				"check that key %s is enabled and that its policy contains: %s",
 				s.Trail.Spec.KMSKeyID,
-				keyPolicy(s),
+				s.policy(s.keyPolicy()...),
 			)
 		case strings.HasPrefix(code, "AccessDenied"):
 			return fmt.Sprintf("add to the policy of bucket %s, and check that nothing in it denies CloudTrail: %s",
-				s.Trail.Spec.S3BucketName, bucketPolicy(s))
+				s.Trail.Spec.S3BucketName, s.policy(s.BucketPolicy()...))
 		default:
 			return fmt.Sprintf("this is an error of Amazon S3 for bucket %s: "+
 				"https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html", s.Trail.Spec.S3BucketName)
 		}
 	case DeliveryNotification:
 		return fmt.Sprintf("check that topic %s exists and that its policy contains: %s",
-			s.Trail.Spec.SNSTopicName, topicPolicy(s))
+			s.Trail.Spec.SNSTopicName, s.policy(s.TopicPolicy()...))
 	default:
 		return fmt.Sprintf("check that log group %s exists, that role %s can be assumed by cloudtrail.amazonaws.com, "+
 			"and that it allows: %s",
-			s.Trail.Spec.CloudWatchLogsLogGroupARN, s.Trail.Spec.CloudWatchLogsRoleARN, logRolePolicy(s))
+			s.Trail.Spec.CloudWatchLogsLogGroupARN, s.Trail.Spec.CloudWatchLogsRoleARN, s.policy(s.LogRolePolicy()...))
 	}
 }
 
@@ -336,8 +283,8 @@ func (r Reader) ListRemedy() string { return r.needs(r.listStatement()) }
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 func (r Reader) GetRemedy() string {
 	return "S3 says the same of an object that is missing to whom it does not allow s3:ListBucket; " +
-		r.needs(statement{Effect: "Allow", Action: "s3:GetObject", Resource: r.bucket() + "/" + r.Folder + "*"},
-			r.listStatement())
+		r.needs(Statement{Effect: allow, Action: Strings{"s3:GetObject"},
+			Resource: Strings{r.bucket() + "/" + r.Folder + "*"}}, r.listStatement())
 }
 
 // DecryptRemedy says what a reader needs to decrypt an object.
@@ -346,25 +293,25 @@ func (r Reader) DecryptRemedy() string {
 	if Partition(r.Region) == "aws-cn" {
 		service += ".cn"
 	}
-	return r.needs(statement{Effect: "Allow", Action: "kms:Decrypt", Resource: someKey,
-		Condition: map[string]any{"StringEquals": map[string]string{"kms:ViaService": service}}}) +
+	return r.needs(Statement{Effect: allow, Action: Strings{"kms:Decrypt"}, Resource: Strings{someKey},
+		Condition: Conditions{"StringEquals": {"kms:ViaService": {service}}}}) +
 		fmt.Sprintf(" (%s is the key of the trail or of the bucket; if it is in another account, "+
 			"its policy must allow the same)", someKey)
 }
 
 // KeysRemedy says what a reader needs to read CloudTrail's public keys.
 func (r Reader) KeysRemedy() string {
-	return r.needs(statement{Effect: "Allow", Action: "cloudtrail:ListPublicKeys", Resource: "*"})
+	return r.needs(Statement{Effect: allow, Action: Strings{"cloudtrail:ListPublicKeys"}, Resource: Strings{"*"}})
 }
 
-func (r Reader) listStatement() statement {
-	return statement{Effect: "Allow", Action: "s3:ListBucket", Resource: r.bucket(),
-		Condition: map[string]any{"StringLike": map[string]string{"s3:prefix": r.Folder + "*"}}}
+func (r Reader) listStatement() Statement {
+	return Statement{Effect: allow, Action: Strings{"s3:ListBucket"}, Resource: Strings{r.bucket()},
+		Condition: Conditions{"StringLike": {"s3:prefix": {r.Folder + "*"}}}}
 }
 
 func (r Reader) bucket() string { return fmt.Sprintf("arn:%s:s3:::%s", Partition(r.Region), r.Bucket) }
 
-func (r Reader) needs(statements ...statement) string {
+func (r Reader) needs(statements ...Statement) string {
 	return fmt.Sprintf("add to the policies of %s, and if bucket or key are in another account, to theirs: %s",
 		cmp.Or(r.ARN, "the caller"), asPolicy(statements))
 }

@@ -58,7 +58,7 @@ func freshFor(reason Reason, resync time.Duration) time.Duration {
 	switch reason {
 	case ForRequest:
 		return 0
-	case ForResync:
+	case ForResync, ForAssessment:
 		return min(max(resync/20, freshForResyncAtLeast), freshForResyncAtMost)
 	default:
 		return freshForChange

@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -195,12 +196,15 @@ func (p *Program) help(command Command, flags *flag.FlagSet, output io.Writer) e
 	flags.SetOutput(&defaults)
 	flags.PrintDefaults()
 	if defaults.Len() > 0 {
-		// The library takes flags with one dash or two, and prints one; the documentation has two.
-		fmt.Fprintf(&b, "\nFlags:%s", strings.ReplaceAll("\n"+defaults.String(), "\n  -", "\n  --"))
+		fmt.Fprintf(&b, "\nFlags:\n%s", longFlag.ReplaceAllString(defaults.String(), "  --$1"))
 	}
 	_, err := io.WriteString(output, b.String())
 	return err
 }
+
+// longFlag is a flag of more than a letter in the library's list. The library takes flags with one dash or two, and
+// prints one; the documentation has two.
+var longFlag = regexp.MustCompile(`(?m)^  -(\w[\w.-])`)
 
 func longest(names []string) int {
 	return len(slices.MaxFunc(names, func(a, b string) int { return cmp.Compare(len(a), len(b)) }))

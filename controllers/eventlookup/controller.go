@@ -141,7 +141,7 @@ func (r *Reconciler) reconcile(ctx context.Context, lookup *v1alpha1.EventLookup
 		r.running.end(lookup.UID, r.Sessions) // A finalizer of somebody else may keep the object.
 		return reconcile.Result{}, nil
 	case lookup.Finished():
-		return r.expire(ctx, lookup)
+		return requeue.Expire(ctx, r.Client, lookup, r.Now())
 	default:
 		return r.run(ctx, lookup)
 	}
@@ -269,20 +269,7 @@ func (r *Reconciler) finish(ctx context.Context, before, lookup *v1alpha1.EventL
 	ctrl.LoggerFrom(ctx).Info("lookup is finished",
 		"complete", complete.Status, "reason", complete.Reason, "events", len(lookup.Status.Events))
 	r.Recorder.Eventf(lookup, nil, condition.EventType(complete), complete.Reason, "LookUp", "%s", complete.Message)
-	return r.expire(ctx, lookup)
-}
-
-// expire deletes a finished lookup when its time is over, and else says when that will be.
-func (r *Reconciler) expire(ctx context.Context, lookup *v1alpha1.EventLookup) (reconcile.Result, error) {
-	at, ok := lookup.ExpiresAt()
-	if !ok {
-		return reconcile.Result{}, nil
-	}
-	if wait := at.Sub(r.Now()); wait > 0 {
-		return reconcile.Result{RequeueAfter: wait}, nil
-	}
-	err := r.Client.Delete(ctx, lookup, client.Preconditions{UID: &lookup.UID, ResourceVersion: &lookup.ResourceVersion})
-	return requeue.OnConflict(client.IgnoreNotFound(err))
+	return requeue.Expire(ctx, r.Client, lookup, r.Now())
 }
 
 // writeStatus writes the status if it has changed.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
 	"golang.org/x/time/rate"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -102,7 +103,9 @@ func (q *queue) listen(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			sleep(ctx, wait)
+			if smithytime.SleepWithContext(ctx, wait) != nil {
+				return
+			}
 			wait = min(2*wait, lastRetry)
 		default:
 			wait = firstRetry
@@ -224,14 +227,4 @@ func (q *queue) hear(m cloudtrail.Message) bool {
 		})
 	}
 	return kind != KindUnreadable
-}
-
-// sleep waits, unless the context ends.
-func sleep(ctx context.Context, wait time.Duration) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

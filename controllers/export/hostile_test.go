@@ -110,7 +110,8 @@ func (h hostile) spec() v1alpha1.TrailSpec {
 		CloudWatchLogsRoleARN:      h.perhaps(),
 		IncludeGlobalServiceEvents: h.perhapsBool(true),
 		IsMultiRegionTrail:         h.perhapsBool(false),
-		Logging:                    h.perhapsBool(true),
+		Logging:                    new(h.perhapsBool(true) == nil),
+		Suspend:                    new(false),
 		AdoptionPolicy:             v1alpha1.AdoptionPolicyIfUnowned,
 		InsightSelectors: some(h, func() v1alpha1.InsightSelector {
 			return v1alpha1.InsightSelector{
@@ -242,7 +243,7 @@ func (a *hostileAWS) answer(operation, arn string) (status int, answer any) {
 	case "GetEventConfiguration":
 		return http.StatusOK, object{"AggregationConfigurations": capitals(spec.AggregationConfigurations)}
 	case "GetTrailStatus":
-		return http.StatusOK, object{"IsLogging": spec.Logging == nil}
+		return http.StatusOK, object{"IsLogging": *spec.Logging}
 	default:
 		return http.StatusBadRequest, object{"__type": "UnknownOperationException"}
 	}

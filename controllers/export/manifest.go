@@ -59,14 +59,17 @@ func trailManifest(f found, name, identity string, o Options) manifest {
 		spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve
 	}
 
-	// Only what differs from AWS's defaults is spelled out.
+	// A GitOps engine reverts only the fields that Git contains, so what keeps a trail recording is always spelled out.
+	spec.Logging, spec.Suspend = new(f.isLogging), new(false)
+	if !f.isLogging {
+		m.remarks = append(m.remarks, "logging: false, because the trail is stopped; set it to true to start logging.")
+	}
+
+	// Of the rest, only what differs from AWS's defaults is.
 	spec.IncludeGlobalServiceEvents = unless(f.IncludeGlobalServiceEvents, true)
 	spec.IsMultiRegionTrail = unless(f.IsMultiRegionTrail, false)
 	spec.EnableLogFileValidation = unless(f.EnableLogFileValidation, false)
 	spec.IsOrganizationTrail = unless(f.IsOrganizationTrail, false)
-	if spec.Logging = unless(f.isLogging, true); spec.Logging != nil {
-		m.remarks = append(m.remarks, "logging: false, because the trail is stopped; remove it to start logging.")
-	}
 	if f.HasEventSelectors != nil && *f.HasEventSelectors {
 		spec.EventSelectors, spec.AdvancedEventSelectors = f.selectors.Basic, f.selectors.Advanced
 	}

@@ -176,7 +176,7 @@ func (c *chain) shownLag() v1alpha1.LaggingChain {
 		Reason: shown(c.lag.Reason, maxReason), Message: shown(c.lag.Message, maxMessage),
 	}
 	if c.position != (digest.Position{}) || !c.start.IsZero() {
-		lag.ValidatedUntil = timeOrNil(c.until())
+		lag.ValidatedUntil = v1alpha1.TimeOrNil(c.until())
 	}
 	return lag
 }

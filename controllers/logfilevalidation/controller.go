@@ -189,7 +189,7 @@ func (r *Reconciler) reconcile(ctx context.Context, v *v1alpha1.LogFileValidatio
 		return reconcile.Result{}, nil
 	case v.Finished():
 		r.forget(v.UID)
-		return r.expire(ctx, v)
+		return requeue.Expire(ctx, r.Client, v, r.Now())
 	case v.DecodeError != "" || err != nil:
 		r.forget(v.UID)
 		return r.reject(ctx, v, err)
@@ -202,7 +202,7 @@ func (r *Reconciler) reconcile(ctx context.Context, v *v1alpha1.LogFileValidatio
 	switch {
 	case v.Finished():
 		r.forget(v.UID)
-		return r.expire(ctx, v)
+		return requeue.Expire(ctx, r.Client, v, r.Now())
 	case v.Spec.Suspended():
 		r.forget(v.UID)
 		return reconcile.Result{}, nil
@@ -359,19 +359,6 @@ func (r *Reconciler) reject(
 		r.Recorder.Eventf(v, nil, corev1.EventTypeWarning, turned.Reason, "Validate", "%s", turned.Message)
 	}
 	return reconcile.Result{}, nil
-}
-
-// expire deletes a finished range when its time is over, and else says when that will be.
-func (r *Reconciler) expire(ctx context.Context, v *v1alpha1.LogFileValidation) (reconcile.Result, error) {
-	at, ok := v.ExpiresAt()
-	if !ok {
-		return reconcile.Result{}, nil
-	}
-	if wait := at.Sub(r.Now()); wait > 0 {
-		return reconcile.Result{RequeueAfter: wait}, nil
-	}
-	err := r.Client.Delete(ctx, v, client.Preconditions{UID: &v.UID, ResourceVersion: &v.ResourceVersion})
-	return requeue.OnConflict(client.IgnoreNotFound(err))
 }
 
 // writeStatus writes the status if it has changed.

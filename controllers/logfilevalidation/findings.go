@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/digest"
 	"github.com/trail-operator/trail-operator/controllers/text"
@@ -76,7 +74,7 @@ func (f *findings) merge(others findings) {
 // worstOf returns the findings that a status lists: the most severe, and of these the latest.
 func worstOf(all []v1alpha1.Finding) []v1alpha1.Finding {
 	slices.SortStableFunc(all, func(a, b v1alpha1.Finding) int {
-		return cmp.Or(cmp.Compare(rank(a.Class), rank(b.Class)), timeOf(b.Time).Compare(timeOf(a.Time)))
+		return cmp.Or(cmp.Compare(rank(a.Class), rank(b.Class)), v1alpha1.TimeOf(b.Time).Compare(v1alpha1.TimeOf(a.Time)))
 	})
 	return all[:min(len(all), maxFindings)]
 }
@@ -116,8 +114,8 @@ func countClass(status *v1alpha1.LogFileValidationStatus, class digest.Class, co
 	}
 	known := &status.FindingClasses[i]
 	known.Count += counted.count
-	if counted.latest.After(timeOf(known.LatestTime)) {
-		known.LatestTime = timeOrNil(counted.latest)
+	if counted.latest.After(v1alpha1.TimeOf(known.LatestTime)) {
+		known.LatestTime = v1alpha1.TimeOrNil(counted.latest)
 	}
 	slices.SortStableFunc(status.FindingClasses, func(a, b v1alpha1.FindingClass) int {
 		return cmp.Compare(rank(a.Class), rank(b.Class))
@@ -129,7 +127,7 @@ func countClass(status *v1alpha1.LogFileValidationStatus, class digest.Class, co
 func acknowledge(status *v1alpha1.LogFileValidationStatus, until time.Time) {
 	listed := map[string]int64{}
 	status.Findings = slices.DeleteFunc(slices.Clone(status.Findings), func(f v1alpha1.Finding) bool {
-		gone := !timeOf(f.Time).After(until)
+		gone := !v1alpha1.TimeOf(f.Time).After(until)
 		if gone {
 			listed[f.Class]++
 		}
@@ -137,7 +135,7 @@ func acknowledge(status *v1alpha1.LogFileValidationStatus, until time.Time) {
 	})
 	classes := slices.Clone(status.FindingClasses)
 	for i := range classes {
-		if classes[i].Count -= listed[classes[i].Class]; !timeOf(classes[i].LatestTime).After(until) {
+		if classes[i].Count -= listed[classes[i].Class]; !v1alpha1.TimeOf(classes[i].LatestTime).After(until) {
 			classes[i].Count = 0
 		}
 	}
@@ -164,7 +162,7 @@ func tampered(status *v1alpha1.LogFileValidationStatus) bool {
 // tell says a finding in a sentence.
 func tell(f v1alpha1.Finding) string {
 	return fmt.Sprintf("%s: s3://%s/%s (account %s, region %s, hour until %s): %s",
-		f.Class, f.Bucket, f.Object, f.AccountID, f.Region, shownTime(timeOf(f.Time)), f.Message)
+		f.Class, f.Bucket, f.Object, f.AccountID, f.Region, shownTime(v1alpha1.TimeOf(f.Time)), f.Message)
 }
 
 // tellClasses says how many findings there are of each class.
@@ -184,32 +182,17 @@ func fromFinding(f *digest.Finding) v1alpha1.Finding {
 		Region:    f.Chain.Region,
 		Bucket:    shown(f.Bucket, maxObject),
 		Object:    shown(f.Object, maxObject),
-		Time:      timeOrNil(f.Time),
+		Time:      v1alpha1.TimeOrNil(f.Time),
 		Message:   shown(f.Message, maxMessage),
 	}
 }
 
 func same(a, b v1alpha1.Finding) bool {
 	return a.Class == b.Class && a.AccountID == b.AccountID && a.Region == b.Region &&
-		a.Bucket == b.Bucket && a.Object == b.Object && timeOf(a.Time).Equal(timeOf(b.Time))
+		a.Bucket == b.Bucket && a.Object == b.Object && v1alpha1.TimeOf(a.Time).Equal(v1alpha1.TimeOf(b.Time))
 }
 
 // shown returns a text of others as it can be written and shown.
 func shown(s string, limit int) string { return text.Cut(text.Printable(s), limit) }
 
 func shownTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-func timeOf(t *metav1.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.Time
-}
-
-// timeOrNil returns a time as a status has it, in whole seconds.
-func timeOrNil(t time.Time) *metav1.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return new(metav1.NewTime(t.Truncate(time.Second)))
-}

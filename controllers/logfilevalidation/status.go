@@ -23,10 +23,10 @@ func setStatus(
 ) (told []v1alpha1.Finding, more int64) {
 	status := &v.Status
 	if was := status.StartTime; was == nil || !was.Time.Equal(start.Truncate(time.Second)) {
-		if start.After(timeOf(was)) {
+		if start.After(v1alpha1.TimeOf(was)) {
 			acknowledge(status, start)
 		}
-		status.StartTime = timeOrNil(start)
+		status.StartTime = v1alpha1.TimeOrNil(start)
 	}
 	if news != nil {
 		setProgress(status, news)
@@ -60,10 +60,10 @@ func setProgress(status *v1alpha1.LogFileValidationStatus, news *progress) {
 	chains, lagging := int32(news.summary.chains+news.missing), int32(news.summary.laggingCount) //nolint:gosec // Few.
 	status.Chains, status.LaggingCount, status.LaggingChains = &chains, &lagging, news.summary.lagging
 	if !news.summary.until.IsZero() {
-		status.ValidatedUntil = timeOrNil(news.summary.until)
+		status.ValidatedUntil = v1alpha1.TimeOrNil(news.summary.until)
 	}
 	if !news.ended.IsZero() {
-		status.LastValidationTime = timeOrNil(news.ended)
+		status.LastValidationTime = v1alpha1.TimeOrNil(news.ended)
 	}
 }
 
@@ -97,16 +97,16 @@ func conclude(v *v1alpha1.LogFileValidation, news *progress) conclusion {
 				"spec.startTime forward to acknowledge this", news.missing, *status.Chains, status.S3BucketName))
 	case status.Chains == nil || *status.Chains == 0:
 		return unknown(v1alpha1.ReasonNoDigests, tellNoDigests(status))
-	case status.ValidatedUntil == nil || !status.ValidatedUntil.After(timeOf(status.StartTime)):
+	case status.ValidatedUntil == nil || !status.ValidatedUntil.After(v1alpha1.TimeOf(status.StartTime)):
 		return unknown(
 			v1alpha1.ReasonNotValidatedYet,
 			fmt.Sprintf("no digest was delivered since %s: CloudTrail delivers one "+
-				"an hour", shownTime(timeOf(status.StartTime))),
+				"an hour", shownTime(v1alpha1.TimeOf(status.StartTime))),
 		)
 	default:
 		return conclusion{metav1.ConditionTrue, v1alpha1.ReasonIntact, fmt.Sprintf("%s intact from %s until %s",
 			countOf(int64(*status.Chains), "chain is", "chains are"),
-			shownTime(timeOf(status.StartTime)), shownTime(timeOf(status.ValidatedUntil)))}
+			shownTime(v1alpha1.TimeOf(status.StartTime)), shownTime(v1alpha1.TimeOf(status.ValidatedUntil)))}
 	}
 }
 
@@ -116,7 +116,7 @@ func setEnded(v *v1alpha1.LogFileValidation, news *progress) {
 	v.Status.LastHandledReconcileAt = news.asked
 	c := conclude(v, news)
 	if news.complete {
-		v.Status.CompletionTime = timeOrNil(news.ended)
+		v.Status.CompletionTime = v1alpha1.TimeOrNil(news.ended)
 	}
 	setConclusion(v, c)
 	condition.Remove(&v.Status.Conditions, v1alpha1.ConditionReconciling)
@@ -154,7 +154,7 @@ func setValidating(v *v1alpha1.LogFileValidation, now time.Time) {
 		return
 	}
 	reason, message := v1alpha1.ReasonValidating, "validating"
-	if until := timeOf(v.Status.ValidatedUntil); !until.IsZero() {
+	if until := v1alpha1.TimeOf(v.Status.ValidatedUntil); !until.IsZero() {
 		message = "validated until " + shownTime(until)
 	}
 	if _, end, err := v.Range(); err == nil && v.Spec.IsRange() && now.Before(end.Add(digestsDelay)) {

@@ -3,13 +3,12 @@ package logfilevalidation
 import (
 	"context"
 	"fmt"
-	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/digest"
 )
 
@@ -84,10 +83,9 @@ func deliveryOf(trail *v1alpha1.Trail) *digest.Delivery {
 
 // parseTrail returns what an ARN tells of a trail. The error is a *Refusal.
 func parseTrail(trailARN string) (digest.Trail, error) {
-	parsed, err := arn.Parse(trailARN)
-	name, ok := strings.CutPrefix(parsed.Resource, "trail/")
-	if err != nil || !ok {
-		return digest.Trail{}, &Refusal{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("%q is not the ARN of a trail", trailARN)}
+	trail, ok := cloudtrail.ParseTrailARN(trailARN)
+	if !ok {
+		return trail, &Refusal{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("%q is not the ARN of a trail", trailARN)}
 	}
-	return digest.Trail{Name: name, HomeRegion: parsed.Region, AccountID: parsed.AccountID}, nil
+	return trail, nil
 }

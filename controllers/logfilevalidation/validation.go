@@ -109,18 +109,23 @@ func resumeOf(v *v1alpha1.LogFileValidation) *resume {
 	if status.Chains == nil {
 		return nil
 	}
-	r := &resume{until: timeOf(status.ValidatedUntil), lagging: map[digest.Chain]time.Time{}, chains: int(*status.Chains)}
-	if start, _, err := v.Range(); err == nil && start.After(timeOf(status.StartTime)) {
+	r := &resume{
+		until:   v1alpha1.TimeOf(status.ValidatedUntil),
+		lagging: map[digest.Chain]time.Time{},
+		chains:  int(*status.Chains),
+	}
+
+	if start, _, err := v.Range(); err == nil && start.After(v1alpha1.TimeOf(status.StartTime)) {
 		r.chains = 0 // What is missing is acknowledged.
 	}
 	for _, lag := range status.LaggingChains {
 		of := digest.Chain{OrganizationID: lag.OrganizationID, AccountID: lag.AccountID, Region: lag.Region}
-		r.lagging[of] = timeOf(lag.ValidatedUntil)
+		r.lagging[of] = v1alpha1.TimeOf(lag.ValidatedUntil)
 	}
 	if status.FindingsTruncated {
 		r.classes = map[digest.Class]time.Time{}
 		for _, class := range status.FindingClasses {
-			r.classes[digest.Class(class.Class)] = timeOf(class.LatestTime)
+			r.classes[digest.Class(class.Class)] = v1alpha1.TimeOf(class.LatestTime)
 		}
 	}
 	return r

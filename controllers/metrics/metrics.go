@@ -27,6 +27,7 @@ import (
 
 	"github.com/trail-operator/trail-operator/api/v1alpha1"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/compliance"
 )
 
 // Definition is a metric: what docs/metrics.md says of it, and what Prometheus is told.
@@ -62,6 +63,9 @@ var trailLabels = []string{"namespace", "name", "account_id", "region"}
 
 // ofTrail are the labels of a Trail's series, with others.
 func ofTrail(others ...string) []string { return append(slices.Clone(trailLabels), others...) }
+
+// ofIdentity are the labels of an AWSIdentity's series, with others.
+func ofIdentity(others ...string) []string { return append([]string{"name", "account_id"}, others...) }
 
 // The metrics, all of them.
 var (
@@ -137,13 +141,46 @@ var (
 		Help: "How long the deletion of a Trail took, in seconds, from the request until the object was gone, " +
 			"as measured by the leader.",
 	}
+	trailControls = Definition{
+		Name: "trail_controls", Type: Gauge, ByObject: true, Labels: ofTrail("profile", "outcome"),
+		Help: "Number of controls of the compliance profile (--compliance-profile) by what they say of a Trail: pass, " +
+			"fail, or skip if it cannot be told.",
+	}
+	trailControlFailed = Definition{
+		Name: "trail_control_failed", Type: Gauge, ByObject: true, Labels: ofTrail("profile", "control", "severity"),
+		Help: "1 for every control of the compliance profile that a Trail fails, with the control's severity " +
+			"(critical, high, medium, low).",
+	}
 	identityCondition = Definition{
 		Name:     "awsidentity_condition",
 		Type:     Gauge,
 		ByObject: true,
-		Labels:   []string{"name", "account_id", "type", "status"},
+		Labels:   ofIdentity("type", "status"),
 		Help: "1 for the current status (True, False, Unknown) of an AWSIdentity's condition " +
-			"(Ready, and Listening if it has an event queue), 0 for the other statuses.",
+			"(Ready, Listening if it has an event queue, and Recorded if its account is assessed), 0 for the other statuses.",
+	}
+	accountRecorded = Definition{
+		Name: "awsidentity_account_recorded", Type: Gauge, ByObject: true, Labels: ofIdentity(),
+		Help: "1 if all management events of the account of an AWSIdentity are recorded, 0 if not. " +
+			"Absent while this is unknown, and unless spec.assessCoverage is true, like the other metrics about accounts.",
+	}
+	accountAssessed = Definition{
+		Name: "awsidentity_account_assessed_timestamp_seconds", Type: Gauge, ByObject: true, Labels: ofIdentity(),
+		Help: "When the account of an AWSIdentity was last assessed, in seconds since 1970.",
+	}
+	accountTrails = Definition{
+		Name: "awsidentity_account_trails", Type: Gauge, ByObject: true, Labels: ofIdentity(),
+		Help: "Number of trails, managed or not, that record events of the account of an AWSIdentity.",
+	}
+	accountCoveredRegion = Definition{
+		Name: "awsidentity_account_covered_region", Type: Gauge, ByObject: true, Labels: ofIdentity("region"),
+		Help: "1 for each region, or * for all regions, in which all management events are recorded. " +
+			"At most 20 regions of an account are told.",
+	}
+	accountPaidCopies = Definition{
+		Name: "awsidentity_account_paid_copies", Type: Gauge, ByObject: true, Labels: ofIdentity("region"),
+		Help: "Number of copies of management events beyond the first, which is free of charge, " +
+			"by region, or * for every region. At most 20 regions of an account are told. Absent where there are none.",
 	}
 	validationCondition = Definition{
 		Name: "logfilevalidation_condition", Type: Gauge, ByObject: true, Labels: ofValidation("type", "status"),
@@ -208,6 +245,15 @@ var (
 		Help: "When the last message was received from the event queue of an AWSIdentity, in seconds since 1970, " +
 			"as known to the leader.",
 	}
+	reportsServed = Definition{
+		Name: "reports_served", Type: Gauge, Labels: []string{"kind"},
+		Help: "1 if the API server serves a kind of report (--reports) and the operator may read it, 0 if no reports of " +
+			"that kind are written, as known to the leader.",
+	}
+	reportWrites = Definition{
+		Name: "report_writes_total", Type: Counter, Labels: []string{"kind", "verb"},
+		Help: "Number of reports (--reports) that were written, by verb: create, update, delete.",
+	}
 	awsCalls = Definition{
 		Name: "aws_api_calls_total", Type: Counter, Labels: []string{"region", "operation", "code", "outcome"},
 		Help: "Number of attempts of AWS calls, by AWS's error code (OK for success) and outcome: " +
@@ -235,10 +281,11 @@ func Definitions() []Definition {
 	return []Definition{
 		trailInfo, trailCondition, trailReadyReason, trailSuspended, trailInterval, trailLastResync,
 		trailLogging, trailLoggingDesired, trailLoggingStarted, trailLastDelivery, trailDeliveryError,
-		trailDrifts, trailLastDrift, trailLastDriftInfo, trailDeleting, trailDeletion,
-		identityCondition, validationCondition, validationReason, validationSuspended, validationInterval, validatedUntil,
+		trailDrifts, trailLastDrift, trailLastDriftInfo, trailDeleting, trailDeletion, trailControls, trailControlFailed,
+		identityCondition, accountRecorded, accountAssessed, accountTrails, accountCoveredRegion, accountPaidCopies,
+		validationCondition, validationReason, validationSuspended, validationInterval, validatedUntil,
 		validationChains, validationLagging, validationFindings, validatedObjects, validatedBytes,
-		eventMessages, eventDelay, eventLast, awsCalls, awsDuration, awsWait, buildInfo,
+		eventMessages, eventDelay, eventLast, reportsServed, reportWrites, awsCalls, awsDuration, awsWait, buildInfo,
 	}
 }
 
@@ -251,7 +298,7 @@ func (d Definition) histogram() *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(options, d.Labels)
 }
 
-// Options are what Metrics need. All but DefaultRegion and Now are required.
+// Options are what Metrics need. All but DefaultRegion, Profile and Now are required.
 type Options struct {
 	// Registerer is where the metrics are registered, controller-runtime's registry as a rule.
 	Registerer prometheus.Registerer
@@ -263,6 +310,8 @@ type Options struct {
 	Interval time.Duration
 	// DefaultRegion is the region of a Trail whose spec names none.
 	DefaultRegion string
+	// Profile is what Trails are judged by. They are not judged if it is nil.
+	Profile *compliance.Profile
 	// Version of the operator.
 	Version string
 	// Now is the clock; default time.Now.
@@ -279,6 +328,7 @@ type Metrics struct {
 	deletion  *prometheus.HistogramVec
 	events    *eventMetrics
 	validated *validationMetrics
+	reports   *reportMetrics
 	revision  string
 	// regions are the regions of the series of AWS calls, with when they were last used.
 	regionsMutex sync.Mutex
@@ -315,6 +365,7 @@ func New(ctx context.Context, options Options) (*Metrics, error) {
 		deletion:  trailDeletion.histogram(),
 		events:    newEventMetrics(),
 		validated: newValidationMetrics(),
+		reports:   newReportMetrics(),
 		revision:  revision(),
 		regions:   map[string]struct{}{},
 		drifts:    map[types.UID]int{},
@@ -479,6 +530,7 @@ func (m *Metrics) Collect(series chan<- prometheus.Metric) {
 	m.deletion.Collect(series)
 	m.events.collect(series)
 	m.validated.collect(series)
+	m.reports.collect(series)
 	m.collectObjects(series)
 }
 
@@ -505,14 +557,7 @@ func (m *Metrics) collectObjects(series chan<- prometheus.Metric) {
 	for i := range identities.Items {
 		identity := &identities.Items[i]
 		accounts[identity.Name] = identity.Status.AccountID
-		types := []string{v1alpha1.ConditionReady}
-		if identity.Spec.EventQueueURL != "" {
-			types = append(types, v1alpha1.ConditionListening)
-		}
-		for _, conditionType := range types {
-			m.condition(series, identityCondition, identity.Status.Conditions, conditionType,
-				metav1.ConditionUnknown, identity.Name, identity.Status.AccountID)
-		}
+		m.collectIdentity(series, identity)
 	}
 	for i := range trails.Items {
 		trail := &trails.Items[i]
@@ -573,6 +618,7 @@ func (m *Metrics) collectTrail(series chan<- prometheus.Metric, trail *v1alpha1.
 			strconv.FormatBool(drift.RepairedTime != nil), drift.Actor, drift.EventName)
 	}
 	tellTime(trailDeleting, trail.DeletionTimestamp)
+	m.collectControls(series, trail, labels)
 }
 
 // collectConditions tells the conditions. Ready and Synced of a Trail that was not looked at yet are Unknown, and what

@@ -298,6 +298,8 @@ var _ = Describe("Metrics", Ordered, func() {
 		Expect(drifts(follower)).To(ConsistOf(HaveSuffix("} 0")))
 	})
 
+	judgesTrails()
+
 	It("tells of an AWSIdentity, and takes a Trail's account from it until the Trail knows", func() {
 		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.DefaultIdentityName}}
 		Expect(cluster.Create(ctx, identity)).To(Succeed())
@@ -313,6 +315,58 @@ var _ = Describe("Metrics", Ordered, func() {
 		))
 		Eventually(lines).WithArguments(leader, `trail_info{account_id="444455556666"`).
 			Should(ContainElement(ContainSubstring(`name="accountless"`)))
+	})
+
+	It("tells what records the account of an AWSIdentity that asks for it", func() {
+		identity := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: "assessed"}}
+		identity.Spec.AssessCoverage = new(true)
+		Expect(cluster.Create(ctx, identity)).To(Succeed())
+		DeferCleanup(func() { Expect(cluster.Delete(ctx, identity)).To(Succeed()) })
+		told := func() []string {
+			var found []string
+			for _, line := range lines(leader, "awsidentity_") {
+				if line = strings.TrimPrefix(line, "trail_operator_awsidentity_"); strings.Contains(line, `name="assessed"`) &&
+					!strings.HasSuffix(line, " 0") && !strings.Contains(line, "Ready") {
+					found = append(found, line)
+				}
+			}
+			return found
+		}
+		Eventually(told).Should(ConsistOf(
+			`condition{account_id="",name="assessed",status="Unknown",type="Recorded"} 1`))
+
+		identity.Status.AccountID = "444455556666"
+		identity.Status.Conditions = []metav1.Condition{
+			condition(v1alpha1.ConditionRecorded, metav1.ConditionTrue, v1alpha1.ReasonRecorded),
+		}
+		identity.Status.Coverage = &v1alpha1.Coverage{
+			AssessedTime: at("2026-01-01T00:00:00Z"), TrailCount: 3, RecordedBy: []string{"arn"},
+			CoveredRegions: []v1alpha1.CoveredRegion{{Region: "*", RecordedBy: []string{"arn"}}},
+			PaidCopies: []v1alpha1.PaidCopies{
+				{Region: "*", Copies: 1, TrailARNs: []string{"arn", "two"}},
+				{Region: "eu-west-1", Copies: 2, TrailARNs: []string{"arn", "two", "three"}},
+			},
+		}
+		Expect(cluster.Status().Update(ctx, identity)).To(Succeed())
+		facts := []string{
+			`account_assessed_timestamp_seconds{account_id="444455556666",name="assessed"} 1.7672256e+09`,
+			`account_trails{account_id="444455556666",name="assessed"} 3`,
+			`account_covered_region{account_id="444455556666",name="assessed",region="*"} 1`,
+			`account_paid_copies{account_id="444455556666",name="assessed",region="*"} 1`,
+			`account_paid_copies{account_id="444455556666",name="assessed",region="eu-west-1"} 2`,
+		}
+		Eventually(told).Should(ConsistOf(append(facts,
+			`condition{account_id="444455556666",name="assessed",status="True",type="Recorded"} 1`,
+			`account_recorded{account_id="444455556666",name="assessed"} 1`)))
+
+		identity.Status.Conditions[0].Status = metav1.ConditionUnknown
+		Expect(cluster.Status().Update(ctx, identity)).To(Succeed())
+		Eventually(told).Should(ConsistOf(append(facts,
+			`condition{account_id="444455556666",name="assessed",status="Unknown",type="Recorded"} 1`)))
+
+		identity.Spec.AssessCoverage = new(false)
+		Expect(cluster.Update(ctx, identity)).To(Succeed())
+		Eventually(told).Should(BeEmpty())
 	})
 
 	It("tells of a LogFileValidation, and of what is validated", func() {

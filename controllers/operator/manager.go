@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -95,13 +94,11 @@ func cachesSynced(caches cache.Cache) healthz.Checker {
 // cacheOptions keep only what is worked on, without managedFields, which nobody reads.
 func cacheOptions(o Options) (cache.Options, error) {
 	options := cache.Options{DefaultTransform: cache.TransformStripManagedFields()}
-	for namespace := range strings.SplitSeq(o.watchNamespaces, ",") {
-		if namespace = strings.TrimSpace(namespace); namespace != "" {
-			if options.DefaultNamespaces == nil {
-				options.DefaultNamespaces = map[string]cache.Config{}
-			}
-			options.DefaultNamespaces[namespace] = cache.Config{}
+	for _, namespace := range o.namespaces() {
+		if options.DefaultNamespaces == nil {
+			options.DefaultNamespaces = map[string]cache.Config{}
 		}
+		options.DefaultNamespaces[namespace] = cache.Config{}
 	}
 	selector, err := labels.Parse(o.watchLabelSelector)
 	if err != nil {

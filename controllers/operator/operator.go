@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/trail-operator/trail-operator/controllers/accountcoverage"
 	"github.com/trail-operator/trail-operator/controllers/awsidentity"
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/eventlookup"
@@ -54,10 +55,17 @@ func Run(ctx context.Context, o Options) error {
 
 // RunIn runs the operator until the context ends.
 func RunIn(ctx context.Context, environment Environment, o Options) error {
+	if err := o.checkReports(); err != nil {
+		return err
+	}
 	config := rest.CopyConfig(environment.Cluster)
 	// The API server's priority and fairness does this better than a limit of our own.
 	config.QPS = -1
 	config.UserAgent = "trail-operator/" + o.Version
+
+	if err := awaitAPIServer(ctx, config); err != nil {
+		return err
+	}
 
 	lock, mayWrite, err := newLock(config, o)
 	if err != nil {
@@ -78,6 +86,7 @@ func RunIn(ctx context.Context, environment Environment, o Options) error {
 		Elected:       manager.Elected(),
 		Interval:      o.resyncInterval,
 		DefaultRegion: environment.AWS.Region,
+		Profile:       o.profile.Profile,
 		Version:       o.Version,
 	})
 	if err != nil {
@@ -179,6 +188,15 @@ func addControllers(
 		return err
 	}
 
+	accounts, err := accountcoverage.New(accountcoverage.Options{
+		Client:   manager.GetClient(),
+		Recorder: events,
+		Sessions: sessions,
+	})
+	if err != nil {
+		return err
+	}
+
 	lookups, err := eventlookup.New(eventlookup.Options{
 		Client:   manager.GetClient(),
 		Recorder: events,
@@ -202,8 +220,10 @@ func addControllers(
 	return errors.Join(
 		trails.SetupWithManager(ctx, manager, o.workers),
 		identities.SetupWithManager(manager),
+		accounts.SetupWithManager(manager),
 		lookups.SetupWithManager(manager),
 		validations.SetupWithManager(manager),
+		addReports(manager, events, meter, o),
 		manager.Add(listener),
 	)
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
+	"github.com/trail-operator/trail-operator/controllers/compliance"
+	"github.com/trail-operator/trail-operator/controllers/report"
 )
 
 // Options are the operator's settings. BindFlags gives them their defaults.
@@ -28,6 +30,8 @@ type Options struct {
 	rateLimits                   cloudtrail.RateLimitMode
 	watchNamespaces              string
 	watchLabelSelector           string
+	profile                      profile
+	reports                      report.Format
 }
 
 // BindFlags declares the flags of the options.
@@ -86,6 +90,13 @@ func (o *Options) BindFlags(set *flag.FlagSet) {
 	set.StringVar(&o.watchLabelSelector, "watch-label-selector", "",
 		"Reconcile only Trails, EventLookups and LogFileValidations with matching labels, such as shard=a, so that several "+
 			"operators can share a cluster.")
+
+	o.profile = profile{compliance.Profiles()[0]}
+	set.Var(&o.profile, "compliance-profile",
+		"The compliance profile to judge Trails by, in metrics and reports: "+compliance.ProfileNames()+", or none.")
+	set.Var(&o.reports, "reports",
+		"Write how Trails and accounts are judged into reports: openreports (Report and ClusterReport of openreports.io), "+
+			"wgpolicy (PolicyReport and ClusterPolicyReport of wgpolicyk8s.io), or none. The cluster needs their CRDs.")
 }
 
 // shares tells whether other operators may work in the same cluster, on other Trails.
@@ -94,3 +105,14 @@ func (o Options) shares() bool { return o.scoped() || o.watchLabelSelector != ""
 // scoped tells whether the operator works in some namespaces only. It may have no rights but in these then, so it does
 // not watch Namespaces and reads them one by one.
 func (o Options) scoped() bool { return strings.Trim(o.watchNamespaces, ", ") != "" }
+
+// namespaces returns those to work in; none: all.
+func (o Options) namespaces() []string {
+	var namespaces []string
+	for namespace := range strings.SplitSeq(o.watchNamespaces, ",") {
+		if namespace = strings.TrimSpace(namespace); namespace != "" {
+			namespaces = append(namespaces, namespace)
+		}
+	}
+	return namespaces
+}

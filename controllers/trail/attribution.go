@@ -244,7 +244,7 @@ func (f *finding) findCulprit(ctx context.Context, w *work, drift *v1alpha1.Drif
 	if err != nil {
 		return err
 	}
-	made := timeOf(drift.LoggingChangedTime)
+	made := v1alpha1.TimeOf(drift.LoggingChangedTime)
 	undoing = slices.DeleteFunc(
 		undoing,
 		func(e cloudtrail.Event) bool { return isOwn(e) && isRepairOf(drift, made, e.Time) },
@@ -280,7 +280,7 @@ const heardLate = time.Second
 // reports, and others have to be of one caller. Of two people who stop a trail within two seconds either may be named.
 func (f *finding) among(heard []cloudtrail.Event, w *work, drift *v1alpha1.Drift) *cloudtrail.Event {
 	start, end := timeOfDrift(drift)
-	made := timeOf(drift.LoggingChangedTime)
+	made := v1alpha1.TimeOf(drift.LoggingChangedTime)
 	calls := slices.DeleteFunc(heard, func(e cloudtrail.Event) bool {
 		return !isForeign(&e, w) || e.Time.Before(start) || e.Time.After(end)
 	})
@@ -574,7 +574,7 @@ func (i *investigation) conclude(trail *v1alpha1.Trail, drift *v1alpha1.Drift, e
 	if f := i.gravest(); f != nil {
 		e := f.culprit
 		drift.Actor = text.Cut(cmp.Or(e.Caller(), "unknown"), maxShown)
-		drift.EventName, drift.EventID, drift.EventTime = e.Name, e.ID, timeOrNil(e.Time)
+		drift.EventName, drift.EventID, drift.EventTime = e.Name, e.ID, v1alpha1.TimeOrNil(e.Time)
 		drift.SourceIPAddress, drift.UserAgent = text.Cut(e.SourceIPAddress, maxShown), text.Cut(e.UserAgent, maxShown)
 	}
 

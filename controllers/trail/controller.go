@@ -277,8 +277,7 @@ func (r *Reconciler) reasonFor(trail *v1alpha1.Trail, record *record) cloudtrail
 
 // requested tells whether a reconcile annotation asks for a look that was not taken yet.
 func requested(trail *v1alpha1.Trail) bool {
-	request := v1alpha1.ReconcileRequest(trail)
-	return request != "" && request != trail.Status.LastHandledReconcileAt
+	return v1alpha1.IsRequested(trail, trail.Status.LastHandledReconcileAt)
 }
 
 // outcome is what a reconcile found, did and could not do.

@@ -113,12 +113,12 @@ func noteDrift(trail *v1alpha1.Trail, record *record, o *outcome, now time.Time)
 
 	drift := &v1alpha1.Drift{
 		DetectedTime:   metav1.NewTime(now.Truncate(time.Second)),
-		LastInSyncTime: timeOrNil(record.lastInSync(status, news, now)),
+		LastInSyncTime: v1alpha1.TimeOrNil(record.lastInSync(status, news, now)),
 		Fields:         fieldsOf([]step{{sets: news}}),
 		Attribution:    v1alpha1.DriftAttributionPending,
 	}
 	if len(of(news, fieldLogging)) > 0 {
-		drift.LoggingChangedTime = timeOrNil(o.loggingChanged)
+		drift.LoggingChangedTime = v1alpha1.TimeOrNil(o.loggingChanged)
 	}
 	if last := status.LastDrift; last != nil && isUncertain(last) {
 		earlier := append([]v1alpha1.Drift{*last}, status.EarlierDrifts...)
@@ -160,7 +160,7 @@ func noteRepaired(status *v1alpha1.TrailStatus, now time.Time) {
 		open := slices.ContainsFunc(status.Differences,
 			func(d v1alpha1.Difference) bool { return slices.Contains(drift.Fields, d.Field) })
 		if drift.RepairedTime == nil && !open {
-			drift.RepairedTime = timeOrNil(now)
+			drift.RepairedTime = v1alpha1.TimeOrNil(now)
 		}
 	}
 	if status.LastDrift != nil {
@@ -198,7 +198,7 @@ func (r *record) lastInSync(status *v1alpha1.TrailStatus, differences []differen
 	for _, d := range differences {
 		at := time.Unix(r.inSync[d.number], 0)
 		if r.inSync[d.number] == 0 {
-			at = timeOf(status.LastSyncedTime)
+			at = v1alpha1.TimeOf(status.LastSyncedTime)
 		}
 		if at.Before(last) {
 			last = at
@@ -247,20 +247,4 @@ func latest(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-func timeOf(t *metav1.Time) time.Time {
-	if t == nil {
-		return time.Time{}
-	}
-	return t.Time
-}
-
-// timeOrNil returns a time as the API shows it, nil for the zero time.
-func timeOrNil(t time.Time) *metav1.Time {
-	if t.IsZero() {
-		return nil
-	}
-	shown := metav1.NewTime(t.Truncate(time.Second))
-	return &shown
 }

@@ -337,7 +337,7 @@ func TestLoggingChangedAgain(t *testing.T) {
 				DetectedTime: metav1.NewTime(secondsAgo(c.told)),
 			}
 			if c.told > 0 {
-				trail.Status.LastDrift.LoggingChangedTime = timeOrNil(secondsAgo(c.told))
+				trail.Status.LastDrift.LoggingChangedTime = v1alpha1.TimeOrNil(secondsAgo(c.told))
 			}
 			NewWithT(t).Expect(noteDrift(trail, newRecord(), o, testNow)).To(Equal(c.again))
 		})

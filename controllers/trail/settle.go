@@ -68,7 +68,7 @@ func (r *resting) all(differences []difference) bool { return len(r.without(diff
 
 // recentlyCreated tells whether the trail may have been created so short a time ago that reads do not show it yet.
 func recentlyCreated(trail *v1alpha1.Trail, record *record, now time.Time) bool {
-	created := latest(record.created, timeOf(trail.Status.StartLoggingTime))
+	created := latest(record.created, v1alpha1.TimeOf(trail.Status.StartLoggingTime))
 	return now.Sub(latest(created, madeSync(trail))) < settles
 }
 
@@ -76,7 +76,7 @@ func recentlyCreated(trail *v1alpha1.Trail, record *record, now time.Time) bool 
 func madeSync(trail *v1alpha1.Trail) time.Time {
 	var made time.Time
 	if drift := trail.Status.LastDrift; drift != nil {
-		made = timeOf(drift.RepairedTime)
+		made = v1alpha1.TimeOf(drift.RepairedTime)
 	}
 	synced := meta.FindStatusCondition(trail.Status.Conditions, v1alpha1.ConditionSynced)
 	if synced != nil && synced.Status == metav1.ConditionTrue {

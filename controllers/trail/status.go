@@ -98,7 +98,7 @@ func noteSynced(trail *v1alpha1.Trail, record *record, o *outcome) {
 		clear(synced.of(d.number))
 	}
 	trail.Status.SyncedDigest = synced.String()
-	trail.Status.LastSyncedTime = timeOrNil(lastSynced(o.inSync, o))
+	trail.Status.LastSyncedTime = v1alpha1.TimeOrNil(lastSynced(o.inSync, o))
 }
 
 // recordTrail copies what AWS reports of the trail. What was not read stays as it was; what is gone is cleared.
@@ -151,15 +151,15 @@ func recordSettings(trail *v1alpha1.Trail, found *cloudtrail.Trail) {
 // recordStatus copies what CloudTrail reports of logging and delivery.
 func recordStatus(status *v1alpha1.TrailStatus, s *cloudtrail.Status) {
 	status.IsLogging = &s.IsLogging
-	status.StartLoggingTime = timeOrNil(s.StartLoggingTime)
-	status.StopLoggingTime = timeOrNil(s.StopLoggingTime)
-	status.LatestDeliveryTime = timeOrNil(s.LatestDeliveryTime)
+	status.StartLoggingTime = v1alpha1.TimeOrNil(s.StartLoggingTime)
+	status.StopLoggingTime = v1alpha1.TimeOrNil(s.StopLoggingTime)
+	status.LatestDeliveryTime = v1alpha1.TimeOrNil(s.LatestDeliveryTime)
 	status.LatestDeliveryError = s.LatestDeliveryError
-	status.LatestNotificationTime = timeOrNil(s.LatestNotificationTime)
+	status.LatestNotificationTime = v1alpha1.TimeOrNil(s.LatestNotificationTime)
 	status.LatestNotificationError = s.LatestNotificationError
-	status.LatestDigestDeliveryTime = timeOrNil(s.LatestDigestDeliveryTime)
+	status.LatestDigestDeliveryTime = v1alpha1.TimeOrNil(s.LatestDigestDeliveryTime)
 	status.LatestDigestDeliveryError = s.LatestDigestDeliveryError
-	status.LatestCloudWatchLogsDeliveryTime = timeOrNil(s.LatestCloudWatchLogsDeliveryTime)
+	status.LatestCloudWatchLogsDeliveryTime = v1alpha1.TimeOrNil(s.LatestCloudWatchLogsDeliveryTime)
 	status.LatestCloudWatchLogsDeliveryError = s.LatestCloudWatchLogsDeliveryError
 }
 

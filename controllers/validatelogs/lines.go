@@ -2,14 +2,11 @@ package validatelogs
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf16"
 
 	"github.com/trail-operator/trail-operator/controllers/digest"
 	"github.com/trail-operator/trail-operator/controllers/text"
@@ -344,27 +341,4 @@ func size(bytes int64) string {
 		return fmt.Sprintf("%.1f %s", n, names[0])
 	}
 	return fmt.Sprintf("%.0f %s", n, names[0])
-}
-
-// asJSON returns a line as JSON without anything that a terminal would act on.
-func asJSON(l line) (string, error) {
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(l); err != nil {
-		return "", err
-	}
-
-	var printable strings.Builder
-	for _, r := range strings.TrimSuffix(b.String(), "\n") {
-		switch high, low := utf16.EncodeRune(r); {
-		case unicode.IsPrint(r):
-			printable.WriteRune(r)
-		case high != unicode.ReplacementChar:
-			fmt.Fprintf(&printable, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&printable, `\u%04x`, r)
-		}
-	}
-	return printable.String() + "\n", nil
 }

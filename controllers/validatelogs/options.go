@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
+	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/digest"
 )
 
@@ -226,11 +227,6 @@ func (o *Options) Validate() error {
 
 // trail returns what the ARN says of the trail.
 func (o *Options) trail() digest.Trail {
-	parsed, err := arn.Parse(o.TrailARN)
-	if err != nil {
-		return digest.Trail{} // It was checked.
-	}
-	return digest.Trail{
-		Name: strings.TrimPrefix(parsed.Resource, "trail/"), HomeRegion: parsed.Region, AccountID: parsed.AccountID,
-	}
+	trail, _ := cloudtrail.ParseTrailARN(o.TrailARN) // It was checked.
+	return trail
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/trail-operator/trail-operator/controllers/cloudtrail"
 	"github.com/trail-operator/trail-operator/controllers/command"
 	"github.com/trail-operator/trail-operator/controllers/digest"
+	"github.com/trail-operator/trail-operator/controllers/text"
 )
 
 // report prints what is found as it is found, and adds it up.
@@ -85,7 +86,7 @@ func (r *report) print(l line) {
 	printed := l.text()
 	if r.options.Format == JSON {
 		var err error
-		if printed, err = asJSON(l); err != nil {
+		if printed, err = text.JSON(l, ""); err != nil {
 			r.unwritten = err
 			return
 		}

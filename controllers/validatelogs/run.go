@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -185,7 +186,7 @@ func (v *validation) allChains(ctx context.Context) ([]digest.Chain, error) {
 	for failures := 1; ; failures++ {
 		all, err := v.validator.Chains(ctx, v.trail)
 		unavailable, ok := errors.AsType[*digest.UnavailableError](err)
-		if !ok || !unavailable.Transient || failures == tries || pause(ctx, v.Pause) != nil {
+		if !ok || !unavailable.Transient || failures == tries || smithytime.SleepWithContext(ctx, v.Pause) != nil {
 			return all, err
 		}
 	}
@@ -226,19 +227,9 @@ func (v *validation) walk(ctx context.Context, chain digest.Chain) {
 			return
 		}
 		seen.forgetLast()
-		if pause(ctx, v.Pause) != nil {
+		if smithytime.SleepWithContext(ctx, v.Pause) != nil {
 			return
 		}
-	}
-}
-
-// pause waits for a time, or until the context ends.
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -31,9 +31,11 @@ type figure struct {
 	CallsPerTrail float64            `json:"awsCallsPerTrail"`
 	Calls         map[string]float64 `json:"awsCallsPerTrailByOperation"`
 	Throttles     float64            `json:"throttles"`
-	// WritesPerTrail are the writes of Trails to the API server, EventsPerTrail those of events; at rest for each look.
-	WritesPerTrail float64 `json:"apiServerWritesPerTrail"`
-	EventsPerTrail float64 `json:"eventsPerTrail"`
+	// WritesPerTrail are the writes of Trails to the API server, EventsPerTrail those of events, ReportsPerTrail those of
+	// reports; at rest for each look.
+	WritesPerTrail  float64 `json:"apiServerWritesPerTrail"`
+	EventsPerTrail  float64 `json:"eventsPerTrail"`
+	ReportsPerTrail float64 `json:"reportsPerTrail,omitempty"`
 	// PeakMiB is the process's peak of resident memory, RestMiB what is resident at the end of the scenario, and
 	// AnonymousMiB the part of that which is not pages of its binary.
 	PeakMiB      float64 `json:"peakMiB"`
@@ -68,6 +70,7 @@ func medians(runs [][]figure) []figure {
 			func(f *figure) *float64 { return &f.Throttles },
 			func(f *figure) *float64 { return &f.WritesPerTrail },
 			func(f *figure) *float64 { return &f.EventsPerTrail },
+			func(f *figure) *float64 { return &f.ReportsPerTrail },
 			func(f *figure) *float64 { return &f.PeakMiB },
 			func(f *figure) *float64 { return &f.RestMiB },
 			func(f *figure) *float64 { return &f.AnonymousMiB },
@@ -103,7 +106,7 @@ func show(out io.Writer, figures []figure) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(
 		table,
-		"trails\tshape\taccounts\tlimits\tscenario\tseconds\tfloor\tAWS calls\tthrottles\twrites\tevents\t"+
+		"trails\tshape\taccounts\tlimits\tscenario\tseconds\tfloor\tAWS calls\tthrottles\twrites\tevents\treports\t"+
 			"peak MiB\trest MiB\tanonymous\tCPU s\tCPU %\t",
 	)
 
@@ -111,7 +114,7 @@ func show(out io.Writer, figures []figure) error {
 		f := &figures[i]
 		fmt.Fprintf(
 			table,
-			"%d\t%s\t%d\t%t\t%s\t%.2f\t%s\t%.2f\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.1f\t\n",
+			"%d\t%s\t%d\t%t\t%s\t%.2f\t%s\t%.2f\t%.0f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.1f\t\n",
 			f.Trails,
 			f.Shape,
 			f.Accounts,
@@ -123,6 +126,7 @@ func show(out io.Writer, figures []figure) error {
 			f.Throttles,
 			f.WritesPerTrail,
 			f.EventsPerTrail,
+			f.ReportsPerTrail,
 			f.PeakMiB,
 			f.RestMiB,
 			f.AnonymousMiB,

@@ -75,7 +75,7 @@ func newFleet(ctx context.Context, s settings, z size, change ...func(*cloudtrai
 		return nil, err
 	}
 
-	if err := f.createServiceAccount(ctx); err != nil {
+	if err := errors.Join(f.installReports(ctx), f.createServiceAccount(ctx)); err != nil {
 		return nil, err
 	}
 	if err := f.serveAWS(ctx, change); err != nil {
@@ -281,12 +281,15 @@ func (f *fleet) each(ctx context.Context, do func(context.Context, *v1alpha1.Tra
 	return group.Wait()
 }
 
-// apiWrites counts the writes of Trails and of events, as the API server's own metrics tell. The bench itself creates
-// and deletes Trails, which the operator never does.
-func (f *fleet) apiWrites(ctx context.Context) (trails, events float64, err error) {
+// writes are how many writes the API server has served.
+type writes struct{ trails, events, reports float64 }
+
+// apiWrites counts the writes of Trails, of events and of reports, as the API server's own metrics tell. The bench
+// itself creates and deletes Trails, which the operator never does.
+func (f *fleet) apiWrites(ctx context.Context) (count writes, err error) {
 	httpClient, err := rest.HTTPClientFor(f.rest)
 	if err != nil {
-		return 0, 0, err
+		return count, err
 	}
 
 	request, err := http.NewRequestWithContext(
@@ -296,18 +299,18 @@ func (f *fleet) apiWrites(ctx context.Context) (trails, events float64, err erro
 		http.NoBody,
 	)
 	if err != nil {
-		return 0, 0, err
+		return count, err
 	}
 	response, err := httpClient.Do(request)
 	if err != nil {
-		return 0, 0, err
+		return count, err
 	}
 	defer response.Body.Close() //nolint:errcheck // A body that was only read.
 
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(response.Body)
 	if err != nil {
-		return 0, 0, err
+		return count, err
 	}
 
 	for _, metric := range families["apiserver_request_total"].GetMetric() {
@@ -318,11 +321,13 @@ func (f *fleet) apiWrites(ctx context.Context) (trails, events float64, err erro
 		write := labels["verb"] == "PATCH" || labels["verb"] == "APPLY" || labels["verb"] == "PUT" || labels["verb"] == "POST"
 		switch {
 		case labels["resource"] == "trails" && write && labels["verb"] != "POST":
-			trails += metric.GetCounter().GetValue()
+			count.trails += metric.GetCounter().GetValue()
 		case labels["resource"] == "events" && write:
-			events += metric.GetCounter().GetValue()
+			count.events += metric.GetCounter().GetValue()
+		case labels["resource"] == "reports" && write:
+			count.reports += metric.GetCounter().GetValue()
 		}
 	}
 
-	return trails, events, nil
+	return count, nil
 }

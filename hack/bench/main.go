@@ -32,8 +32,10 @@ type settings struct {
 	stops      int
 	awsLatency time.Duration
 	members    int
+	identities int
 	runs       int
 	scenarios  []string
+	reports    bool
 	binary     string
 	arguments  []string
 	jsonFile   string
@@ -140,8 +142,8 @@ func parse(arguments []string) (settings, error) {
 		"idle,converge,rest,drift,neighbors,restart,deletion",
 		"The scenarios to measure, in this order. A fleet must converge before it can be at rest or deleted. There is also "+
 			"events (events-foreign, events-burst and events-changes), before drift: its figures are those of events only "+
-			"with an -interval in which nothing is found without them, such as 1h. validate-logs and validation have no "+
-			"fleet: they measure the command and a LogFileValidation.",
+			"with an -interval in which nothing is found without them, such as 1h. validate-logs, validation and coverage "+
+			"have no fleet: they measure the command, a LogFileValidation, and the assessment of accounts.",
 	)
 	set.IntVar(
 		&s.members,
@@ -149,12 +151,14 @@ func parse(arguments []string) (settings, error) {
 		117,
 		"The number of member accounts of the organization of validation. Each has, as the management account, 17 chains.",
 	)
+	set.IntVar(&s.identities, "identities", 1000, "The number of AWSIdentities of coverage, each of another account.")
 	set.StringVar(
 		&s.binary,
 		"operator",
 		"bin/trail-operator",
 		"The operator's binary. Arguments after the flags are passed to it.",
 	)
+	set.BoolVar(&s.reports, "reports", false, "Have the operator write reports of openreports.io.")
 	set.StringVar(&s.jsonFile, "json", "", "Also write the figures to this file.")
 	set.StringVar(
 		&s.profiles,
@@ -238,7 +242,15 @@ func run(ctx context.Context, arguments []string) error {
 		if err != nil {
 			return fmt.Errorf("validation: %w", err)
 		}
-		all.validations = medianValidations(figures)
+		all.validations = medianCosts(figures, func(v *validated) *cost { return &v.cost })
+	}
+
+	if s.measures(coverageScenario) {
+		figures, err := runs(s, func() ([]assessed, error) { return coverageFigures(ctx, s) })
+		if err != nil {
+			return fmt.Errorf("coverage: %w", err)
+		}
+		all.assessments = medianCosts(figures, func(a *assessed) *cost { return &a.cost })
 	}
 
 	if s.jsonFile != "" {
@@ -270,6 +282,7 @@ type results struct {
 	fleets      []figure
 	commands    []commandFigure
 	validations []validated
+	assessments []assessed
 }
 
 // write writes all figures to a file, as one list.
@@ -283,6 +296,9 @@ func (r *results) write(file string) error {
 	}
 	for i := range r.validations {
 		all = append(all, r.validations[i])
+	}
+	for i := range r.assessments {
+		all = append(all, r.assessments[i])
 	}
 	content, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
@@ -302,6 +318,9 @@ func (r *results) show(out io.Writer) error {
 	}
 	if len(r.validations) > 0 {
 		err = errors.Join(err, showValidations(out, r.validations))
+	}
+	if len(r.assessments) > 0 {
+		err = errors.Join(err, showAssessments(out, r.assessments))
 	}
 	return err
 }

@@ -130,7 +130,7 @@ func (m *measurement) scenario(
 	name string,
 	run func(*measurement, context.Context) (outcome, error),
 ) (figure, error) {
-	writesBefore, eventsBefore, err := m.apiWrites(ctx)
+	wrote, err := m.apiWrites(ctx)
 	if err != nil {
 		return figure{}, err
 	}
@@ -165,7 +165,7 @@ func (m *measurement) scenario(
 	if m.operator != process {
 		before.cpuSeconds = 0
 	}
-	writesAfter, eventsAfter, err := m.apiWrites(ctx)
+	writes, err := m.apiWrites(ctx)
 	if err != nil {
 		return figure{}, err
 	}
@@ -174,8 +174,9 @@ func (m *measurement) scenario(
 	measured := figure{
 		Trails: m.trails, Accounts: m.accounts(), Limits: m.limits, Shape: m.shape, Scenario: name,
 		Seconds: seconds, Floor: result.floor, Aside: result.aside, Throttles: float64(m.aws.Throttled()),
-		WritesPerTrail: (writesAfter - writesBefore) / per, EventsPerTrail: (eventsAfter - eventsBefore) / per,
-		PeakMiB: after.peakMiB, RestMiB: after.restMiB, AnonymousMiB: after.anonymousMiB,
+		WritesPerTrail: (writes.trails - wrote.trails) / per, EventsPerTrail: (writes.events - wrote.events) / per,
+		ReportsPerTrail: (writes.reports - wrote.reports) / per,
+		PeakMiB:         after.peakMiB, RestMiB: after.restMiB, AnonymousMiB: after.anonymousMiB,
 		CPUSeconds: after.cpuSeconds - before.cpuSeconds, CPUShare: (after.cpuSeconds - before.cpuSeconds) / seconds,
 		Calls: map[string]float64{}, Repaired: result.repaired, Named: result.named, Left: result.left,
 	}
@@ -233,6 +234,7 @@ func (m *measurement) idle(ctx context.Context) (outcome, error) {
 func (m *measurement) converge(ctx context.Context) (outcome, error) {
 	// GetTrailStatus, and the writes.
 	result := outcome{floor: m.floor(1+m.average(m.creations), one, (*fleet).creations)}
+	start := time.Now()
 	if err := m.each(
 		ctx,
 		func(ctx context.Context, trail *v1alpha1.Trail) error { return m.client.Create(ctx, trail) },
@@ -242,7 +244,11 @@ func (m *measurement) converge(ctx context.Context) (outcome, error) {
 	if err := m.untilCalled(ctx, "StartLogging", m.trails); err != nil {
 		return result, err
 	}
-	return result, m.untilAll(ctx, ready)
+	if err := m.untilAll(ctx, ready); err != nil {
+		return result, err
+	}
+	result.took = time.Since(start)
+	return result, m.untilReported(ctx)
 }
 
 // rest watches a fleet that has nothing to do for several looks. How many of them fall into that time depends on the

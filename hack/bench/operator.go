@@ -52,6 +52,9 @@ func (f *fleet) startOperator(ctx context.Context) (*operator, error) {
 	if f.limits {
 		arguments = append(arguments, "--aws-rate-limits=on")
 	}
+	if f.reports {
+		arguments = append(arguments, "--reports=openreports")
+	}
 	o.command = exec.CommandContext(ctx, f.binary, append(arguments, f.arguments...)...)
 
 	o.command.Env = append(awsEnvironment(f.endpoint), "KUBECONFIG="+f.kubeconfig)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
@@ -20,8 +19,8 @@ import (
 )
 
 const (
-	// validationScenario and validateLogsScenario are no parts of a fleet's life.
-	validationScenario, validateLogsScenario = "validation", "validate-logs"
+	// These scenarios are no parts of a fleet's life.
+	validationScenario, validateLogsScenario, coverageScenario = "validation", "validate-logs", "coverage"
 
 	// archiveBucket is where the validated trail delivers to, and managementAccount whose trail it is.
 	archiveBucket, managementAccount = "trail-operator-bench", "111122223333"
@@ -34,7 +33,7 @@ const (
 )
 
 // apart are the scenarios that are no parts of a fleet's life.
-var apart = []string{validateLogsScenario, validationScenario}
+var apart = []string{validateLogsScenario, validationScenario, coverageScenario}
 
 // lateClock is a clock that is behind, for hours that are to pass at once.
 type lateClock struct{ behind atomic.Int64 }
@@ -47,18 +46,10 @@ func (c *lateClock) advance(d time.Duration) { c.behind.Add(-int64(d)) }
 
 // validated is what it cost to validate the digests of an organization for a while.
 type validated struct {
-	Scenario string `json:"scenario"`
+	cost
 	// Chains is how many chains there are, and Hours how many new digests each of them has.
-	Chains  int     `json:"chains"`
-	Hours   float64 `json:"hours"`
-	Seconds float64 `json:"seconds"`
-	// CPUSeconds, and memory as of a figure.
-	CPUSeconds   float64 `json:"cpuSeconds"`
-	PeakMiB      float64 `json:"peakMiB"`
-	RestMiB      float64 `json:"restMiB"`
-	AnonymousMiB float64 `json:"anonymousMiB"`
-	// Calls are all AWS calls, by operation.
-	Calls map[string]float64 `json:"awsCalls"`
+	Chains int     `json:"chains"`
+	Hours  float64 `json:"hours"`
 }
 
 // share returns the share of a core that this takes when hours last an hour.
@@ -86,8 +77,8 @@ type step struct {
 var validationLife = []step{
 	{"without", 0, (*validationOf).without},
 	{"first", hoursBefore, (*validationOf).create},
-	{"hour", 1, (*validationOf).again},
-	{"nothing new", 0, (*validationOf).again},
+	{"hour", 1, (*validationOf).revalidate},
+	{"nothing new", 0, (*validationOf).revalidate},
 	{"restart", 1, (*validationOf).restart},
 	{"rest", 0, (*validationOf).without},
 }
@@ -172,46 +163,8 @@ func (v *validationOf) step(ctx context.Context, part step) (validated, error) {
 		v.clock.advance(time.Duration(part.hours) * time.Hour)
 		v.aws.Objects(archiveBucket, "none") // Whoever looks has all delivered that is due, which takes a while.
 	}
-	if err := v.operator.resetPeak(); err != nil {
-		return validated{}, err
-	}
-	before, err := v.operator.usage()
-	if err != nil {
-		return validated{}, err
-	}
-
-	process := v.operator
-	profiled := v.profileCPU(ctx, part.name)
-	v.aws.ResetCalls()
-	start := time.Now()
-	if err := part.run(v, ctx); err != nil {
-		return validated{}, err
-	}
-	seconds := time.Since(start).Seconds()
-	if err := profiled(); err != nil {
-		return validated{}, err
-	}
-	calls := v.aws.CallCounts()
-	if err := wait(ctx, settleTime); err != nil { // What ends is written, and its memory can be collected.
-		return validated{}, err
-	}
-	after, err := v.operator.usage()
-	if err != nil {
-		return validated{}, err
-	}
-	if v.operator != process {
-		before.cpuSeconds = 0
-	}
-
-	measured := validated{
-		Scenario: validationScenario + ", " + part.name, Chains: v.chains, Hours: float64(part.hours), Seconds: seconds,
-		CPUSeconds: after.cpuSeconds - before.cpuSeconds,
-		PeakMiB:    after.peakMiB, RestMiB: after.restMiB, AnonymousMiB: after.anonymousMiB, Calls: map[string]float64{},
-	}
-	for operation, n := range calls {
-		measured.Calls[operation] = float64(n)
-	}
-	return measured, v.profileHeap(ctx, part.name)
+	spent, err := v.spend(ctx, validationScenario, part.name, func(ctx context.Context) error { return part.run(v, ctx) })
+	return validated{cost: spent, Chains: v.chains, Hours: float64(part.hours)}, err
 }
 
 // without watches the operator while it has nothing to do.
@@ -227,8 +180,8 @@ func (v *validationOf) create(ctx context.Context) error {
 	return v.untilIntact(ctx, func(*v1alpha1.LogFileValidation) bool { return true })
 }
 
-// again has the object validated at once.
-func (v *validationOf) again(ctx context.Context) error {
+// revalidate has the object validated at once.
+func (v *validationOf) revalidate(ctx context.Context) error {
 	v.asked++
 	asked := fmt.Sprint(v.asked)
 	object := &v1alpha1.LogFileValidation{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "audit"}}
@@ -250,7 +203,7 @@ func (v *validationOf) restart(ctx context.Context) (err error) {
 	if v.operator, err = v.startOperator(ctx); err != nil {
 		return err
 	}
-	return v.again(ctx)
+	return v.revalidate(ctx)
 }
 
 // untilIntact waits until all chains are validated, and something else holds.
@@ -269,34 +222,6 @@ func (v *validationOf) untilIntact(ctx context.Context, condition func(*v1alpha1
 	return nil
 }
 
-// medianValidations returns the figures of each part, each of which is the median of the runs'.
-func medianValidations(runs [][]validated) []validated {
-	result := slices.Clone(runs[0])
-	for i := range result {
-		parts := make([]validated, 0, len(runs))
-		for _, run := range runs {
-			parts = append(parts, run[i])
-		}
-		middle := &result[i]
-		for _, of := range []func(*validated) *float64{
-			func(v *validated) *float64 { return &v.Seconds },
-			func(v *validated) *float64 { return &v.CPUSeconds },
-			func(v *validated) *float64 { return &v.PeakMiB },
-			func(v *validated) *float64 { return &v.RestMiB },
-			func(v *validated) *float64 { return &v.AnonymousMiB },
-		} {
-			*of(middle) = medianOf(parts, func(v *validated) float64 { return *of(v) })
-		}
-		middle.Calls = map[string]float64{}
-		for _, run := range parts {
-			for operation := range run.Calls {
-				middle.Calls[operation] = medianOf(parts, func(v *validated) float64 { return v.Calls[operation] })
-			}
-		}
-	}
-	return result
-}
-
 // showValidations prints a table, and under it the AWS calls by operation.
 func showValidations(out io.Writer, figures []validated) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -313,12 +238,7 @@ func showValidations(out io.Writer, figures []validated) error {
 	}
 
 	for i := range figures {
-		v := &figures[i]
-		var calls []string
-		for _, operation := range slices.Sorted(maps.Keys(v.Calls)) {
-			calls = append(calls, fmt.Sprintf("%s %.0f", operation, v.Calls[operation]))
-		}
-		fmt.Fprintf(out, "%s: AWS calls: %s\n", v.Scenario, strings.Join(calls, ", "))
+		figures[i].showCalls(out)
 	}
 	return nil
 }

@@ -8,27 +8,32 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-func TestMedianValidations(t *testing.T) {
+func TestMedianCosts(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
 	run := func(seconds, cpu, peak, reads float64) []validated {
-		return []validated{{Scenario: "without"}, {
-			Scenario: "hour", Chains: 4, Hours: 1, Seconds: seconds, CPUSeconds: cpu, PeakMiB: peak,
+		return []validated{{cost: cost{Scenario: "without"}}, {Chains: 4, Hours: 1, cost: cost{
+			Scenario: "hour", Seconds: seconds, CPUSeconds: cpu, PeakMiB: peak,
 			Calls: map[string]float64{"GetObject": reads},
-		}}
+		}}}
 	}
-	found := medianValidations([][]validated{run(3, 10, 50, 8), run(1, 30, 70, 4), run(2, 20, 60, 4)})
+	found := medianCosts(
+		[][]validated{run(3, 10, 50, 8), run(1, 30, 70, 4), run(2, 20, 60, 4)},
+		func(v *validated) *cost { return &v.cost },
+	)
 	g.Expect(found).To(HaveLen(2))
-	g.Expect(found[1]).To(Equal(validated{
-		Scenario: "hour", Chains: 4, Hours: 1, Seconds: 2, CPUSeconds: 20, PeakMiB: 60,
+	g.Expect(found[1]).To(Equal(validated{Chains: 4, Hours: 1, cost: cost{
+		Scenario: "hour", Seconds: 2, CPUSeconds: 20, PeakMiB: 60,
 		Calls: map[string]float64{"GetObject": 4},
-	}), "each figure by itself")
+	}}), "each figure by itself")
 }
 
 func TestValidated(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
-	hour := validated{Chains: 2000, Hours: 1, CPUSeconds: 18, Calls: map[string]float64{"GetObject": 3000}}
+	hour := validated{
+		Chains: 2000, Hours: 1, cost: cost{CPUSeconds: 18, Calls: map[string]float64{"GetObject": 3000}},
+	}
 	g.Expect(hour.share()).To(BeNumerically("~", 0.005, 1e-9), "18 s of an hour")
 	hour.Hours = 2
 	g.Expect(hour.share()).To(BeNumerically("~", 0.0025, 1e-9), "18 s of two hours")
@@ -43,10 +48,10 @@ func TestShowValidations(t *testing.T) {
 	t.Parallel()
 	g := NewWithT(t)
 	var out bytes.Buffer
-	g.Expect(showValidations(&out, []validated{{
-		Scenario: "validation, hour", Chains: 2006, Hours: 1, Seconds: 5.25, CPUSeconds: 9, PeakMiB: 61, RestMiB: 60,
+	g.Expect(showValidations(&out, []validated{{Chains: 2006, Hours: 1, cost: cost{
+		Scenario: "validation, hour", Seconds: 5.25, CPUSeconds: 9, PeakMiB: 61, RestMiB: 60,
 		Calls: map[string]float64{"ListObjectsV2": 4012, "GetObject": 2006},
-	}})).To(Succeed())
+	}}})).To(Succeed())
 	g.Expect(out.String()).To(And(
 		MatchRegexp(`validation, hour +2006 +1 +5\.25 +9\.00 +0\.25 +1\.000 +2\.000 +61 +60 +0 *\n`),
 		ContainSubstring("validation, hour: AWS calls: GetObject 2006, ListObjectsV2 4012\n"),

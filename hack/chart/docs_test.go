@@ -76,6 +76,29 @@ func TestDocsNameThePublishedImage(t *testing.T) {
 	}
 }
 
+// TestDocsInstallTheRelease holds that the documents install and verify the release that config and the chart are of.
+func TestDocsInstallTheRelease(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	published, err := readImage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`(?:charts/trail-operator(?: --version |:)|/releases/download/|@refs/tags/)v?(\d[\w.]*)`)
+
+	checked := 0
+	for document, text := range readDocuments(t) {
+		for _, found := range named.FindAllStringSubmatch(text, -1) {
+			checked++
+			if "v"+found[1] != published.NewTag {
+				t.Errorf("%s: %s, but config installs %s", document, found[0], published.NewTag)
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("no document installs a release")
+	}
+}
+
 // Links between documents, and their headings with what GitHub leaves out of an anchor.
 var (
 	link       = regexp.MustCompile(`\]\(([^)\s#]*)(?:#([^)\s]*))?\)`)

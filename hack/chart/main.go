@@ -1,5 +1,6 @@
 // Command chart generates those parts of charts/trail-operator that come from config: the CRDs, the operator's rules,
-// the alerts, the dashboard and the name of the image. So there is one source for the chart and for kustomize.
+// the alerts, the dashboard and the name of the image. So there is one source for the chart and for kustomize. And what
+// is new, from the changelog.
 //
 // It is run from the repository's root, by `make chart`.
 package main
@@ -24,6 +25,9 @@ const (
 	chart     = "charts/trail-operator"
 	crdFolder = chart + "/templates/crds"
 	rulesFile = chart + "/templates/_generated.tpl"
+
+	policies     = "config/policies/rules"
+	policyFolder = chart + "/files/policies"
 )
 
 // copies are the files that the chart carries as they are, source to target. A source need not exist.
@@ -48,7 +52,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeCRDs(crds), writeRules(crds, rules), copyFiles(), writeImage())
+	return errors.Join(writeCRDs(crds), writeRules(crds, rules), copyFiles(), copyPolicies(), writeImage(), writeChanges())
 }
 
 // crd is a generated CRD: what the chart needs to know of it, and the text of its spec.
@@ -271,12 +275,43 @@ func copyFiles() error {
 		if err != nil {
 			return err
 		}
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(target, text, 0o644); err != nil {
+		if err := writeFile(target, text); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+func writeFile(file string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, text, 0o644)
+}
+
+// copyPolicies copies the ValidatingAdmissionPolicies, of which the chart's template makes what the values say, and
+// removes those that are no more.
+func copyPolicies() error {
+	sources, err := filepath.Glob(policies + "/*.yaml")
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(policyFolder); err != nil {
+		return err
+	}
+
+	for _, source := range sources {
+		text, err := os.ReadFile(source)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(string(text), "\nkind: ValidatingAdmissionPolicy\n") {
+			continue
+		}
+		if err := writeFile(filepath.Join(policyFolder, filepath.Base(source)), text); err != nil {
+			return err
+		}
+	}
+
 	return nil
 }

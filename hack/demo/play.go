@@ -296,7 +296,7 @@ func (s *stage) removeAll(ctx context.Context) error {
 		return fmt.Errorf("%d trails are left in AWS", len(left))
 	}
 
-	chapter("No trail is left in AWS. That was the demo; now try it with KEEP=1")
+	chapter("Now no trail is left in AWS. That was the demo; now try it with KEEP=1")
 	return nil
 }
 

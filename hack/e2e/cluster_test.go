@@ -106,7 +106,7 @@ func startCluster(ctx context.Context) *cluster {
 }
 
 // startControllerManager runs the controllers that what users do depends on: garbage collection, the end of namespaces,
-// aggregated roles, and Deployments.
+// aggregated roles, Deployments, and the type checks of policies. Each has its own ServiceAccount, as in any cluster.
 func (c *cluster) startControllerManager(ctx context.Context) {
 	GinkgoHelper()
 	binary := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kube-controller-manager")
@@ -118,7 +118,9 @@ func (c *cluster) startControllerManager(ctx context.Context) {
 		binary,
 		"--kubeconfig="+c.kubeconfig,
 		"--controllers=garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller,"+
-			"deployment-controller,replicaset-controller,serviceaccount-controller",
+			"deployment-controller,replicaset-controller,serviceaccount-controller,"+
+			"validatingadmissionpolicy-status-controller",
+		"--use-service-account-credentials",
 		"--leader-elect=false",
 		"--bind-address="+host,
 		"--secure-port="+port,
@@ -236,6 +238,22 @@ func (c *cluster) kubectl(arguments ...string) string {
 	output, err := c.run(nil, kubectlBinary(), arguments...)
 	Expect(err).NotTo(HaveOccurred(), "kubectl %s:\n%s", strings.Join(arguments, " "), output)
 	return output
+}
+
+// runCommands runs the commands of kubectl that a text tells its reader to run, each in a line of its own.
+func (c *cluster) runCommands(text string, want int) {
+	GinkgoHelper()
+	ran := 0
+	for line := range strings.Lines(text) {
+		command := strings.TrimSpace(line)
+		if !strings.HasPrefix(command, "kubectl ") {
+			continue
+		}
+		output, err := c.run(nil, "sh", "-c", command)
+		Expect(err).NotTo(HaveOccurred(), "%s:\n%s", command, output)
+		ran++
+	}
+	Expect(ran).To(Equal(want), "commands in:\n%s", text)
 }
 
 // canI asks the API server whether somebody may do something, and returns its answer: yes, or no.

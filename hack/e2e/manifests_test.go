@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -22,6 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
+
+	"github.com/trail-operator/trail-operator/hack/sandbox"
 )
 
 // prometheusOperator is the module with the CRDs of the custom resources of others that the chart and config can make.
@@ -30,12 +30,9 @@ const prometheusOperator = "github.com/prometheus-operator/prometheus-operator@v
 // moduleFolder returns where a Go module, MODULE@VERSION, is on this machine, and gets it if it is not.
 func moduleFolder(module string) string {
 	GinkgoHelper()
-	command := exec.Command("go", "mod", "download", "-json", module)
-	output, err := command.Output()
-	Expect(err).NotTo(HaveOccurred(), "go mod download %s: %s", module, output)
-	var downloaded struct{ Dir string }
-	Expect(json.Unmarshal(output, &downloaded)).To(Succeed())
-	return downloaded.Dir
+	folder, err := sandbox.Module(context.Background(), module)
+	Expect(err).NotTo(HaveOccurred())
+	return folder
 }
 
 // documents returns the YAML documents of rendered manifests, as they are written.
@@ -115,7 +112,10 @@ var _ = Describe("The API server takes under strict validation, without a warnin
 		})
 	}
 
-	for _, folder := range []string{"default", "network-policy", "prometheus", "samples"} {
+	for _, folder := range []string{
+		"default", "network-policy", "prometheus", "samples",
+		"policies/baseline", "policies/example", "policies/no-takeover",
+	} {
 		It("config/"+folder, func(ctx SpecContext) {
 			c.expectApplicable(ctx, c.kubectl("kustomize", filepath.Join(root, "config", folder)))
 		})

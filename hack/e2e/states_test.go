@@ -206,7 +206,7 @@ func (c *cluster) exhibit(ctx context.Context) {
 	deleting := &v1alpha1.Trail{ObjectMeta: metav1.ObjectMeta{Namespace: gallery, Name: "deleting"}}
 	Expect(c.client.Delete(ctx, deleting)).To(Succeed())
 	c.expectReason(ctx, gallery, "deleting", "AccessDeniedException")
-	c.expectHealth(ctx, "Trail", "deleting", gallery, "deleting", "Progressing")
+	c.expectHealth(ctx, "Trail", "", gallery, "deleting", "Progressing")
 	c.aws.ClearFault(denied)
 	c.reconcile(gallery, "deleting")
 	Eventually(
@@ -225,7 +225,7 @@ func (c *cluster) exhibit(ctx context.Context) {
 		g.Expect(meta.FindStatusCondition(identity.Status.Conditions, v1alpha1.ConditionReady).Reason).
 			To(Equal(v1alpha1.ReasonInUse))
 	}, maxWait, often).Should(Succeed(), "an identity that is used waits for its Trails")
-	c.expectHealth(ctx, "AWSIdentity", "in-use", "", "refused", "Progressing")
+	c.expectHealth(ctx, "AWSIdentity", "", "", "refused", "Progressing")
 	c.kubectl(
 		"patch",
 		"trail",

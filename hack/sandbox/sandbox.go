@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -20,12 +21,19 @@ import (
 )
 
 // ControlPlane returns an etcd and a kube-apiserver from KUBEBUILDER_ASSETS, not started yet, which get the CRDs of the
-// repository whose root this is.
+// repository whose root this is. With EMULATED_KUBERNETES, such as 1.33, the API server behaves like that version: it
+// has the kinds, the features and the functions of CEL that the version has.
 func ControlPlane(root string) *envtest.Environment {
-	return &envtest.Environment{
+	environment := &envtest.Environment{
 		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
+	if version := os.Getenv("EMULATED_KUBERNETES"); version != "" {
+		environment.ControlPlane.GetAPIServer().Configure().
+			Set("emulated-version", version).
+			Set("min-compatibility-version", version)
+	}
+	return environment
 }
 
 // Scheme returns a scheme that knows Kubernetes' kinds, CRDs and ours.

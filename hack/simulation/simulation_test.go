@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -92,7 +93,8 @@ func TestWorld(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Printf("%s\n%s%s\n", &history, prefix, line)
-		os.Exit(0) // The operator's goroutines need not end: what a process that was killed has begun never does.
+		pprof.StopCPUProfile() // The end of the process would not write it.
+		os.Exit(0)             // The operator's goroutines need not end: what a process that was killed has begun never does.
 	})
 }
 
@@ -132,7 +134,7 @@ func simulate(ctx context.Context, seed uint64, arguments ...string) (*outcome, 
 
 // simulateWith runs one world with a build of these tests, which may be another one than this.
 func simulateWith(ctx context.Context, executable string, seed uint64, arguments ...string) (*outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute) // On a busy machine, a long world takes ten.
 	defer cancel()
 	command := exec.CommandContext(
 		ctx,

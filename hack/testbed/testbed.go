@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,7 +31,20 @@ func Start() *rest.Config {
 		"start a control plane from KUBEBUILDER_ASSETS=%q (make test sets it) and install the CRDs",
 		os.Getenv("KUBEBUILDER_ASSETS"))
 	config.QPS = -1
+	if version := os.Getenv("EMULATED_KUBERNETES"); version != "" {
+		expectEmulated(config, version)
+	}
 	return config
+}
+
+// expectEmulated checks that the API server behaves like a version of Kubernetes, such as 1.33.
+func expectEmulated(config *rest.Config, version string) {
+	GinkgoHelper()
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	Expect(err).NotTo(HaveOccurred())
+	is, err := client.ServerVersion()
+	Expect(err).NotTo(HaveOccurred())
+	Expect(is.EmulationMajor+"."+is.EmulationMinor).To(Equal(version), "the version that the API server emulates")
 }
 
 // Scheme knows Kubernetes' kinds, CRDs and ours.

@@ -114,6 +114,24 @@ func TestHealthOfAnything(t *testing.T) {
 	}
 }
 
+// TestHealthOfDeleted sees that no script is asked about an object that is being deleted: a branch for it would be
+// dead.
+func TestHealthOfDeleted(t *testing.T) {
+	object := map[string]any{"metadata": map[string]any{"deletionTimestamp": "2026-01-02T03:04:05Z"}}
+	got, err := argocd.HealthOf(`return {status = "Healthy", message = "asked"}`, object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (argocd.Health{Status: "Progressing", Message: "Pending deletion"}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	for kind := range kinds {
+		if strings.Contains(readText(t, customizations, kind, "health.lua"), "deletionTimestamp") {
+			t.Errorf("the health script of %s asks whether the object is being deleted", kind)
+		}
+	}
+}
+
 func TestActions(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for kind, has := range kinds {

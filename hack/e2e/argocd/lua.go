@@ -1,5 +1,5 @@
-// Package argocd runs Argo CD's Lua scripts as Argo CD does for those of its users: without the open libraries, with
-// table and a safe part of os.
+// Package argocd determines health and actions as Argo CD does with the Lua scripts of its users: it runs them without
+// the open libraries, with table and a safe part of os.
 package argocd
 
 import (
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	lua "github.com/yuin/gopher-lua"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	luajson "layeh.com/gopher-json"
 )
 
@@ -23,10 +24,19 @@ type Action struct {
 	Disabled bool `json:"disabled"`
 }
 
-// HealthOf runs a health script on an object.
+// HealthOf returns the health of an object: that of a script, unless the object is being deleted. Then Argo CD asks no
+// script (GetResourceHealth in its gitops-engine).
 func HealthOf(script string, object map[string]any) (Health, error) {
+	deleted, _, err := unstructured.NestedString(object, "metadata", "deletionTimestamp")
+	if err != nil {
+		return Health{}, err
+	}
+	if deleted != "" {
+		return Health{Status: "Progressing", Message: "Pending deletion"}, nil
+	}
+
 	var health Health
-	err := run(script, object, time.Time{}, &health)
+	err = run(script, object, time.Time{}, &health)
 	return health, err
 }
 

@@ -89,18 +89,18 @@ func TestOrganizationTrailSeenFromOutside(t *testing.T) {
 		notHome       = "InvalidHomeRegionException"
 		badARN        = "CloudTrailARNInvalidException"
 	)
-	type seen struct{ byName, byARN, write, tags, describe string }
+	type seen struct{ byName, byARN, selectors, write, tags, describe string }
 	for name, c := range map[string]struct {
 		account, region string
 		want            seen
 	}{
-		"management":           {management, region, seen{"", "", "", "", "org private"}},
-		"management elsewhere": {management, "us-east-1", seen{notFound, "", notHome, badARN, "org"}},
-		"delegated":            {delegated, region, seen{notFound, "", "", "", "org"}},
-		"delegated elsewhere":  {delegated, "us-east-1", seen{notFound, "", notHome, badARN, "org"}},
-		"member":               {ordinary, region, seen{notFound, "", notManagement, badARN, "org"}},
-		"member elsewhere":     {ordinary, "us-east-1", seen{notFound, "", notManagement, badARN, "org"}},
-		"outsider":             {outsider, region, seen{notFound, notFound, notFound, badARN, ""}},
+		"management":           {management, region, seen{"", "", "", "", "", "org private"}},
+		"management elsewhere": {management, "us-east-1", seen{notFound, "", "", notHome, badARN, "org"}},
+		"delegated":            {delegated, region, seen{notFound, "", "", "", "", "org"}},
+		"delegated elsewhere":  {delegated, "us-east-1", seen{notFound, "", "", notHome, badARN, "org"}},
+		"member":               {ordinary, region, seen{notFound, "", notFound, notManagement, badARN, "org"}},
+		"member elsewhere":     {ordinary, "us-east-1", seen{notFound, "", notFound, notManagement, badARN, "org"}},
+		"outsider":             {outsider, region, seen{notFound, notFound, notFound, notFound, badARN, ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cl := e.account(c.account, c.region)
@@ -108,6 +108,8 @@ func TestOrganizationTrailSeenFromOutside(t *testing.T) {
 			wants(t, err, c.want.byName)
 			_, err = cl.GetTrailStatus(ctx, &cloudtrail.GetTrailStatusInput{Name: &arn})
 			wants(t, err, c.want.byARN)
+			_, err = cl.GetEventSelectors(ctx, &cloudtrail.GetEventSelectorsInput{TrailName: &arn})
+			wants(t, err, c.want.selectors)
 			_, err = cl.StartLogging(ctx, &cloudtrail.StartLoggingInput{Name: &arn})
 			wants(t, err, c.want.write)
 			_, err = cl.UpdateTrail(ctx, &cloudtrail.UpdateTrailInput{Name: &arn, EnableLogFileValidation: aws.Bool(true)})

@@ -69,11 +69,16 @@ func badSelectors(format string, args ...any) error {
 	return fail("InvalidEventSelectorsException", format, args...)
 }
 
-// getEventSelectors returns the trail's selectors: the default one if none was put.
+// getEventSelectors returns the trail's selectors: the default one if none was put. Members of an organization do not
+// get those of its trail. AWS documents for GetTrailStatus that they name the trail by its ARN, and says nothing of the
+// kind here; people have found that the call fails: https://github.com/cloud-custodian/cloud-custodian/pull/6394.
 func (s *Server) getEventSelectors(c *call) (map[string]any, error) {
 	t, err := s.named(c, "TrailName", toRead)
 	if err != nil {
 		return nil, err
+	}
+	if !s.manages(c.account, t) {
+		return nil, unknownTrail(t.arn, c.account)
 	}
 	return t.selectorFields(), nil
 }

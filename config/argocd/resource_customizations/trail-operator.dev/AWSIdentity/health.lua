@@ -1,4 +1,5 @@
--- Health of an AWSIdentity: Healthy if AWS accepts it, Degraded if AWS refuses it.
+-- Health of an AWSIdentity: Healthy if AWS accepts it, Degraded if AWS refuses it. The condition Recorded is left out: it
+-- speaks of the account, which no sync of the manifest breaks or mends.
 local function condition(type)
   if obj.status ~= nil and obj.status.conditions ~= nil then
     for _, c in ipairs(obj.status.conditions) do
@@ -23,9 +24,6 @@ end
 
 local ready = condition("Ready")
 
-if obj.metadata.deletionTimestamp ~= nil then
-  return health("Progressing", explained(ready, "being deleted"))
-end
 if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then
   return health("Progressing", "waiting for the operator to reconcile this generation")
 end

@@ -24,9 +24,6 @@ end
 
 local complete = condition("Complete")
 
-if obj.metadata.deletionTimestamp ~= nil then
-  return health("Progressing", "being deleted")
-end
 if complete ~= nil and complete.status == "True" then
   return health("Healthy", explained(complete, "the events are in the status"))
 end

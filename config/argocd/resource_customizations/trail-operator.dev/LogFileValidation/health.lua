@@ -25,9 +25,6 @@ end
 local ready = condition("Ready")
 local intact = condition("Intact")
 
-if obj.metadata.deletionTimestamp ~= nil then
-  return health("Progressing", "being deleted")
-end
 if intact ~= nil and intact.status == "False" then
   return health("Degraded", explained(intact, "the log files were tampered with"))
 end

@@ -24,9 +24,6 @@ end
 
 local ready = condition("Ready")
 
-if obj.metadata.deletionTimestamp ~= nil then
-  return health("Progressing", explained(ready, "being deleted"))
-end
 if obj.spec ~= nil and obj.spec.suspend == true then
   return health("Suspended", "suspended by spec.suspend: AWS is neither read nor changed")
 end
