@@ -42,8 +42,16 @@ build: ## Build bin/trail-operator
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/trail-operator .
 
 .PHONY: test
-test: ## Run all tests against a real API server (TEST_ARGS="-race -run ...", PKG=./controllers/...)
+test: bin/helm bin/kustomize ## Run all tests against a real API server (TEST_ARGS="-race -run ...", PKG=./controllers/...)
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" go test $(TEST_ARGS) $(PKG)
+
+# The oldest Kubernetes that the chart allows.
+OLDEST_KUBERNETES = $(shell sed -n 's/^kubeVersion: ">=\([0-9]*\.[0-9]*\).*/\1/p' charts/trail-operator/Chart.yaml)
+
+.PHONY: test-oldest
+test-oldest: bin/helm bin/kustomize ## Test what the API server decides, the rules of CRDs and policies, with the oldest Kubernetes that is supported
+	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" EMULATED_KUBERNETES=$(OLDEST_KUBERNETES) \
+		go test -count=1 $(TEST_ARGS) ./api/... ./config/policies
 
 .PHONY: cover
 cover: ## Run all tests and write the coverage to bin/coverage.html
@@ -57,7 +65,7 @@ bench: build ## Measure time, calls, writes and memory of a fleet (BENCH_ARGS="-
 	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" bin/bench $(BENCH_ARGS)
 
 # The Go modules with code of the project; the linter works on one at a time.
-CODE_MODULES = . hack/e2e hack/image hack/terraform
+CODE_MODULES = . hack/compositions hack/e2e hack/image hack/release hack/terraform
 
 .PHONY: lint
 lint: bin/golangci-lint ## Lint the code
@@ -87,6 +95,11 @@ test-e2e: build bin/helm bin/kustomize ## Run the end-to-end tests: the chart an
 .PHONY: test-terraform
 test-terraform: ## Test the Terraform modules in config/aws/events, without Terraform
 	GOWORK=off go -C hack/terraform test $(TEST_ARGS) ./...
+
+.PHONY: test-compositions
+test-compositions: ## Test the samples for kro, Crossplane, Kyverno and Gatekeeper, without them (CRDS=folder of the real CRDs)
+	KUBEBUILDER_ASSETS="$$(hack/controlplane/get.sh)" CRDS="$(if $(CRDS),$(abspath $(CRDS)))" \
+		GOWORK=off go -C hack/compositions test $(TEST_ARGS) ./...
 
 SEEDS ?= 300
 # simulate is go test with a runtime of Go in which nothing is left to chance.
@@ -132,7 +145,7 @@ PATHS = paths=. paths=./api/... paths=./controllers/...
 
 .PHONY: generate
 generate: bin/controller-gen ## Generate the DeepCopy methods
-	bin/controller-gen object paths=./api/...
+	bin/controller-gen object paths=./api/... paths=./controllers/report
 
 .PHONY: manifests
 manifests: bin/controller-gen ## Generate the CRDs and the operator's role
@@ -150,13 +163,14 @@ argocd: ## Generate argocd-cm from the scripts in config/argocd
 	GOWORK=off go -C hack/e2e run ./generate
 
 .PHONY: docs
-docs: bin/crd-ref-docs ## Generate docs/api.md, the API reference, and docs/metrics.md
+docs: bin/crd-ref-docs ## Generate docs/api.md, the API reference, docs/metrics.md and the tables of docs/compliance.md
 	bin/crd-ref-docs --source-path=api --config=hack/tools/crd-ref-docs/config.yaml --templates-dir=hack/tools/crd-ref-docs \
 		--renderer=markdown --output-path=docs/api.md --log-level=WARN
 	go run ./hack/observability/docs
+	go run ./hack/compliance
 
 # Every Go module in the repository.
-MODULES = . hack/controlplane hack/e2e hack/image hack/terraform hack/tools hack/tools/lint hack/tools/helm
+MODULES = . hack/compositions hack/controlplane hack/e2e hack/image hack/release hack/terraform hack/tools hack/tools/lint hack/tools/helm
 
 .PHONY: tidy
 tidy: ## Tidy every go.mod
@@ -204,15 +218,67 @@ no-trails:
 docker-build: ## Build the image with Docker, for one architecture (IMG=...)
 	docker build --build-arg VERSION=$(VERSION) -t $(IMG) .
 
+# The platforms of the image.
+IMAGE_PLATFORMS = linux-amd64 linux-arm64
+
+# build-binaries PLATFORMS: builds the program for each OS-ARCH, the same bytes on every machine with the same Go.
+define build-binaries
+	for platform in $(1); do \
+		CGO_ENABLED=0 GOOS=$${platform%-*} GOARCH=$${platform#*-} \
+			go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/image/$$platform/trail-operator .; \
+	done
+endef
+
 .PHONY: image
 image: ## Write the image for amd64 and arm64 as an OCI archive, bin/image.tar, without a container engine, and test it (IMG=...)
-	for arch in amd64 arm64; do \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" \
-			-o bin/image/linux-$$arch/trail-operator .; \
-	done
+	$(call build-binaries,$(IMAGE_PLATFORMS))
 	GOWORK=off go -C hack/image run . -binaries $(CURDIR)/bin/image -version $(VERSION) -name "$(IMG)" \
 		-output $(CURDIR)/bin/image.tar
 	IMAGE=$(CURDIR)/bin/image.tar GOWORK=off go -C hack/image test ./...
+
+##@ Release
+
+# Where a release goes: the image as REGISTRY/trail-operator, and the chart as REGISTRY/charts/trail-operator.
+REGISTRY ?= $(patsubst %/,%,$(dir $(REPOSITORY)))
+# Where everything else that users take is written.
+DIST ?= dist
+# The binaries that users take; those of the image must be among them.
+PLATFORMS ?= $(IMAGE_PLATFORMS) darwin-amd64 darwin-arm64
+RELEASE = GOWORK=off go -C hack/release run . $(1) -root $(CURDIR) -version $(VERSION) -registry $(REGISTRY) \
+	-dist $(abspath $(DIST)) -helm $(CURDIR)/bin/helm -kustomize $(CURDIR)/bin/kustomize
+
+# The time that everything in a release has: the one of the commit.
+release release-push: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+
+.PHONY: release
+release: bin/helm bin/kustomize ## Write a release into dist, the same bytes each time: image, chart, manifests, binaries (VERSION=v0.1.0 REGISTRY=ghcr.io/example)
+	rm -rf $(DIST)
+	$(call build-binaries,$(PLATFORMS))
+	GOWORK=off go -C hack/image run . -binaries $(CURDIR)/bin/image -version $(VERSION) \
+		-name $(REGISTRY)/trail-operator:$(VERSION) -sboms $(abspath $(DIST)) \
+		-output $(abspath $(DIST))/trail-operator_$(VERSION)_image.tar
+	$(call RELEASE,prepare) -binaries $(CURDIR)/bin/image -platforms "$(PLATFORMS)"
+
+.PHONY: release-push
+release-push: bin/helm bin/kustomize ## Push the image and the chart of the release in dist (VERSION=v0.1.0 REGISTRY=ghcr.io/example)
+	@$(call RELEASE,push)
+
+# A prerelease, which is of what the changelog has as unreleased.
+TEST_VERSION = v0.0.0-test
+
+.PHONY: release-test
+release-test: ## Write a release twice, compare, push it to a registry on loopback and pull it back
+	for time in first second; do \
+		$(MAKE) --no-print-directory release VERSION=$(TEST_VERSION) REGISTRY=registry.example.com/team DIST=bin/release/$$time \
+			PLATFORMS="$(IMAGE_PLATFORMS)"; \
+	done
+	diff -r bin/release/first bin/release/second
+	DIST=$(CURDIR)/bin/release/first VERSION=$(TEST_VERSION) HELM=$(CURDIR)/bin/helm GOWORK=off \
+		go -C hack/release test -count=1 $(TEST_ARGS) ./...
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what the code calls (asks vuln.go.dev)
+	GOWORK=off go -C hack/release tool govulncheck -C $(CURDIR) ./...
 
 ##@ Tools
 

@@ -3,9 +3,9 @@
 // publishes, a user, and nothing else. The same inputs give the same bytes. ko, which does much more, builds on a base
 // image that it pulls; here nothing is pulled.
 //
-//	image -binaries DIR -version VERSION -name NAME[:TAG] -output FILE.tar
+//	image -binaries DIR -version VERSION -name NAME[:TAG] -output FILE.tar [-sboms DIR]
 //
-// DIR holds linux-ARCH/trail-operator for every architecture.
+// The binaries are linux-ARCH/trail-operator, for every architecture. Their SBOMs tell what the images are made of.
 package main
 
 import (
@@ -32,6 +32,8 @@ const (
 	program     = "trail-operator"
 	user        = "65532"
 	certificate = "etc/ssl/certs/ca-certificates.crt"
+	source      = "https://github.com/trail-operator/trail-operator"
+	license     = "Apache-2.0"
 )
 
 func main() {
@@ -47,6 +49,7 @@ func run(arguments []string) error {
 	version := flags.String("version", "dev", "version of the operator")
 	imageName := flags.String("name", "", "name of the image in a pod, such as ghcr.io/example/trail-operator:v1.0.0")
 	output := flags.String("output", "", "archive to write")
+	sboms := flags.String("sboms", "", "folder to write the images' SBOMs to, as SPDX; none if empty")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
@@ -64,6 +67,11 @@ func run(arguments []string) error {
 	}
 	if err := write(index, named, *output); err != nil {
 		return err
+	}
+	if *sboms != "" {
+		if err := writeSBOMs(index, *binaries, *version, *sboms); err != nil {
+			return err
+		}
 	}
 
 	digest, err := index.Digest()
@@ -162,8 +170,8 @@ func configOf(config *v1.ConfigFile, architecture, version string) *v1.ConfigFil
 		Labels: map[string]string{
 			"org.opencontainers.image.title":       program,
 			"org.opencontainers.image.description": "Kubernetes operator for AWS CloudTrail trails",
-			"org.opencontainers.image.source":      "https://github.com/trail-operator/trail-operator",
-			"org.opencontainers.image.licenses":    "Apache-2.0",
+			"org.opencontainers.image.source":      source,
+			"org.opencontainers.image.licenses":    license,
 			"org.opencontainers.image.version":     version,
 		},
 	}
