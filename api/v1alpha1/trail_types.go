@@ -188,8 +188,8 @@ type TrailSpec struct {
 	ManagementPolicy ManagementPolicy `json:"managementPolicy,omitempty"`
 
 	// adoptionPolicy says whether to take over a trail of this name that already exists in AWS. Never does not take it
-	// over, IfUnowned does so if the trail has no owner tag, and Always does so even if it has another owner. Defaults
-	// to Never.
+	// over, IfUnowned does so if the trail has no owner tag, and Always does so even if it has another owner. It is not
+	// taken over from a Trail of this cluster that manages it with Always itself. Defaults to Never.
 	// +optional
 	AdoptionPolicy AdoptionPolicy `json:"adoptionPolicy,omitempty"`
 
@@ -462,7 +462,8 @@ const (
 	AdoptionPolicyNever AdoptionPolicy = "Never"
 	// AdoptionPolicyIfUnowned takes over a trail that has no owner tag.
 	AdoptionPolicyIfUnowned AdoptionPolicy = "IfUnowned"
-	// AdoptionPolicyAlways takes over a trail whoever owns it.
+	// AdoptionPolicyAlways takes over a trail whoever owns it, unless that is a Trail of this cluster which would take it
+	// back.
 	AdoptionPolicyAlways AdoptionPolicy = "Always"
 )
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -389,7 +390,8 @@ func (r *Reconciler) open(ctx context.Context, trail *v1alpha1.Trail, record *re
 	if known, ok := creationOf(trail); ok && trail.Status.AccountID == "" {
 		trail.Status.ManagedTagKeys = union(trail.Status.ManagedTagKeys, known.TagKeys)
 	}
-	return &work{target: target{trail, caller, r.ownerOf(trail)}, region: entered, record: record}, err
+	takesBack := func(found *cloudtrail.Trail) bool { return r.takesBack(ctx, found) }
+	return &work{target: target{trail, caller, r.ownerOf(trail), takesBack}, region: entered, record: record}, err
 }
 
 // act makes AWS hold what the spec says, as far as AWS lets it.
@@ -454,6 +456,23 @@ func (o *outcome) noticeOthers(w *work) {
 // ownerOf returns the value of the owner tag of the object's trail.
 func (r *Reconciler) ownerOf(trail *v1alpha1.Trail) string {
 	return r.ClusterID + "/" + trail.Namespace + "/" + trail.Name
+}
+
+// takesBack tells whether the owner of a trail is a Trail here that holds it, and takes it back from whoever takes it.
+// One that the operator does not watch is not known.
+func (r *Reconciler) takesBack(ctx context.Context, found *cloudtrail.Trail) bool {
+	owner, here := strings.CutPrefix(found.Tags[v1alpha1.OwnerTagKey], r.ClusterID+"/")
+	namespace, name, _ := strings.Cut(owner, "/")
+	holder := &v1alpha1.Trail{}
+	if !here || r.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, holder) != nil {
+		return false
+	}
+	if holder.Spec.Adoption() != v1alpha1.AdoptionPolicyAlways || holder.Status.TrailARN != found.ARN ||
+		holder.Spec.ObserveOnly() || holder.Spec.Suspended() || !holder.DeletionTimestamp.IsZero() {
+		return false
+	}
+	_, err := awsidentity.Access(ctx, r.Client, holder.IdentityName(), holder.Namespace)
+	return err == nil
 }
 
 // writeStatus writes the status if it has changed, as a whole: that costs the API server less than to apply a patch. A

@@ -56,6 +56,100 @@ func (w *world) takeOver(name, owner string) {
 	})
 }
 
+var _ = Describe("Two Trails that both take a trail whoever owns it", func() {
+	var w *world
+	both := []string{"first", "second"}
+
+	BeforeEach(func(ctx context.Context) {
+		w = newWorld(ctx, cloudtrailtest.Options{OpenResources: true, NoRateLimit: true})
+		for _, name := range both {
+			w.apply(ctx, name, always(false))
+			w.settle(ctx, name)
+		}
+	})
+
+	// expectKept looks at both a few times, which writes nothing: one has the trail, and the other one says who.
+	expectKept := func(ctx context.Context, holder, other string) {
+		GinkgoHelper()
+		w.AWS.ResetCalls()
+		for range 3 {
+			for _, name := range both {
+				w.Clock.Add(time.Minute)
+				w.settle(ctx, name)
+			}
+		}
+		Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty())
+		Expect(w.held("audit").Tags).To(HaveKeyWithValue(v1alpha1.OwnerTagKey, w.owner(holder)))
+		expectCondition(w.get(ctx, holder), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+		refused := w.get(ctx, other)
+		expectCondition(refused, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonOwnedByAnother)
+		Expect(condition(refused, v1alpha1.ConditionReady).Message).To(And(
+			ContainSubstring("belongs to the Trail "+w.owner(holder)), ContainSubstring("set its adoptionPolicy to IfUnowned")))
+	}
+
+	It("do not fight over it: the first one keeps it", func(ctx context.Context) {
+		expectKept(ctx, "first", "second")
+
+		By("somebody giving it to the second one by hand, who has never held it")
+		w.takeOver("audit", w.owner("second"))
+		w.settle(ctx, "first")
+		expectKept(ctx, "first", "second")
+		Expect(w.get(ctx, "first").Status.LastDrift).NotTo(BeNil(), "that was a drift")
+
+		By("restarting")
+		w.restart()
+		expectKept(ctx, "first", "second")
+	})
+
+	It("hand it over when the one that has it is suspended, and it stays there", func(ctx context.Context) {
+		w.apply(ctx, "first", always(true))
+		w.settle(ctx, "first")
+		w.settle(ctx, "second")
+		Expect(w.DrainEvents()).To(ContainElement(HavePrefix("Warning TakenOver ")))
+		w.apply(ctx, "first", always(false))
+		w.settle(ctx, "first")
+		expectKept(ctx, "second", "first")
+	})
+
+	It("hand it over when the one that has it may not use its identity any more", func(ctx context.Context) {
+		other := &v1alpha1.AWSIdentity{ObjectMeta: metav1.ObjectMeta{Name: w.identity + "-other"}}
+		other.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFromAll}
+		Expect(w.Client.Create(ctx, other)).To(Succeed())
+		DeferCleanup(func(ctx context.Context) { Expect(w.Client.Delete(ctx, other)).To(Succeed()) })
+		w.identity = other.Name
+		w.apply(ctx, "second", always(false))
+		expectKept(ctx, "first", "second")
+
+		w.identity = strings.TrimSuffix(other.Name, "-other")
+		w.setIdentity(ctx, func(s *v1alpha1.AWSIdentitySpec) { s.AllowedNamespaces = nil })
+		w.settle(ctx, "first")
+		expectCondition(w.settle(ctx, "second"), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+	})
+
+	It("hand it over when the one that has it does not take trails any more, and when it is gone", func(ctx context.Context) {
+		unowned := always(false)
+		unowned.AdoptionPolicy = v1alpha1.AdoptionPolicyIfUnowned
+		w.apply(ctx, "first", unowned)
+		w.settle(ctx, "first")
+		w.settle(ctx, "second")
+		expectCondition(w.get(ctx, "second"), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+		expectCondition(w.settle(ctx, "first"), v1alpha1.ConditionStalled,
+			metav1.ConditionTrue, v1alpha1.ReasonOwnedByAnother)
+
+		w.apply(ctx, "first", always(false))
+		Expect(w.Client.Delete(ctx, w.get(ctx, "second"))).To(Succeed())
+		w.settle(ctx, "first")
+		expectCondition(w.get(ctx, "first"), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+	})
+})
+
+// always is the spec of a Trail that takes the trail audit whoever owns it.
+func always(suspended bool) v1alpha1.TrailSpec {
+	return v1alpha1.TrailSpec{
+		Name: "audit", S3BucketName: "trail-logs", AdoptionPolicy: v1alpha1.AdoptionPolicyAlways, Suspend: new(suspended),
+	}
+}
+
 var _ = Describe("A trail that is there before its object", func() {
 	const managed = "" // No reason to refuse it.
 	anyPolicy := []v1alpha1.AdoptionPolicy{

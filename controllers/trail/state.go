@@ -63,7 +63,8 @@ func ownershipOf(tags map[string]string, owner string) ownership {
 	}
 }
 
-// mayManage is the table of adoption: whose trail may be managed. One that was ours stays ours when its tag is removed.
+// mayManage is the table of adoption: whose trail may be managed. One that was ours stays ours when its tag is removed,
+// and nothing is taken from who takes it back: two would fight over it for ever, and nobody could rely on what it is.
 func mayManage(t target, found *cloudtrail.Trail) bool {
 	policy := t.Spec.Adoption()
 	switch ownershipOf(found.Tags, t.owner) {
@@ -72,7 +73,7 @@ func mayManage(t target, found *cloudtrail.Trail) bool {
 	case unowned:
 		return policy == v1alpha1.AdoptionPolicyIfUnowned || policy == v1alpha1.AdoptionPolicyAlways || wasOurs(t, found)
 	default:
-		return policy == v1alpha1.AdoptionPolicyAlways
+		return policy == v1alpha1.AdoptionPolicyAlways && (t.takesBack == nil || !t.takesBack(found))
 	}
 }
 

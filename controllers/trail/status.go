@@ -354,17 +354,29 @@ func stateNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
 			"set spec.adoptionPolicy: IfUnowned to take it over, or choose another spec.name", found.ARN)
 		return &notReady{stalled: true, reason: v1alpha1.ReasonNotOwned, message: message}
 	case stateOwnedByAnother:
-		owner := text.Escape(found.Tags[v1alpha1.OwnerTagKey])
-		message := fmt.Sprintf("the trail %s belongs to %s: choose another spec.name, or have the owner release it "+
-			"(deletionPolicy: Retain), or set spec.adoptionPolicy: Always to take it over", found.ARN, owner)
-		if found.ARN == trail.Status.TrailARN {
-			message = fmt.Sprintf("this object managed or observed the trail %s, which carries the owner tag of %s: "+
-				"find out who changed the tag (status.lastDrift), remove it, "+
-				"or set spec.adoptionPolicy: Always to take the trail back", found.ARN, owner)
+		return &notReady{
+			stalled: true, reason: v1alpha1.ReasonOwnedByAnother,
+			message: ownedByAnother(trail, found, text.Escape(found.Tags[v1alpha1.OwnerTagKey])),
 		}
-		return &notReady{stalled: true, reason: v1alpha1.ReasonOwnedByAnother, message: message}
 	default:
 		return nil
+	}
+}
+
+// ownedByAnother says what helps when a trail belongs to somebody else.
+func ownedByAnother(trail *v1alpha1.Trail, found *cloudtrail.Trail, owner string) string {
+	switch {
+	case trail.Spec.Adoption() == v1alpha1.AdoptionPolicyAlways:
+		return fmt.Sprintf("the trail %s belongs to the Trail %s of this cluster, which has adoptionPolicy: Always, too, and "+
+			"would take it back: choose another spec.name, or delete that Trail (with deletionPolicy: Retain), or set its "+
+			"adoptionPolicy to IfUnowned to let this object take the trail over", found.ARN, owner)
+	case found.ARN == trail.Status.TrailARN:
+		return fmt.Sprintf("this object managed or observed the trail %s, which carries the owner tag of %s: "+
+			"find out who changed the tag (status.lastDrift), remove it, "+
+			"or set spec.adoptionPolicy: Always to take the trail back", found.ARN, owner)
+	default:
+		return fmt.Sprintf("the trail %s belongs to %s: choose another spec.name, or have the owner release it "+
+			"(deletionPolicy: Retain), or set spec.adoptionPolicy: Always to take it over", found.ARN, owner)
 	}
 }
 

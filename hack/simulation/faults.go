@@ -37,6 +37,9 @@ func (w *World) deny() {
 	w.emulator.Inject(cloudtrailtest.Fault{Operation: w.shape.Denied, Code: "AccessDeniedException", Message: "denied"})
 }
 
+// slowestWatch is how late a watch may be at most.
+const slowestWatch = time.Minute
+
 // writeOperations is how many of the operations are writes.
 const writeOperations = 10
 
@@ -86,7 +89,7 @@ var faultDeeds = []deed{
 	}},
 	{"the API server loses answers while watches are late", 3, func(w *World, a Action, chance *rand.Rand) {
 		w.setAPINetwork(conditions{least: apiLatency / 5, most: apiLatency, lost: 0.2 + 0.5*chance.Float64()})
-		w.watchDelay = between(chance, 10*time.Second, time.Minute)
+		w.watchDelay = between(chance, 10*time.Second, slowestWatch)
 		w.edit(a.Slot, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(a.Slot), w.shape, chance) })
 		for range 4 {
 			w.later(a, chance, 0, time.Minute, func() { w.ask(a.Slot) })
@@ -97,7 +100,7 @@ var faultDeeds = []deed{
 		})
 	}},
 	{"watches are late", 5, func(w *World, a Action, chance *rand.Rand) {
-		w.watchDelay = between(chance, time.Second, time.Minute)
+		w.watchDelay = between(chance, time.Second, slowestWatch)
 		w.later(a, chance, time.Minute, 20*time.Minute, func() { w.watchDelay = apiLatency })
 	}},
 	{"watches end", 3, func(w *World, _ Action, chance *rand.Rand) {

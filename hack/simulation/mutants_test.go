@@ -313,6 +313,14 @@ func (l *Lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []b
 		invariant: "a trail stays in its account",
 	},
 	{
+		name: "two Trails take a trail from each other for ever",
+		file: "trail/state.go",
+		from: "AdoptionPolicyAlways && (t.takesBack == nil || !t.takesBack(found))",
+		to:   "AdoptionPolicyAlways",
+
+		invariant: "no foreign trail is written to",
+	},
+	{
 		name: "spec.suspend is ignored",
 		file: "trail/controller.go",
 		from: "case trail.Spec.Suspended():",

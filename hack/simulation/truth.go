@@ -244,7 +244,8 @@ func (t *truth) checkOwner(made write, recent []*v1alpha1.Trail) {
 	mayTake := func(tag string) bool {
 		return slices.ContainsFunc(recent, func(trail *v1alpha1.Trail) bool {
 			policy := trail.Spec.Adoption()
-			return policy == v1alpha1.AdoptionPolicyAlways || tag == "" && policy == v1alpha1.AdoptionPolicyIfUnowned
+			return policy == v1alpha1.AdoptionPolicyAlways && !t.takesBack(tag, made.TrailARN) ||
+				tag == "" && policy == v1alpha1.AdoptionPolicyIfUnowned
 		})
 	}
 
@@ -277,6 +278,18 @@ func (t *truth) checkOwner(made write, recent []*v1alpha1.Trail) {
 	}
 	w.violated("no foreign trail is written to", "%s of %s for %s, whose owner is %q", made.Operation, made.TrailARN,
 		made.object, tags[0])
+}
+
+// takesBack tells whether an owner has been a Trail for a while that has the trail, and that takes it back.
+func (t *truth) takesBack(owner, arn string) bool {
+	name, ours := strings.CutPrefix(owner, t.w.clusterID+"/")
+	if !ours || t.w.trail(name) == nil {
+		return false
+	}
+	return !slices.ContainsFunc(t.versions(name, t.w.slack()+slowestWatch), func(trail *v1alpha1.Trail) bool {
+		return trail.Spec.Adoption() != v1alpha1.AdoptionPolicyAlways || trail.Status.TrailARN != arn ||
+			trail.Spec.ObserveOnly() || trail.Spec.Suspended() || trail.DeletionTimestamp != nil
+	})
 }
 
 // checkTold holds that a drift is in the status before it is repaired.
