@@ -104,6 +104,9 @@ func slotOf(number int) slot {
 	return s
 }
 
+// contested tells whether another slot has the same trail.
+func (s slot) contested() bool { return s.number%9 == 8 || s.number%9 == 5 && s.number+3 < slotCount }
+
 // arn returns the ARN of the slot's trail.
 func (s slot) arn() string {
 	return fmt.Sprintf("arn:aws:cloudtrail:%s:%s:trail/%s", regions[s.region], s.accountID, s.trail)
@@ -151,6 +154,9 @@ func newTrail(s slot, shape Shape, chance *rand.Rand) *v1alpha1.Trail {
 	}
 	if chance.IntN(12) == 0 {
 		trail.Spec.ManagementPolicy = v1alpha1.ManagementPolicyObserve
+	}
+	if s.contested() && chance.IntN(2) == 0 {
+		trail.Spec.AdoptionPolicy = v1alpha1.AdoptionPolicyAlways
 	}
 	return trail
 }
