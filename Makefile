@@ -252,7 +252,8 @@ release release-push: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%c
 
 .PHONY: release
 release: bin/helm bin/kustomize ## Write a release into dist, the same bytes each time: image, chart, manifests, binaries (VERSION=v0.1.0 REGISTRY=ghcr.io/example)
-	rm -rf $(DIST)
+	@$(call RELEASE,check)
+	rm -rf $(DIST) bin/image
 	$(call build-binaries,$(PLATFORMS))
 	GOWORK=off go -C hack/image run . -binaries $(CURDIR)/bin/image -version $(VERSION) \
 		-name $(REGISTRY)/trail-operator:$(VERSION) -sboms $(abspath $(DIST)) \

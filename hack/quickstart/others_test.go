@@ -16,12 +16,17 @@ import (
 // parameters before it calls.
 type others struct {
 	mu sync.Mutex
-	// got are the parameters of the calls, by service, call and, with IAM, the parameter's name.
+	// got are the parameters of the calls, by service, call and, of some services, the parameter's name.
 	got map[string]string
 }
 
 // service is the service in a signature.
 var service = regexp.MustCompile(`Credential=[^/]+/[0-9]+/[^/]+/([a-z0-9-]+)/aws4_request`)
+
+// results are those that the commands look at.
+var results = map[string]string{
+	"DescribeStacks": "<Stacks><member><StackStatus>CREATE_COMPLETE</StackStatus></member></Stacks>",
+}
 
 // ServeHTTP implements http.Handler.
 func (o *others) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +38,7 @@ func (o *others) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	switch signature[1] {
-	case "iam":
+	case "iam", "cloudformation":
 		form, err := url.ParseQuery(string(content))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -41,9 +46,9 @@ func (o *others) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		action := form.Get("Action")
 		for name := range form {
-			o.note("iam "+action+" "+name, form.Get(name))
+			o.note(signature[1]+" "+action+" "+name, form.Get(name))
 		}
-		fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult/></%[1]sResponse>", action)
+		fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult></%[1]sResponse>", action, results[action])
 	case "eks":
 		o.note("eks "+r.Method+" "+r.URL.Path, string(content))
 		fmt.Fprint(w, `{"associations": [{"associationId": "a-1"}]}`)

@@ -77,7 +77,8 @@ func newWorld(ctx context.Context) *world {
 	Expect(os.WriteFile(w.kubeconfig, kubeconfig, 0o600)).To(Succeed())
 
 	w.aws = cloudtrailtest.New(cloudtrailtest.Options{
-		OpenResources: true, LogDelivery: &cloudtrailtest.LogDelivery{Regions: []string{region}, LogsPerHour: 1},
+		// As with AWS, the trail is started again before the history tells who has stopped it.
+		OpenResources: true, HistoryLag: 5 * time.Second, LogDelivery: &cloudtrailtest.LogDelivery{Regions: []string{region}, LogsPerHour: 1},
 	})
 	w.aws.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "reader", SecretAccessKey: "reader", ARN: reader})
 	w.awsURL = testbed.Serve(ctx, w.aws)
@@ -125,6 +126,13 @@ while (($#)); do
 done
 exec %q "${arguments[@]}"
 `, chart, helm))
+
+	sources, err := filepath.Abs(root)
+	Expect(err).NotTo(HaveOccurred())
+	w.program("curl", fmt.Sprintf(`
+for last; do :; done
+cp %q"/${last#https://raw.githubusercontent.com/trail-operator/trail-operator/v*/}" .
+`, sources))
 
 	// There are no nodes, so nothing is ever rolled out.
 	w.program("kubectl", fmt.Sprintf(`
@@ -229,6 +237,9 @@ var _ = Describe("docs/quickstart.md", func() {
 		Expect(json.Unmarshal(content, &policy)).To(Succeed())
 		Expect(policy.Statement).To(HaveLen(2))
 		Expect(string(content)).To(ContainSubstring(trailARN))
+		template, err := os.ReadFile(filepath.Join(root, "config", "aws", "quickstart.yaml"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(w.others.parameter("cloudformation CreateStack TemplateBody")).To(Equal(string(template)))
 		Expect(w.others.parameter("s3 PUT /audit-logs-" + account + "?policy")).To(MatchJSON(content))
 		Expect(w.others.parameter("iam CreateRole AssumeRolePolicyDocument")).To(And(
 			ContainSubstring("arn:aws:eks:"+region+":"+account+":cluster/example"), ContainSubstring("pods.eks.amazonaws.com"),

@@ -2,11 +2,13 @@
 // pushes the image and the chart to a registry. The same inputs give the same bytes. Both work without the network,
 // except for the registry that is named.
 //
+//	release check   -version VERSION -registry REGISTRY
 //	release prepare -version VERSION -registry REGISTRY -binaries DIR -platforms "OS-ARCH ..." -dist DIR
 //	release push    -version VERSION -registry REGISTRY -dist DIR
 //
-// prepare expects the image's archive and its SBOMs in DIST, where hack/image has written them. It is run from the
-// repository's root or with -root, and takes the time of the sources from SOURCE_DATE_EPOCH.
+// check finds out, before anything is built, whether the sources are those of the version. prepare expects the image's
+// archive and its SBOMs in DIST, where hack/image has written them. All are run from the repository's root or with
+// -root, and take the time of the sources from SOURCE_DATE_EPOCH.
 package main
 
 import (
@@ -59,7 +61,7 @@ type release struct {
 
 func run(ctx context.Context, arguments []string) error {
 	if len(arguments) == 0 {
-		return errors.New("want prepare or push")
+		return errors.New("want check, prepare or push")
 	}
 
 	r := &release{}
@@ -81,12 +83,15 @@ func run(ctx context.Context, arguments []string) error {
 		return err
 	}
 	switch arguments[0] {
+	case "check":
+		_, err := r.check()
+		return err
 	case "prepare":
 		return r.prepare(ctx)
 	case "push":
 		return r.push(ctx, os.Stdout)
 	default:
-		return fmt.Errorf("unknown command %q: want prepare or push", arguments[0])
+		return fmt.Errorf("unknown command %q: want check, prepare or push", arguments[0])
 	}
 }
 
@@ -119,14 +124,11 @@ func (r *release) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.checkSources(); err != nil {
-		return err
-	}
-
-	notes, err := readNotes(r.path("CHANGELOG.md"), r.version)
+	notes, err := r.check()
 	if err != nil {
 		return err
 	}
+
 	if err := r.packBinaries(); err != nil {
 		return err
 	}

@@ -99,20 +99,36 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-// TestSources holds that no release installs another version's image from a checkout of its tag.
-func TestSources(t *testing.T) {
+// TestCheck holds that no release installs another version's image from a checkout of its tag, or has no notes.
+func TestCheck(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1795000000")
 	root := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(root, chartDir), 0o755); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{
+		chartDir + "/Chart.yaml": "version: 0.1.0\nappVersion: v0.1.0\n",
+		"CHANGELOG.md":           "## Unreleased\n\n- New.\n\n## v0.1.0 - 2026-12-01\n\n- The first one.\n",
+	} {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	text := "version: 0.1.0\nappVersion: v0.1.0\n"
-	if err := os.WriteFile(filepath.Join(root, chartDir, "Chart.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	check := func(version string) error {
+		return run(t.Context(), []string{"check", "-root", root, "-version", version, "-registry", "registry.example.com/team"})
 	}
+
 	for version, want := range map[string]bool{"v0.1.0": true, "v0.2.0": false, "v0.2.0-rc.1": true} {
-		if err := (&release{root: root, version: version}).checkSources(); (err == nil) != want {
+		if err := check(version); (err == nil) != want {
 			t.Errorf("%s: %v", version, err)
 		}
+	}
+	if err := os.WriteFile(filepath.Join(root, "CHANGELOG.md"), []byte("## Unreleased\n\n- New.\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := check("v0.1.0"); err == nil || !strings.Contains(err.Error(), "no section ## v0.1.0") {
+		t.Errorf("without notes: %v", err)
 	}
 }
 

@@ -35,7 +35,7 @@ func readNotes(file, version string) (notes, error) {
 		found = found || text == ""
 	}
 	if !found {
-		return notes{}, fmt.Errorf("%s has no section ## %s with an entry", file, version)
+		return notes{}, fmt.Errorf("%s has no section ## %s with an entry: see docs/release.md", file, version)
 	}
 	return notes{text: text, changes: changesOf(text)}, nil
 }

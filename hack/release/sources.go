@@ -7,6 +7,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// check returns the notes of the version if the sources are those of it.
+func (r *release) check() (notes, error) {
+	if err := r.checkSources(); err != nil {
+		return notes{}, err
+	}
+	return readNotes(r.path("CHANGELOG.md"), r.version)
+}
+
 // checkSources finds out whether the sources are those of this version: config/default and the chart, when used from a
 // checkout of the tag, must install the image of the tag. `make manifests` has the chart follow the kustomization.
 func (r *release) checkSources() error {

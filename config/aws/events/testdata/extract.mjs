@@ -10,11 +10,14 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 
 const types = [
+  "AWS::EKS::PodIdentityAssociation",
   "AWS::Events::EventBus",
   "AWS::Events::EventBusPolicy",
   "AWS::Events::Rule",
   "AWS::IAM::ManagedPolicy",
   "AWS::IAM::Role",
+  "AWS::S3::Bucket",
+  "AWS::S3::BucketPolicy",
   "AWS::SQS::Queue",
   "AWS::SQS::QueuePolicy",
 ];
@@ -34,11 +37,13 @@ function type(t) {
       return { map: type(t.element) };
     case "tag":
       return { object: { Key: { type: "string", required: true }, Value: { type: "string", required: true } } };
-    case "union": // Only a document that may be written as a string, too; the templates write it out.
+    case "union": // Only a document that may be written as a string, too; see checker.document.
       if (t.types.some((member) => member.type === "json")) {
         return "json";
       }
       throw new Error(`unknown union ${JSON.stringify(t)}`);
+    case "date-time":
+      return "string";
     case "string":
     case "integer":
     case "number":
