@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,8 +28,12 @@ import (
 	"github.com/trail-operator/trail-operator/hack/testbed"
 )
 
+// built is the folder of the operator's program. All specs build it there, so that it is linked once.
+var built string
+
 func TestQuickstart(t *testing.T) {
 	RegisterFailHandler(Fail)
+	built = t.TempDir()
 	RunSpecs(t, "Quickstart")
 }
 
@@ -35,11 +41,17 @@ const (
 	namespace = "trail-operator-system"
 	account   = "111122223333"
 	region    = "eu-central-1"
-	reader    = "arn:aws:iam::" + account + ":user/reader"
-	trailARN  = "arn:aws:cloudtrail:" + region + ":" + account + ":trail/audit"
+	// regionOfNodes is what EKS tells pods; what is installed has to tell them otherwise.
+	regionOfNodes = "us-east-1"
+	reader        = "arn:aws:iam::" + account + ":user/reader"
+	trailARN      = "arn:aws:cloudtrail:" + region + ":" + account + ":trail/audit"
 )
 
-var root = filepath.Join("..", "..")
+var (
+	root = filepath.Join("..", "..")
+	// installed is the name of the Deployment and the ServiceAccount.
+	installed = types.NamespacedName{Namespace: namespace, Name: "trail-operator"}
+)
 
 // world is what a reader has: a cluster, an account and a shell.
 type world struct {
@@ -56,10 +68,25 @@ type world struct {
 	variables string
 }
 
-// newWorld starts a cluster without anything of the operator's, and an AWS.
+// newWorld starts an AWS.
 func newWorld(ctx context.Context) *world {
 	GinkgoHelper()
 	w := &world{folder: GinkgoT().TempDir(), programs: GinkgoT().TempDir()}
+	w.kubeconfig = filepath.Join(w.programs, "kubeconfig")
+	w.aws = cloudtrailtest.New(cloudtrailtest.Options{
+		OpenResources: true,
+		// As with AWS, the trail is started again before the history tells who has stopped it.
+		HistoryLag:  5 * time.Second,
+		LogDelivery: &cloudtrailtest.LogDelivery{Regions: []string{region}, LogsPerHour: 1},
+	})
+	w.aws.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "reader", SecretAccessKey: "reader", ARN: reader})
+	w.awsURL = testbed.Serve(ctx, w.aws)
+	return w
+}
+
+// startCluster starts a cluster without anything of the operator's.
+func (w *world) startCluster() {
+	GinkgoHelper()
 	environment := sandbox.ControlPlane(root)
 	environment.CRDDirectoryPaths = nil
 	var err error
@@ -73,16 +100,7 @@ func newWorld(ctx context.Context) *world {
 	Expect(err).NotTo(HaveOccurred())
 	kubeconfig, err := administrator.KubeConfig()
 	Expect(err).NotTo(HaveOccurred())
-	w.kubeconfig = filepath.Join(w.programs, "kubeconfig")
 	Expect(os.WriteFile(w.kubeconfig, kubeconfig, 0o600)).To(Succeed())
-
-	w.aws = cloudtrailtest.New(cloudtrailtest.Options{
-		// As with AWS, the trail is started again before the history tells who has stopped it.
-		OpenResources: true, HistoryLag: 5 * time.Second, LogDelivery: &cloudtrailtest.LogDelivery{Regions: []string{region}, LogsPerHour: 1},
-	})
-	w.aws.AddCredentials(cloudtrailtest.Credentials{AccessKeyID: "reader", SecretAccessKey: "reader", ARN: reader})
-	w.awsURL = testbed.Serve(ctx, w.aws)
-	return w
 }
 
 // program writes a program that the reader calls, as a script.
@@ -92,27 +110,16 @@ func (w *world) program(name, script string) {
 	Expect(os.WriteFile(path, []byte("#!/usr/bin/env bash\nset -eu\n"+script), 0o755)).To(Succeed())
 }
 
-// install gives the reader the programs of the document.
-func (w *world) install(ctx context.Context) {
+// install gives the reader the programs of the documents.
+func (w *world) install() {
 	GinkgoHelper()
-	build := exec.Command("go", "build", "-o", filepath.Join(w.programs, "trail-operator"), ".")
+	operator := filepath.Join(built, "trail-operator")
+	build := exec.Command("go", "build", "-o", operator, ".")
 	build.Dir = root
 	output, err := build.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), string(output))
+	Expect(os.Symlink(operator, filepath.Join(w.programs, "trail-operator"))).To(Succeed())
 
-	w.program("aws", fmt.Sprintf(`
-case $1 in
-  sts | cloudtrail | s3) ;;
-  *) export AWS_ENDPOINT_URL=%q ;;
-esac
-exec %q "$@"
-`, testbed.Serve(ctx, &w.others), lookPath("aws")))
-
-	chart, err := filepath.Abs(filepath.Join(root, "charts", "trail-operator"))
-	Expect(err).NotTo(HaveOccurred())
-	helm, err := filepath.Abs(filepath.Join(root, "bin", "helm"))
-	Expect(err).NotTo(HaveOccurred())
-	Expect(helm).To(BeAnExistingFile(), "make bin/helm builds it")
 	// The chart of the repository instead of the one of a release.
 	w.program("helm", fmt.Sprintf(`
 arguments=()
@@ -125,20 +132,54 @@ while (($#)); do
   shift
 done
 exec %q "${arguments[@]}"
-`, chart, helm))
+`, testbed.File("charts", "trail-operator"), tool("helm")))
 
-	sources, err := filepath.Abs(root)
-	Expect(err).NotTo(HaveOccurred())
 	w.program("curl", fmt.Sprintf(`
 for last; do :; done
 cp %q"/${last#https://raw.githubusercontent.com/trail-operator/trail-operator/v*/}" .
-`, sources))
+`, testbed.File()))
 
-	// There are no nodes, so nothing is ever rolled out.
+	// There are no nodes and no controllers, so nothing is ever rolled out, and no namespace is ever gone. The files of a
+	// release are those in downloads.
 	w.program("kubectl", fmt.Sprintf(`
-[[ " $* " != *" rollout status "* ]] || exit 0
+case " $* " in
+  *" rollout status "*) exit 0 ;;
+  *" delete "*" -"[fk]" "*) set -- "$@" --wait=false ;;
+esac
+published=%q downloads=%q
+exec %q "${@/#$published/$downloads}"
+`, published, w.downloads(), lookPath("kubectl")))
+}
+
+// published is where the files of the releases are, by version and name.
+const published = "https://github.com/trail-operator/trail-operator/releases/download/"
+
+// downloads is where the reader gets them instead.
+func (w *world) downloads() string {
+	return filepath.Join(w.programs, "releases") + string(filepath.Separator)
+}
+
+// installAWSCLI gives the reader the AWS CLI.
+func (w *world) installAWSCLI(ctx context.Context) {
+	GinkgoHelper()
+	if _, err := exec.LookPath("aws"); err != nil {
+		Skip("needs the AWS CLI, Debian's package awscli")
+	}
+	w.program("aws", fmt.Sprintf(`
+case $1 in
+  sts | cloudtrail | s3) ;;
+  *) export AWS_ENDPOINT_URL=%q ;;
+esac
 exec %q "$@"
-`, lookPath("kubectl")))
+`, testbed.Serve(ctx, &w.others), lookPath("aws")))
+}
+
+// tool returns the path of a tool that make builds.
+func tool(name string) string {
+	GinkgoHelper()
+	path := testbed.File("bin", name)
+	Expect(path).To(BeAnExistingFile(), "make bin/%s builds it", name)
+	return path
 }
 
 // lookPath finds a program of the machine, or the kubectl that came with the API server.
@@ -152,9 +193,16 @@ func lookPath(name string) string {
 	return path
 }
 
-// run runs a block of the document, and returns what it writes.
+// run runs a block of a document, and returns what it writes.
 func (w *world) run(ctx context.Context, block string) string {
 	GinkgoHelper()
+	output, err := w.try(ctx, block)
+	Expect(err).NotTo(HaveOccurred(), "%s\n%s", block, output)
+	return output
+}
+
+// try runs a block of a document that may fail, and returns what it writes.
+func (w *world) try(ctx context.Context, block string) (string, error) {
 	shell := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", w.variables+block)
 	shell.Dir = w.folder
 	shell.Env = append(os.Environ(),
@@ -163,16 +211,22 @@ func (w *world) run(ctx context.Context, block string) string {
 		"AWS_ENDPOINT_URL="+w.awsURL, "AWS_ACCESS_KEY_ID=reader", "AWS_SECRET_ACCESS_KEY=reader", "AWS_PAGER=",
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
 	output, err := shell.CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), "%s\n%s", block, output)
-	return string(output)
+	return string(output), err
 }
 
-// startOperator runs the operator that the chart has installed, with its arguments and its rights.
-func (w *world) startOperator(ctx context.Context) {
+// pod returns what the installed Deployment says of the operator's pods.
+func (w *world) pod(ctx context.Context) corev1.PodSpec {
 	GinkgoHelper()
 	deployment := &appsv1.Deployment{}
-	Expect(w.Get(ctx, types.NamespacedName{Namespace: namespace, Name: "trail-operator"}, deployment)).To(Succeed())
-	pod := deployment.Spec.Template.Spec
+	Expect(w.Get(ctx, installed, deployment)).To(Succeed())
+	return deployment.Spec.Template.Spec
+}
+
+// startOperator runs the operator that is installed, with its arguments, its environment and its rights, until stop is
+// called or the spec ends.
+func (w *world) startOperator(ctx context.Context) (stop func()) {
+	GinkgoHelper()
+	pod := w.pod(ctx)
 	token, err := sandbox.CreateToken(ctx, w, namespace, pod.ServiceAccountName)
 	Expect(err).NotTo(HaveOccurred())
 	kubeconfig := filepath.Join(w.programs, "operator")
@@ -184,43 +238,41 @@ func (w *world) startOperator(ctx context.Context) {
 		"--leader-election-namespace=" + namespace, "--resync-interval=1s",
 	})
 	operator := exec.Command(filepath.Join(w.programs, "trail-operator"), arguments...)
-	operator.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "AWS_ENDPOINT_URL="+w.awsURL, "AWS_REGION="+region,
-		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
+	operator.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "AWS_ENDPOINT_URL="+w.awsURL,
+		"AWS_REGION="+regionOfNodes, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
+	for _, variable := range pod.Containers[0].Env {
+		operator.Env = append(operator.Env, variable.Name+"="+variable.Value)
+	}
 	operator.Stdout, operator.Stderr = GinkgoWriter, GinkgoWriter
 	operator.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	Expect(operator.Start()).To(Succeed())
-	DeferCleanup(func() {
-		Expect(operator.Process.Signal(syscall.SIGTERM)).To(Succeed(), "it runs until the test ends")
+	stop = sync.OnceFunc(func() {
+		Expect(operator.Process.Signal(syscall.SIGTERM)).To(Succeed(), "it runs until it is told to stop")
 		_ = operator.Wait() //nolint:errcheck // However it ends, it has ended.
 	})
+	DeferCleanup(stop)
+	return stop
 }
 
-// blocks returns the blocks of shell commands of a document, in order.
-func blocks(document string) []string {
-	var found []string
-	for _, part := range strings.Split(document, "\n```sh\n")[1:] {
-		block, _, _ := strings.Cut(part, "```")
-		found = append(found, block)
+// skipIfShort skips a spec that starts a control plane.
+func skipIfShort() {
+	if testing.Short() {
+		Skip("takes a minute")
 	}
-	return found
 }
 
 var _ = Describe("docs/quickstart.md", func() {
 	It("leads from nothing to a trail, an intruder who is named, and back", func(ctx context.Context) {
-		if testing.Short() {
-			Skip("takes a minute")
-		}
-		if _, err := exec.LookPath("aws"); err != nil {
-			Skip("needs the AWS CLI, Debian's package awscli")
-		}
-		document, err := os.ReadFile(filepath.Join(root, "docs", "quickstart.md"))
-		Expect(err).NotTo(HaveOccurred())
+		skipIfShort()
+		document := readDocument("quickstart.md")
 		w := newWorld(ctx)
-		w.install(ctx)
+		w.installAWSCLI(ctx)
+		w.startCluster()
+		w.install()
 
 		outputs := map[string]string{}
-		all := blocks(string(document))
+		all := inLanguage(document, "sh")
 		w.variables = all[0]
 		for _, block := range all[1:] {
 			name := strings.Join(strings.Fields(block)[:3], " ")
@@ -248,9 +300,9 @@ var _ = Describe("docs/quickstart.md", func() {
 		Expect(w.others.parameter("eks POST /clusters/example/pod-identity-associations")).To(
 			ContainSubstring("arn:aws:iam::" + account + ":role/trail-operator"))
 
-		_, shown, _ := strings.Cut(string(document), "\n```text\n")
-		shown, _, _ = strings.Cut(shown, "```")
-		Expect(table(outputs["kubectl apply -f"])).To(Equal(table(shown)))
+		shown := inLanguage(document, "text")
+		Expect(shown).To(HaveLen(1))
+		Expect(table(outputs["kubectl apply -f"])).To(Equal(table(shown[0])))
 		Expect(outputs).To(HaveKeyWithValue("kubectl wait ctrail/audit",
 			ContainSubstring("AWSLogs/"+account+"/CloudTrail/"+region+"/")))
 		Expect(outputs).To(HaveKeyWithValue("kubectl annotate ctrail", And(

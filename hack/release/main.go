@@ -2,13 +2,15 @@
 // pushes the image and the chart to a registry. The same inputs give the same bytes. Both work without the network,
 // except for the registry that is named.
 //
-//	release check   -version VERSION -registry REGISTRY
-//	release prepare -version VERSION -registry REGISTRY -binaries DIR -platforms "OS-ARCH ..." -dist DIR
-//	release push    -version VERSION -registry REGISTRY -dist DIR
+//	release check     -version VERSION -registry REGISTRY
+//	release prepare   -version VERSION -registry REGISTRY -binaries DIR -platforms "OS-ARCH ..." -dist DIR
+//	release push      -version VERSION -registry REGISTRY -dist DIR
+//	release manifests -version VERSION -registry REGISTRY -digest DIGEST -dist DIR
 //
 // check finds out, before anything is built, whether the sources are those of the version. prepare expects the image's
-// archive and its SBOMs in DIST, where hack/image has written them. All are run from the repository's root or with
-// -root, and take the time of the sources from SOURCE_DATE_EPOCH.
+// archive and its SBOMs in DIST, where hack/image has written them. manifests writes the manifests of prepare alone, for
+// an image that need not exist, so that tests can apply them. All are run from the repository's root or with -root, and
+// take the time of the sources from SOURCE_DATE_EPOCH.
 package main
 
 import (
@@ -22,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/mod/semver"
 )
 
@@ -61,7 +64,7 @@ type release struct {
 
 func run(ctx context.Context, arguments []string) error {
 	if len(arguments) == 0 {
-		return errors.New("want check, prepare or push")
+		return errors.New("want check, prepare, push or manifests")
 	}
 
 	r := &release{}
@@ -72,6 +75,7 @@ func run(ctx context.Context, arguments []string) error {
 	flags.StringVar(&r.binaries, "binaries", "bin/image", "folder with OS-ARCH/trail-operator")
 	platforms := flags.String("platforms", "", "OS-ARCH of the binaries, separated by spaces")
 	flags.StringVar(&r.dist, "dist", "dist", "folder of what is released")
+	digest := flags.String("digest", "", "the image's digest, for manifests")
 	flags.StringVar(&r.helm, "helm", "bin/helm", "the program")
 	flags.StringVar(&r.kustomize, "kustomize", "bin/kustomize", "the program")
 	if err := flags.Parse(arguments[1:]); err != nil {
@@ -90,8 +94,14 @@ func run(ctx context.Context, arguments []string) error {
 		return r.prepare(ctx)
 	case "push":
 		return r.push(ctx, os.Stdout)
+	case "manifests":
+		image, err := v1.NewHash(*digest)
+		if err != nil {
+			return fmt.Errorf("-digest: %w", err)
+		}
+		return r.writeManifests(ctx, image)
 	default:
-		return fmt.Errorf("unknown command %q: want check, prepare or push", arguments[0])
+		return fmt.Errorf("unknown command %q: want check, prepare, push or manifests", arguments[0])
 	}
 }
 

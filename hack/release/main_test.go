@@ -92,6 +92,7 @@ func TestArguments(t *testing.T) {
 		{"push", "-version", "v0.1.0+build", "-registry", "registry.example.com/team"},
 		{"push", "-version", "v0.1.0"},
 		{"push", "-registry", "registry.example.com/team"},
+		{"manifests", "-version", "v0.1.0", "-registry", "registry.example.com/team", "-digest", "latest"},
 	} {
 		if err := run(t.Context(), arguments); err == nil {
 			t.Errorf("%q was taken", arguments)
