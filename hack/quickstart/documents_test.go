@@ -23,7 +23,7 @@ func readDocument(name string) string {
 type block struct{ language, text string }
 
 // anyBlock matches a block between fences, or the indented lines after a blank one.
-var anyBlock = regexp.MustCompile("(?m)^```(.*)\n((?s:.*?))^```$|^\n((?: {4,}\\S.*\n)+)")
+var anyBlock = regexp.MustCompile("(?m)^ {0,3}```(.*)\n((?s:.*?\n)) {0,3}```$|^\n((?: {4,}\\S.*\n)+)")
 
 // blocks returns the blocks of a document, in order.
 func blocks(document string) []block {

@@ -296,16 +296,14 @@ func (w *world) makeManifests(ctx context.Context, version string) (image string
 	return registry + "/trail-operator@" + digest
 }
 
-// apply applies a kustomization: again, if the API server does not serve AWSIdentities yet.
+// apply applies a kustomization twice, because kubectl looks for all kinds before it creates the first CRD.
 func (w *world) apply(ctx context.Context, command string) {
 	GinkgoHelper()
-	Eventually(func(g Gomega) {
-		output, err := w.try(ctx, command)
-		if err != nil && !strings.Contains(output, `"AWSIdentity"`) {
-			StopTrying("refused for another reason").Now()
-		}
-		g.Expect(err).NotTo(HaveOccurred(), output)
-	}, maxWait, often).Should(Succeed(), "the API server needs a moment before it serves a new kind")
+	output, err := w.try(ctx, command)
+	Expect(err).To(HaveOccurred(), output)
+	Expect(output).To(ContainSubstring(`no matches for kind "AWSIdentity"`))
+	Eventually(w.try, maxWait, often).WithArguments(ctx, command).Should(
+		ContainSubstring("awsidentity.trail-operator.dev/default "), "the API server needs a moment to serve a new kind")
 }
 
 // expectApplied checks that the objects in the cluster have what the patches and the images of a kustomization say.

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/trail-operator/trail-operator/hack/emulator/cloudtrailtest"
 	"github.com/trail-operator/trail-operator/hack/sandbox"
@@ -33,6 +34,7 @@ var built string
 
 func TestQuickstart(t *testing.T) {
 	RegisterFailHandler(Fail)
+	log.SetLogger(GinkgoLogr)
 	built = t.TempDir()
 	RunSpecs(t, "Quickstart")
 }
