@@ -8,9 +8,9 @@
 //	release manifests -version VERSION -registry REGISTRY -digest DIGEST -dist DIR
 //
 // check finds out, before anything is built, whether the sources are those of the version. prepare expects the image's
-// archive and its SBOMs in DIST, where hack/image has written them. manifests writes the manifests of prepare alone, for
-// an image that need not exist, so that tests can apply them. All are run from the repository's root or with -root, and
-// take the time of the sources from SOURCE_DATE_EPOCH.
+// archive and its SBOMs in DIST, where hack/image has written them. manifests writes the manifests of prepare alone,
+// for an image that need not exist, so that tests can apply them. All are run from the repository's root or with -root,
+// and take the time of the sources from SOURCE_DATE_EPOCH.
 package main
 
 import (

@@ -117,7 +117,8 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	check := func(version string) error {
-		return run(t.Context(), []string{"check", "-root", root, "-version", version, "-registry", "registry.example.com/team"})
+		return run(t.Context(),
+			[]string{"check", "-root", root, "-version", version, "-registry", "registry.example.com/team"})
 	}
 
 	for version, want := range map[string]bool{"v0.1.0": true, "v0.2.0": false, "v0.2.0-rc.1": true} {
