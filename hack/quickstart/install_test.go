@@ -137,7 +137,7 @@ var _ = Describe("docs/install.md", func() {
 		Expect(w.Get(ctx, client.ObjectKey{Name: namespace}, &corev1.Namespace{})).To(Succeed(), "the namespace stays")
 	}, SpecTimeout(timeout))
 
-	installOnOpenShift := document.take("helm install trail-operator charts/trail-operator ")
+	installOnOpenShift := document.take("helm install trail-operator oci://")
 	It("installs on OpenShift", func(ctx context.Context) {
 		start(ctx)
 		w.run(ctx, installOnOpenShift)
