@@ -1251,6 +1251,65 @@ var _ = Describe("A deletion", func() {
 	})
 })
 
+// ask asks for a look.
+func (w *world) ask(ctx context.Context, name, request string) {
+	GinkgoHelper()
+	object := w.get(ctx, name)
+	metav1.SetMetaDataAnnotation(&object.ObjectMeta, v1alpha1.AnnotationReconcileAt, request)
+	Expect(w.Client.Update(ctx, object)).To(Succeed())
+}
+
+// What was done is known, also of a reconcile that another one has replaced.
+var _ = Describe("A repair in whose middle somebody asks for a look", func() {
+	It("is made once, although reads show for a while what was there before", func(ctx context.Context) {
+		w := ours(ctx, cloudtrailtest.Options{NoRateLimit: true}, full)
+		w.maxWait = 50 * time.Millisecond
+		w.restart()
+		w.work(ctx)
+		w.do(w.intruder(), "PutEventSelectors", map[string]any{
+			"TrailName": "audit", "EventSelectors": []any{map[string]any{"ReadWriteType": "ReadOnly"}},
+		})
+		w.do(w.intruder(), "PutInsightSelectors", map[string]any{
+			"TrailName": "audit", "InsightSelectors": []any{map[string]any{"InsightType": "ApiErrorRateInsight"}},
+		})
+		w.Clock.Add(time.Minute)
+
+		By("asking when the selectors are repaired, and Insights are not")
+		behind := cloudtrailtest.Lags{Read: 10 * time.Second}
+		asked, answered := make(chan struct{}), make(chan struct{})
+		w.onSending(func(request *http.Request) {
+			switch operationOf(request) {
+			case "PutEventSelectors":
+				w.AWS.SetLags(behind)
+			case "PutInsightSelectors":
+				w.onSending(nil)
+				close(asked)
+				<-answered
+			}
+		})
+		Eventually(func() <-chan struct{} {
+			w.lookAfter(ctx, "audit", 10*time.Millisecond) //nolint:errcheck // The queue would look again.
+			return asked
+		}).WithContext(ctx).WithTimeout(soon).Should(BeClosed(), "it comes after the selectors")
+		w.ask(ctx, "audit", "now")
+		close(answered)
+		Eventually(w.AWS.CallCounts).WithContext(ctx).WithTimeout(soon).Should(
+			HaveKeyWithValue("PutInsightSelectors", 1), "it is sent, although nobody waits for it any more")
+		w.AWS.ResetCalls()
+		Eventually(func() map[string]int {
+			w.lookAfter(ctx, "audit", 10*time.Millisecond) //nolint:errcheck // As said.
+			return w.AWS.CallCounts()
+		}).WithContext(ctx).WithTimeout(soon).Should(HaveKeyWithValue("DescribeTrails", BeNumerically(">", 1)),
+			"the look that was asked for is complete")
+		Expect(writesOf(w.AWS.CallCounts())).To(BeEmpty(), "reads show what was there before, and it is known why")
+		w.AWS.SetLags(cloudtrailtest.Lags{})
+		w.work(ctx)
+		found := w.get(ctx, "audit")
+		Expect(found.Status.LastDrift.Fields).To(ConsistOf("advancedEventSelectors", "insightSelectors"))
+		Expect(found.Status.EarlierDrifts).To(BeEmpty())
+	})
+})
+
 // What is done to a trail after it was created anew is somebody's doing, also where nobody knew for a while whether it
 // was created.
 var _ = Describe("A trail that was created anew by a call whose answer was lost", func() {

@@ -25,7 +25,7 @@ func (r *Reconciler) apply(ctx context.Context, w *work, steps []step) (results 
 		steps = steps[1:]
 		err := r.applyStep(ctx, w, s)
 		if !isAboutTrail(err) {
-			return results, err
+			return append(results, result{s, err}), err
 		}
 		if parts := s.split(w.target); isRefused(err) && len(parts) > 1 {
 			// One setting that is wrong must not keep the others from being changed.

@@ -233,9 +233,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, trail *v1alpha1.Trail) (reco
 	r.memory.begin(now)
 	record.begin(trail, now)
 	interval := r.intervalAt(trail, record, now)
+	began, sent := record.calls.Began(), record.sent()
 	ctx, err := record.calls.Begin(ctx, attemptOf(trail), r.reasonFor(trail, record), interval, now)
 	if err != nil {
 		return requeue.Wait(cloudtrail.PendingOf(err).After)
+	}
+	if !record.calls.Began().Equal(began) {
+		record.abandon(sent)
 	}
 
 	before := trail.Status.DeepCopy()
@@ -522,6 +526,7 @@ func (r *Reconciler) report(
 	record *record,
 	o outcome,
 ) (reconcile.Result, error) {
+	record.underWay = &o
 	switch {
 	case cloudtrail.PendingOf(o.err) != nil:
 		return requeue.Wait(cloudtrail.PendingOf(o.err).After)
@@ -590,6 +595,7 @@ func (r *Reconciler) learn(record *record, o *outcome, now time.Time) {
 
 // end ends a reconcile: what AWS has answered is forgotten, and other objects may write to the trail.
 func (r *Reconciler) end(record *record) {
+	record.underWay = nil
 	record.calls.End(r.Sessions)
 	r.memory.release(record)
 }

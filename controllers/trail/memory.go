@@ -35,6 +35,8 @@ type record struct {
 	// hints are what was heard from outside.
 	hints hints
 
+	// underWay is what the reconcile under way came to in its last run; nil when none is.
+	underWay *outcome
 	// unconfirmed is what came of the last reconcile when its status may not have been written; nil when it was.
 	unconfirmed *unconfirmed
 

@@ -311,23 +311,51 @@ func (r *record) learn(o *outcome, now time.Time) {
 		kept := fields[number].unknown(o.observed) == nil && !isAmong(o.found, number)
 		return kept && now.Sub(w.at) >= settles // Another read may show again what was before.
 	})
-	// Tags may take two calls, which set the field once.
-	set, sent, between := map[int]difference{}, map[int]time.Time{}, ""
-	for _, s := range o.done() {
-		for _, d := range s.sets {
-			set[d.number], sent[d.number] = d, latest(sent[d.number], r.calls.SentAt(s.operation))
-			if s.operation == removeTags {
-				between = withoutTags(d.found, s.keys)
-			}
-		}
-	}
-	for number, d := range set {
-		is := writtenField{wanted: d.wanted, before: d.found, at: sent[number]}
-		if d.field.name == fieldTags {
-			is.between = between
-		}
+	for number, is := range r.writes(o.done()) {
 		r.learnWritten(number, is, isAmong(o.open, number))
 	}
+}
+
+// writes returns the fields that steps have set, by their number. Tags may take two calls, which set the field once.
+func (r *record) writes(steps []step) map[int]writtenField {
+	set := map[int]writtenField{}
+	for _, s := range steps {
+		for _, d := range s.sets {
+			is := set[d.number]
+			is.wanted, is.before, is.at = d.wanted, d.found, latest(is.at, r.calls.SentAt(s.operation))
+			if s.operation == removeTags {
+				is.between = withoutTags(d.found, s.keys)
+			}
+			set[d.number] = is
+		}
+	}
+	return set
+}
+
+// sent returns the fields that the reconcile under way has set so far, or may have.
+func (r *record) sent() map[int]writtenField {
+	if r.underWay == nil {
+		return nil
+	}
+	var steps []step
+	for _, result := range r.underWay.results {
+		unanswered := cloudtrail.PendingOf(result.err) != nil && !r.calls.SentAt(result.operation).IsZero()
+		if result.err == nil || unanswered {
+			steps = append(steps, result.step)
+		}
+	}
+	return r.writes(steps)
+}
+
+// abandon takes note of what was set by a reconcile that is not gone on with.
+func (r *record) abandon(set map[int]writtenField) {
+	for number, is := range set {
+		if was := r.written[number]; was.wanted == is.wanted {
+			is.times = was.times
+		}
+		r.noteWritten(number, is)
+	}
+	r.underWay = nil
 }
 
 // mayBeFormer tells whether what was read may be the trail that was there before, when a trail was created anew by a
@@ -361,6 +389,10 @@ func (r *record) learnWritten(number int, is writtenField, open bool) {
 	if again {
 		is.times = was.times + 1
 	}
+	r.noteWritten(number, is)
+}
+
+func (r *record) noteWritten(number int, is writtenField) {
 	if r.written == nil {
 		r.written = map[int]writtenField{}
 	}
