@@ -85,7 +85,10 @@ func parse(text []byte) (template, error) {
 	declared := map[string]object{}
 	errs = append(errs, section(root, "Resources", declared))
 	for name, r := range declared {
-		errs = append(errs, unknown(name, r, []string{"Condition", "DeletionPolicy", "Properties", "Type", "UpdateReplacePolicy"}))
+		errs = append(
+			errs,
+			unknown(name, r, []string{"Condition", "DeletionPolicy", "Properties", "Type", "UpdateReplacePolicy"}),
+		)
 		for _, policy := range []string{"DeletionPolicy", "UpdateReplacePolicy"} {
 			if value, found := r[policy]; found && value != "Retain" && value != "Delete" {
 				errs = append(errs, fmt.Errorf("%s: %s %v", name, policy, value))
@@ -94,8 +97,7 @@ func parse(text []byte) (template, error) {
 		kind := as[string](r["Type"])
 		condition := as[string](r["Condition"])
 		properties := as[object](r["Properties"])
-		deletionPolicy, _ := r["DeletionPolicy"].(string)
-		t.resources[name] = resource{kind, condition, properties, deletionPolicy}
+		t.resources[name] = resource{kind, condition, properties, as[string](r["DeletionPolicy"])}
 	}
 	return t, errors.Join(errs...)
 }
