@@ -126,24 +126,21 @@ var _ = Describe("Two Trails that both take a trail whoever owns it", func() {
 		expectCondition(w.settle(ctx, "second"), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
 	})
 
-	It(
-		"hand it over when the one that has it does not take trails any more, and when it is gone",
-		func(ctx context.Context) {
-			unowned := always(false)
-			unowned.AdoptionPolicy = v1alpha1.AdoptionPolicyIfUnowned
-			w.apply(ctx, "first", unowned)
-			w.settle(ctx, "first")
-			w.settle(ctx, "second")
-			expectCondition(w.get(ctx, "second"), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
-			expectCondition(w.settle(ctx, "first"), v1alpha1.ConditionStalled,
-				metav1.ConditionTrue, v1alpha1.ReasonOwnedByAnother)
+	It("hand it over when the first one takes no trails any more, and when it is gone", func(ctx context.Context) {
+		unowned := always(false)
+		unowned.AdoptionPolicy = v1alpha1.AdoptionPolicyIfUnowned
+		w.apply(ctx, "first", unowned)
+		w.settle(ctx, "first")
+		w.settle(ctx, "second")
+		expectCondition(w.get(ctx, "second"), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+		expectCondition(w.settle(ctx, "first"), v1alpha1.ConditionStalled,
+			metav1.ConditionTrue, v1alpha1.ReasonOwnedByAnother)
 
-			w.apply(ctx, "first", always(false))
-			Expect(w.Client.Delete(ctx, w.get(ctx, "second"))).To(Succeed())
-			w.settle(ctx, "first")
-			expectCondition(w.get(ctx, "first"), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
-		},
-	)
+		w.apply(ctx, "first", always(false))
+		Expect(w.Client.Delete(ctx, w.get(ctx, "second"))).To(Succeed())
+		w.settle(ctx, "first")
+		expectCondition(w.get(ctx, "first"), v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonAvailable)
+	})
 })
 
 // always is the spec of a Trail that takes the trail audit whoever owns it.

@@ -367,13 +367,9 @@ func stateNotReady(trail *v1alpha1.Trail, o *outcome) *notReady {
 func ownedByAnother(trail *v1alpha1.Trail, found *cloudtrail.Trail, owner string) string {
 	switch {
 	case trail.Spec.Adoption() == v1alpha1.AdoptionPolicyAlways:
-		return fmt.Sprintf(
-			"the trail %s belongs to the Trail %s of this cluster, which has adoptionPolicy: Always, too, and "+
-				"would take it back: choose another spec.name, or delete that Trail (with deletionPolicy: Retain), or set its "+
-				"adoptionPolicy to IfUnowned to let this object take the trail over",
-			found.ARN,
-			owner,
-		)
+		return fmt.Sprintf("the trail %s belongs to the Trail %s of this cluster, which has adoptionPolicy: Always, too, "+
+			"and would take it back: choose another spec.name, or delete that Trail (with deletionPolicy: Retain), or set "+
+			"its adoptionPolicy to IfUnowned to let this object take the trail over", found.ARN, owner)
 	case found.ARN == trail.Status.TrailARN:
 		return fmt.Sprintf("this object managed or observed the trail %s, which carries the owner tag of %s: "+
 			"find out who changed the tag (status.lastDrift), remove it, "+
