@@ -117,6 +117,9 @@ func recordTrail(trail *v1alpha1.Trail, o *outcome) {
 
 	status.TrailARN, status.HomeRegion = found.ARN, found.HomeRegion
 	status.AccountID = o.caller.AccountID
+	if o.observed.settingsErr == nil && !found.IsOrganizationTrail {
+		status.AccountID = found.AccountID() // The credentials may lead elsewhere since it was asked where they do.
+	}
 	if len(o.done()) > 0 {
 		status.OperatorARNs = operatorARNs(status.OperatorARNs, o.caller.ARN)
 	}

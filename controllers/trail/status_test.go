@@ -717,6 +717,31 @@ func TestRecordedTrail(t *testing.T) {
 	g.Expect(trail.Status.TrailARN).To(BeEmpty(), "it is gone")
 }
 
+// TestAccountOfTrail holds that a trail is in the account that AWS says: the credentials may have come to lead to another
+// one right before it was created. An organization's trail is in the management account, and the object in its own.
+func TestAccountOfTrail(t *testing.T) {
+	t.Parallel()
+	const other = "444455556666"
+	for name, c := range map[string]struct {
+		has  func(*observation)
+		want string
+	}{
+		"a trail":                {nil, other},
+		"an organization's":      {func(o *observation) { o.trail.IsOrganizationTrail = true }, testAccount},
+		"settings were not read": {func(o *observation) { o.settingsErr = errors.New("no") }, testAccount},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trail := testTrail(nil)
+			o := holding(trail, both(func(o *observation) {
+				o.trail.ARN = strings.Replace(testARN, testAccount, other, 1)
+			}, c.has))
+			recordTrail(trail, outcomeOf(trail, o, nil))
+			NewWithT(t).Expect(trail.Status.AccountID).To(Equal(c.want))
+		})
+	}
+}
+
 // TestClearedTrail holds what is known of a trail that is gone, field by field, so that a new field is thought of here.
 func TestClearedTrail(t *testing.T) {
 	t.Parallel()

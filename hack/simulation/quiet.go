@@ -172,17 +172,18 @@ func (w *World) mayDiffer(trail *v1alpha1.Trail) bool {
 	}, synced.Reason)
 }
 
-// homeOf returns the account in which an object's trail was created, or in which its creation was once prepared, as it
-// may have succeeded, or in which it was first looked at: the object stays with that.
+// homeOf returns the account in which an object's trail was created, as AWS or else the object tells, or in which its
+// creation was once prepared, as it may have succeeded: the object stays with that.
 func (w *World) homeOf(trail *v1alpha1.Trail) (account string, known bool) {
 	if account, known = w.truth.homes[trail.UID]; known {
 		return account, true
 	}
-	var creation struct{ Account string }
-	if json.Unmarshal([]byte(trail.Annotations[v1alpha1.AnnotationCreation]), &creation) == nil && creation.Account != "" {
-		return creation.Account, true
+	if trail.Status.AccountID != "" {
+		return trail.Status.AccountID, true
 	}
-	return trail.Status.AccountID, trail.Status.AccountID != ""
+	var creation struct{ Account string }
+	err := json.Unmarshal([]byte(trail.Annotations[v1alpha1.AnnotationCreation]), &creation)
+	return creation.Account, err == nil && creation.Account != ""
 }
 
 // slotOfObject returns the slot of an object.
