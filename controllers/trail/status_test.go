@@ -717,8 +717,9 @@ func TestRecordedTrail(t *testing.T) {
 	g.Expect(trail.Status.TrailARN).To(BeEmpty(), "it is gone")
 }
 
-// TestAccountOfTrail holds that a trail is in the account that AWS says: the credentials may have come to lead to another
-// one right before it was created. An organization's trail is in the management account, and the object in its own.
+// TestAccountOfTrail holds that a trail is in the account that AWS says: the credentials may have come to lead to
+// another one right before it was created. An organization's trail is in the management account, and the object in its
+// own.
 func TestAccountOfTrail(t *testing.T) {
 	t.Parallel()
 	const other = "444455556666"
