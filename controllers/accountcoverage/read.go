@@ -166,21 +166,15 @@ func (r *reader) complete(ctx context.Context, t *found) error {
 
 func (r *reader) status(ctx context.Context, region *cloudtrail.Region, t *found) error {
 	status, err := region.Status(ctx, t.ARN)
-	switch {
-	case passes(err):
-		return err
-	case cloudtrail.Is(err, cloudtrail.NotFound) && !r.isForeign(t):
-		t.gone = true
-	case err != nil:
-		t.StatusUnknown = r.unknown(err)
-	default:
-		t.Status = &coverage.Status{
-			Logging: status.IsLogging,
-			Fault:   coverage.DeliveryFault(status, t.described.EnableLogFileValidation, r.now),
-		}
-		if t.Status.Fault != "" {
-			t.Status.Remedy = r.remedy(t)
-		}
+	if err != nil {
+		return r.failed(t, &t.StatusUnknown, err)
+	}
+	t.Status = &coverage.Status{
+		Logging: status.IsLogging,
+		Fault:   coverage.DeliveryFault(status, t.described.EnableLogFileValidation, r.now),
+	}
+	if t.Status.Fault != "" {
+		t.Status.Remedy = r.remedy(t)
 	}
 	return nil
 }
@@ -191,15 +185,22 @@ func (r *reader) events(ctx context.Context, region *cloudtrail.Region, t *found
 		return nil
 	}
 	selectors, err := region.Selectors(ctx, t.ARN)
+	if err != nil {
+		return r.failed(t, &t.EventsUnknown, err)
+	}
+	t.Events = new(coverage.ManagementEvents(selectors.Basic, selectors.Advanced))
+	return nil
+}
+
+// failed takes note of why a part of a trail could not be read. The only error is one that passes.
+func (r *reader) failed(t *found, part **coverage.Unknown, err error) error {
 	switch {
 	case passes(err):
 		return err
 	case cloudtrail.Is(err, cloudtrail.NotFound) && !r.isForeign(t):
 		t.gone = true
-	case err != nil:
-		t.EventsUnknown = r.unknown(err)
 	default:
-		t.Events = new(coverage.ManagementEvents(selectors.Basic, selectors.Advanced))
+		*part = r.unknown(err)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ type result struct {
 // apply makes the calls of a plan and keeps the observation up to date with AWS's answers, so that nothing need be read
 // again but the status. One refusal does not stop the other steps, which do not depend on it: a trail with a broken
 // bucket policy still starts logging. But a trail that could not be made ours is left alone. The error is not about the
-// trail: a call is not answered yet, or the object is not as it was believed to be.
+// trail: a call is not answered yet, or the object is not as it was believed to be. It is the last result's, too.
 func (r *Reconciler) apply(ctx context.Context, w *work, steps []step) (results []result, err error) {
 	for len(steps) > 0 {
 		s := steps[0]

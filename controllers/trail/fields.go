@@ -21,7 +21,7 @@ type target struct {
 	caller cloudtrail.Caller
 	// owner is the value that the owner tag is to have.
 	owner string
-	// takesBack tells whether the owner that a trail's tag names would take it back at once; nil: nobody would.
+	// takesBack tells whether the owner that a trail's tag names would take it back at once.
 	takesBack func(*cloudtrail.Trail) bool
 }
 

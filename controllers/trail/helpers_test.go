@@ -118,9 +118,10 @@ func both[T any](edits ...func(T)) func(T) {
 // targetOf is an object with the place in AWS where tests look for its trail.
 func targetOf(trail *v1alpha1.Trail) target {
 	return target{
-		Trail:  trail,
-		caller: cloudtrail.Caller{Region: testRegion, AccountID: testAccount, ARN: testCaller},
-		owner:  testOwner,
+		Trail:     trail,
+		caller:    cloudtrail.Caller{Region: testRegion, AccountID: testAccount, ARN: testCaller},
+		owner:     testOwner,
+		takesBack: func(*cloudtrail.Trail) bool { return false },
 	}
 }
 

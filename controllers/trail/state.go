@@ -73,7 +73,7 @@ func mayManage(t target, found *cloudtrail.Trail) bool {
 	case unowned:
 		return policy == v1alpha1.AdoptionPolicyIfUnowned || policy == v1alpha1.AdoptionPolicyAlways || wasOurs(t, found)
 	default:
-		return policy == v1alpha1.AdoptionPolicyAlways && (t.takesBack == nil || !t.takesBack(found))
+		return policy == v1alpha1.AdoptionPolicyAlways && !t.takesBack(found)
 	}
 }
 

@@ -315,7 +315,7 @@ func (l *Lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []b
 	{
 		name: "two Trails take a trail from each other for ever",
 		file: "trail/state.go",
-		from: "AdoptionPolicyAlways && (t.takesBack == nil || !t.takesBack(found))",
+		from: "AdoptionPolicyAlways && !t.takesBack(found)",
 		to:   "AdoptionPolicyAlways",
 
 		invariant: "no foreign trail is written to",
