@@ -60,8 +60,10 @@ var _ = Describe("kro's AuditTrail", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		builder, err := graph.NewBuilder(api, httpClient)
 		Expect(err).NotTo(HaveOccurred())
-		definition, err = builder.NewResourceGraphDefinition(into[v1alpha1.ResourceGraphDefinition](object), limits)
-		Expect(err).NotTo(HaveOccurred())
+		Eventually(func() error {
+			definition, err = builder.NewResourceGraphDefinition(into[v1alpha1.ResourceGraphDefinition](object), limits)
+			return err
+		}, maxWait, often).Should(Succeed(), "the API server publishes the schema of a kind after it has begun to serve it")
 
 		By("the API server gets the CRD that kro makes of it")
 		installCRD(definition.CRD)
