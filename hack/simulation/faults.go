@@ -231,9 +231,13 @@ var processDeeds = []deed{
 			return
 		}
 		s := slotOf(a.Slot)
-		w.act(intruders[chance.IntN(len(intruders))], s, call{"StopLogging", map[string]any{"Name": s.arn()}})
+		w.act(intruders[chance.IntN(len(intruders))], s, call{"UpdateTrail", map[string]any{
+			"Name": s.arn(), "S3KeyPrefix": "elsewhere",
+		}})
 		w.ask(a.Slot)
-		w.traps = append(w.traps, &trap{about: s.statusPath(), after: true, do: func() { w.freezeLeader(a, chance) }})
+		// It tells of the drift, reads the object once more, and then nothing is left but the write.
+		freeze := &trap{about: s.path(), after: true, do: func() { w.freezeLeader(a, chance) }}
+		w.traps = append(w.traps, &trap{about: s.statusPath(), after: true, do: func() { w.traps = append(w.traps, freeze) }})
 	}},
 	{"leader freezes at a call while all are changed", 4, func(w *World, a Action, chance *rand.Rand) {
 		if !w.shape.LeaderElection {

@@ -87,11 +87,18 @@ var intruderDeeds = []deed{
 				about: s.arn(), after: chance.IntN(2) == 0, do: func() { w.act(who, s, giveAway(s, chance)) },
 			})
 		}},
-	{"intruder gives the trail to another while all are changed", 2, func(w *World, a Action, chance *rand.Rand) {
-		s, who := slotOf(a.Slot), intruders[chance.IntN(len(intruders))]
-		w.editAll(s, chance)
-		w.later(a, chance, 0, 10*time.Second, func() { w.act(who, s, giveAway(s, chance)) })
-	}},
+	{"intruder gives the trail to another while all are changed, and uses up the writes that AWS takes", 2,
+		func(w *World, a Action, chance *rand.Rand) {
+			s, who := slotOf(a.Slot), intruders[chance.IntN(len(intruders))]
+			for _, operation := range operations[:writeOperations] {
+				w.inject(a, chance, 2*time.Minute, cloudtrailtest.Fault{
+					AccountID: s.accountID, Operation: operation, Code: "ThrottlingException", Message: "Rate exceeded",
+					Probability: 0.5,
+				})
+			}
+			w.editAll(s, chance)
+			w.later(a, chance, 0, 10*time.Second, func() { w.act(who, s, giveAway(s, chance)) })
+		}},
 	{"intruder changes tags", 6, intrude(func(s slot, chance *rand.Rand) call {
 		tag := map[string]any{"Key": fmt.Sprintf("tag-%d", chance.IntN(5))}
 		if chance.IntN(2) == 0 {

@@ -99,10 +99,13 @@ var mutants = []mutant{
 		invariant: "each drift is told once, and none that is not",
 	},
 	{
-		name: "late leader: a process that does not lead any more writes",
+		name: "late leader: a process that stood still after its last check writes, whether it still leads or not",
 		file: "cloudtrail/limits.go",
-		from: "return options.MayWrite()",
-		to:   "return nil",
+		from: "func maySend(ctx context.Context, class operationClass, options *Options) error {",
+		to: `func maySend(ctx context.Context, class operationClass, options *Options) error {
+	if class == writeClass {
+		return nil
+	}`,
 
 		invariant: "only the leader writes",
 		in:        func(s simulation.Shape) bool { return s.LeaderElection },

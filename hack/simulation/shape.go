@@ -112,10 +112,13 @@ func (s slot) arn() string {
 	return fmt.Sprintf("arn:aws:cloudtrail:%s:%s:trail/%s", regions[s.region], s.accountID, s.trail)
 }
 
-// statusPath returns the path of the status of the slot's object at the API server.
-func (s slot) statusPath() string {
-	return "trail-operator.dev/v1alpha1/namespaces/" + s.namespace + "/trails/" + s.name + "/status"
+// path returns the path of the slot's object at the API server.
+func (s slot) path() string {
+	return "trail-operator.dev/v1alpha1/namespaces/" + s.namespace + "/trails/" + s.name
 }
+
+// statusPath returns the path of the status of the slot's object at the API server.
+func (s slot) statusPath() string { return s.path() + "/status" }
 
 // String returns the name of the slot's object.
 func (s slot) String() string { return s.namespace + "/" + s.name }

@@ -232,7 +232,11 @@ func (w *World) aroundAPI(r *request, done bool) {
 	if done && strings.Contains(r.target, "/leases") {
 		w.leads(r)
 	}
-	if !done || r.operation == http.MethodGet || strings.Contains(r.target, "/leases") {
+	if !done || strings.Contains(r.target, "/leases") {
+		return
+	}
+	if r.operation == http.MethodGet {
+		w.spring(r, done)
 		return
 	}
 	w.note("%s %s %s: %d", r.link.process.name, r.operation, r.target, r.status())
