@@ -226,6 +226,11 @@ func (r *request) serve() {
 	}
 	sent := r.http.Clone(ctx)
 	sent.Body = io.NopCloser(bytes.NewReader(r.body))
+	for _, values := range sent.Header {
+		for i := range values {
+			values[i] = strings.Clone(values[i]) // What the server keeps of it is not the process's.
+		}
+	}
 	r.link.around(r, false)
 	r.response, r.err = r.link.server.RoundTrip(sent) //nolint:bodyclose // Whoever has asked closes it.
 	if r.operation == watching && r.err == nil {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Result is what came of a run.
@@ -20,12 +23,13 @@ type Result struct {
 }
 
 // Run simulates the world of a seed and a shape with a script; nil is its own. It must be called in a synctest bubble.
-// log gets each line of the history; nil: nobody does. The operator's goroutines are still there when it returns.
-func Run(ctx context.Context, seed uint64, shape Shape, script []Action, log func(string)) (*Result, error) {
+// show gets each line of the history; nil: nobody does. The operator's goroutines are still there when it returns.
+func Run(ctx context.Context, seed uint64, shape Shape, script []Action, show func(string)) (*Result, error) {
+	log.SetLogger(logr.Discard()) // Without one, it keeps who has asked for it.
 	if script == nil {
 		script = Script(seed, shape)
 	}
-	w, err := newWorld(ctx, seed, shape, log)
+	w, err := newWorld(ctx, seed, shape, show)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +48,9 @@ func Run(ctx context.Context, seed uint64, shape Shape, script []Action, log fun
 		w.quiet = true
 		w.proceed(shape.Disturbed + settling + resting)
 		w.quiet = false
+	}
+	if w.violation == nil && shape.Churns {
+		w.checkGrowth()
 	}
 
 	return &Result{

@@ -29,6 +29,8 @@ type Shape struct {
 	Events bool
 	// Denied is an operation of AWS that is denied from the middle on, also when all else is quiet; "" for none.
 	Denied string
+	// Churns lets all Trails come and go in the end, a few times.
+	Churns bool
 }
 
 // briefly is how many times shorter brief worlds are.
@@ -57,6 +59,7 @@ func ShapeOf(seed uint64, brief bool) Shape {
 		denied := slices.Sorted(maps.Keys(deniedFields))
 		shape.Denied = denied[chance.IntN(len(denied))]
 	}
+	shape.Churns = chance.IntN(12) == 0
 	if brief {
 		shape.Disturbed /= briefly
 	}

@@ -141,7 +141,7 @@ func simulateWith(ctx context.Context, executable string, seed uint64, arguments
 		executable,
 		append([]string{"-test.run=^TestWorld$", "-test.timeout=0", fmt.Sprint("-brief=", *brief)}, arguments...)...)
 	command.Env = append(os.Environ(), fmt.Sprint(child, "=", seed),
-		"GOMAXPROCS=1", "GODEBUG=randseednop=0,asyncpreemptoff=1", "AWS_EC2_METADATA_DISABLED=true",
+		"GOMAXPROCS=1", "GODEBUG=randseednop=0,asyncpreemptoff=1,profstackdepth=32", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
 	var output, messages bytes.Buffer
 	command.Stdout, command.Stderr = &output, &messages

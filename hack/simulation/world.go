@@ -215,6 +215,9 @@ func (w *World) aroundAWS(r *request, done bool) {
 	if done {
 		w.note("%s %s %s: %d", r.link.process.name, r.operation, r.target, r.status())
 		w.checkLeader(r)
+		if w.quiet && r.operation == "LookupEvents" {
+			w.violated("a quiet world asks for no history", "%s", r.link.process.name)
+		}
 		if r.operation == "GetCallerIdentity" {
 			r.link.process.asked = time.Now()
 		}
