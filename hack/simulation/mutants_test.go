@@ -27,8 +27,8 @@ var mutants = []mutant{
 		from: "if c.of != of || c.outlived(resync, now) {",
 		to:   "if c.of == c.of || c.outlived(resync, now) {",
 
-		invariant: "a quiet world asks for no history",
-		in:        func(s simulation.Shape) bool { return s.Disturbed <= 6*time.Hour }, // It asks all the time.
+		invariant: "AWS holds what the specs say",
+		in:        func(s simulation.Shape) bool { return s.Disturbed <= 6*time.Hour }, // It asks AWS all the time.
 	},
 	{
 		name: "side reads: Insights or aggregation that cannot be read keep a stopped trail from being started",
@@ -376,6 +376,14 @@ func (l *Lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []b
 		to:   "if false {",
 
 		invariant: "AWS holds what the specs say",
+	},
+	{
+		name: "who made a drift is asked for although it is known",
+		file: "trail/attribution.go",
+		from: "status.LastDrift != nil && isUncertain(status.LastDrift)",
+		to:   "status.LastDrift != nil",
+
+		invariant: "a quiet world asks for no history",
 	},
 	{
 		name: "a call that waits for its turn is tried again at once",
