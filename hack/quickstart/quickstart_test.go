@@ -209,6 +209,7 @@ func (w *world) try(ctx context.Context, block string) (string, error) {
 	shell.Dir = w.folder
 	shell.Env = append(os.Environ(),
 		"PATH="+w.programs+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECONFIG="+w.kubeconfig,
+		"KUBECACHEDIR="+w.programs, // What another cluster at the same port has served is not to be believed.
 		"HELM_CACHE_HOME="+w.programs, "HELM_CONFIG_HOME="+w.programs, "HELM_DATA_HOME="+w.programs,
 		"AWS_ENDPOINT_URL="+w.awsURL, "AWS_ACCESS_KEY_ID=reader", "AWS_SECRET_ACCESS_KEY=reader", "AWS_PAGER=",
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
