@@ -248,3 +248,37 @@ func TestMutantsAreCurrent(t *testing.T) {
 		t.Errorf("%d mutants have %d names: %v", len(mutants), len(names), maps.Keys(names))
 	}
 }
+
+// TestEachInvariantHasAMutant holds that of each invariant it can be shown that it can fail.
+func TestEachInvariantHasAMutant(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{
+		"the API server answers": true, "every object can be decoded": true, // They are about the world itself.
+	}
+	for _, m := range mutants {
+		shown[m.invariant] = true
+	}
+
+	invariants := []string{timePasses}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range regexp.MustCompile(`violated\("([^"]+)"`).FindAllStringSubmatch(string(content), -1) {
+			invariants = append(invariants, found[1])
+		}
+	}
+	if len(invariants) < len(shown) {
+		t.Errorf("only %d invariants were found", len(invariants))
+	}
+	for _, invariant := range invariants {
+		if !shown[invariant] {
+			t.Errorf("no mutant shows that %q can fail", invariant)
+		}
+	}
+}
