@@ -76,8 +76,8 @@ func (w *World) checkLeft() {
 		if home, known := w.homeOf(last); known && home != s.accountID {
 			continue // It was an earlier object's.
 		}
-		if writes := w.truth.writes[s.arn()]; writes[len(writes)-1].NotApplied {
-			continue // AWS has said that it was deleted.
+		if w.truth.deletionSwallowed(s.arn()) {
+			continue
 		}
 		if last.DeletionTimestamp != nil && !last.Spec.Retained() && !last.Spec.ObserveOnly() {
 			w.violated("no trail is left behind", "%s of %s", s.arn(), s)

@@ -458,6 +458,19 @@ func (t *truth) unreportedSince(trail *v1alpha1.Trail, field string, drift *v1al
 	return since
 }
 
+// deletionSwallowed tells whether AWS has said of a trail that it was deleted, although it was not.
+func (t *truth) deletionSwallowed(arn string) bool {
+	for _, made := range slices.Backward(t.writes[arn]) {
+		switch {
+		case made.Before == nil:
+			return false
+		case made.NotApplied && made.Operation == "DeleteTrail":
+			return true
+		}
+	}
+	return false
+}
+
 // changes tells whether a write may have made a field differ.
 func changes(made write, field string) bool {
 	if made.Before == nil {
