@@ -147,9 +147,12 @@ func (w *World) lag(a Action, chance *rand.Rand) {
 	w.emulator.SetLags(cloudtrailtest.Lags{
 		Read: lag / 4, ReadMax: lag, History: time.Minute, HistoryMax: between(chance, time.Minute, 14*time.Minute),
 	})
-	w.later(a, chance, time.Minute, 20*time.Minute, func() {
-		w.emulator.SetLags(cloudtrailtest.Lags{History: time.Minute, HistoryMax: 5 * time.Minute})
-	})
+	w.later(a, chance, time.Minute, 20*time.Minute, w.unlag)
+}
+
+// unlag makes AWS show all but the history at once.
+func (w *World) unlag() {
+	w.emulator.SetLags(cloudtrailtest.Lags{History: time.Minute, HistoryMax: 5 * time.Minute})
 }
 
 // otherAccount makes the operator's own credentials lead to another account for a while.

@@ -34,6 +34,19 @@ var intruderDeeds = []deed{
 			})
 		}
 	}},
+	{"intruders stop the trail one after the other, and the history shows that late", 2,
+		func(w *World, a Action, chance *rand.Rand) {
+			s := slotOf(a.Slot)
+			w.emulator.SetLags(cloudtrailtest.Lags{History: time.Minute, HistoryMax: 14 * time.Minute})
+			for i, who := range intruders {
+				when := time.Duration(i) * between(chance, 2*time.Second, 20*time.Second)
+				w.later(a, chance, when, when, func() {
+					w.act(who, s, call{"StopLogging", map[string]any{"Name": s.arn()}})
+				})
+			}
+			w.later(a, chance, 20*time.Second, time.Minute, func() { w.ask(a.Slot) })
+			w.later(a, chance, time.Minute, 5*time.Minute, w.unlag)
+		}},
 	{"intruder starts the trail", 3, intrude(func(s slot, _ *rand.Rand) call {
 		return call{"StartLogging", map[string]any{"Name": s.arn()}}
 	})},
