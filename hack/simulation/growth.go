@@ -76,7 +76,9 @@ func (w *World) heldAfterRound() map[string]int64 {
 			var frame runtime.Frame
 			frame, more = frames.Next()
 			if made, ours := strings.CutPrefix(frame.Function, module); ours {
-				if strings.HasPrefix(made, "controllers/") { // And not what the world has made for it.
+				// What the world has made for it is not the operator's, and metrics are of operations and codes, of which there
+				// are not many, and not of Trails.
+				if strings.HasPrefix(made, "controllers/") && !strings.HasPrefix(made, "controllers/metrics.") {
 					counts[made] += records[i].InUseObjects()
 				}
 				break
