@@ -125,8 +125,7 @@ var faultDeeds = []deed{
 		s := slotOf(a.Slot - a.Slot%len(accounts)) // Of the account that is reached without a role.
 		w.remove(s)
 		w.later(a, chance, time.Minute, 5*time.Minute, func() {
-			w.request(w.user.Create(w.ctx, newTrail(s, w.shape, chance)))
-			w.changed(s.String())
+			w.create(newTrail(s, w.shape, chance))
 			w.traps = append(w.traps, &trap{about: s.arn(), after: true, do: func() { w.otherAccount(a, chance) }})
 		})
 	}},
@@ -194,6 +193,14 @@ func (w *World) inject(a Action, chance *rand.Rand, most time.Duration, f cloudt
 	w.later(a, chance, 10*time.Second, most, func() { w.emulator.ClearFault(id) })
 }
 
+// injectWrites lets something go wrong with all writes in the slot's account for a while.
+func (w *World) injectWrites(a Action, chance *rand.Rand, most time.Duration, f cloudtrailtest.Fault) {
+	f.AccountID = slotOf(a.Slot).accountID
+	for _, f.Operation = range operations[:writeOperations] {
+		w.inject(a, chance, most, f)
+	}
+}
+
 // processDeeds are what happens to the operator's processes.
 var processDeeds = []deed{
 	{"operator crashes", 6, func(w *World, a Action, chance *rand.Rand) {
@@ -212,11 +219,7 @@ var processDeeds = []deed{
 	}},
 	{"operator is rolled out", 2, (*World).rollOut},
 	{"operator is rolled out while its writes fail", 2, func(w *World, a Action, chance *rand.Rand) {
-		for _, operation := range operations[:writeOperations] {
-			w.inject(a, chance, time.Minute, cloudtrailtest.Fault{
-				AccountID: slotOf(a.Slot).accountID, Operation: operation, Code: "InternalFailure", Status: 500, Probability: 0.7,
-			})
-		}
+		w.injectWrites(a, chance, time.Minute, cloudtrailtest.Fault{Code: "InternalFailure", Status: 500, Probability: 0.7})
 		w.editAll(slotOf(a.Slot), chance)
 		w.later(a, chance, time.Second, 10*time.Second, func() { w.rollOut(a, chance) })
 	}},

@@ -22,7 +22,7 @@ func (w *World) checkGrowth() {
 	third := w.heldAfterRound()
 
 	grown, total := map[string]int64{}, int64(0)
-	for site := range third { // What is made once, such as a metric of an error, is not made in both rounds.
+	for site := range third { // What is made once, such as a cache of a type's encoder, is not made in both rounds.
 		grown[site] = max(0, min(second[site]-first[site], third[site]-second[site]))
 		total += grown[site]
 	}
@@ -35,8 +35,7 @@ func (w *World) checkGrowth() {
 func (w *World) comeAndGo() {
 	for number := range slotCount {
 		s := slotOf(number)
-		w.request(w.user.Create(w.ctx, newTrail(s, w.shape, rand.New(rand.NewPCG(uint64(number), 0)))))
-		w.changed(s.String())
+		w.create(newTrail(s, w.shape, rand.New(rand.NewPCG(uint64(number), 0))))
 	}
 	w.pass(3 * time.Minute)
 	for number := range slotCount {
@@ -71,21 +70,27 @@ func (w *World) heldAfterRound() map[string]int64 {
 
 	counts := map[string]int64{}
 	for i := range records[:n] {
-		frames := runtime.CallersFrames(records[i].Stack())
-		for more := true; more; {
-			var frame runtime.Frame
-			frame, more = frames.Next()
-			if made, ours := strings.CutPrefix(frame.Function, module); ours {
-				// What the world has made for it is not the operator's, and metrics are of operations and codes, of which there
-				// are not many, and not of Trails.
-				if strings.HasPrefix(made, "controllers/") && !strings.HasPrefix(made, "controllers/metrics.") {
-					counts[made] += records[i].InUseObjects()
-				}
-				break
-			}
+		// What the world has made for it is not the operator's, and metrics are of operations and codes, of which there are
+		// not many, and not of Trails.
+		maker := makerOf(&records[i])
+		if strings.HasPrefix(maker, "controllers/") && !strings.HasPrefix(maker, "controllers/metrics.") {
+			counts[maker] += records[i].InUseObjects()
 		}
 	}
 	return counts
+}
+
+// makerOf returns this module's function that has made the objects of a record, "" for none.
+func makerOf(record *runtime.MemProfileRecord) string {
+	frames := runtime.CallersFrames(record.Stack())
+	for more := true; more; {
+		var frame runtime.Frame
+		frame, more = frames.Next()
+		if maker, ours := strings.CutPrefix(frame.Function, module); ours {
+			return maker
+		}
+	}
+	return ""
 }
 
 // module is what the names of this module's functions begin with.

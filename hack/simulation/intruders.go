@@ -103,12 +103,9 @@ var intruderDeeds = []deed{
 	{"intruder gives the trail to another while all are changed, and uses up the writes that AWS takes", 2,
 		func(w *World, a Action, chance *rand.Rand) {
 			s, who := slotOf(a.Slot), intruders[chance.IntN(len(intruders))]
-			for _, operation := range operations[:writeOperations] {
-				w.inject(a, chance, 2*time.Minute, cloudtrailtest.Fault{
-					AccountID: s.accountID, Operation: operation, Code: "ThrottlingException", Message: "Rate exceeded",
-					Probability: 0.5,
-				})
-			}
+			w.injectWrites(a, chance, 2*time.Minute, cloudtrailtest.Fault{
+				Code: "ThrottlingException", Message: "Rate exceeded", Probability: 0.5,
+			})
 			w.editAll(s, chance)
 			w.later(a, chance, 0, 10*time.Second, func() { w.act(who, s, giveAway(s, chance)) })
 		}},

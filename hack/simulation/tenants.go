@@ -15,8 +15,7 @@ import (
 // tenantDeeds are what tenants do: all that the API server lets them do in their namespaces.
 var tenantDeeds = []deed{
 	{"tenant creates", 10, func(w *World, a Action, chance *rand.Rand) {
-		w.request(w.user.Create(w.ctx, newTrail(slotOf(a.Slot), w.shape, chance)))
-		w.changed(slotOf(a.Slot).String())
+		w.create(newTrail(slotOf(a.Slot), w.shape, chance))
 	}},
 	{"tenant changes the spec", 12, func(w *World, a Action, chance *rand.Rand) {
 		w.edit(a.Slot, func(trail *v1alpha1.Trail) { vary(&trail.Spec, slotOf(a.Slot), w.shape, chance) })
@@ -37,8 +36,7 @@ var tenantDeeds = []deed{
 		w.remove(s)
 		w.later(a, chance, time.Minute, 2*time.Minute, func() {
 			w.lag(a, chance)
-			w.request(w.user.Create(w.ctx, newTrail(s, w.shape, chance)))
-			w.changed(s.String())
+			w.create(newTrail(s, w.shape, chance))
 			w.traps = append(w.traps, &trap{about: s.arn(), after: true, do: func() { w.remove(s) }})
 		})
 	}},
@@ -49,8 +47,7 @@ var tenantDeeds = []deed{
 		w.later(a, chance, time.Minute, 2*time.Minute, func() {
 			trail := newTrail(s, w.shape, chance)
 			trail.Spec.AdoptionPolicy, trail.Spec.ManagementPolicy = "", v1alpha1.ManagementPolicyObserve
-			w.request(w.user.Create(w.ctx, trail))
-			w.changed(s.String())
+			w.create(trail)
 		})
 		w.later(a, chance, 3*time.Minute, 10*time.Minute, func() {
 			w.edit(a.Slot, func(trail *v1alpha1.Trail) { trail.Spec.ManagementPolicy = v1alpha1.ManagementPolicyManage })
@@ -102,6 +99,13 @@ var adminDeeds = []deed{
 			})
 		})
 	}},
+}
+
+// create creates a Trail.
+func (w *World) create(trail *v1alpha1.Trail) {
+	name := trail.Namespace + "/" + trail.Name
+	w.request(w.user.Create(w.ctx, trail))
+	w.changed(name)
 }
 
 // remove deletes the Trail of a slot.

@@ -238,13 +238,12 @@ func (w *World) aroundAPI(r *request, done bool) {
 	if !done || strings.Contains(r.target, "/leases") {
 		return
 	}
-	if r.operation == http.MethodGet {
-		w.spring(r, done)
-		return
-	}
-	w.note("%s %s %s: %d", r.link.process.name, r.operation, r.target, r.status())
-	if parts := strings.Split(r.target, "/"); r.status() == http.StatusOK && len(parts) > 5 && parts[4] == "trails" {
-		w.changed(parts[3] + "/" + parts[5])
+	if r.operation != http.MethodGet {
+		w.note("%s %s %s: %d", r.link.process.name, r.operation, r.target, r.status())
+		parts := strings.Split(r.target, "/")
+		if r.status() == http.StatusOK && len(parts) > 5 && parts[4] == "trails" {
+			w.changed(parts[3] + "/" + parts[5])
+		}
 	}
 	w.spring(r, done)
 }
