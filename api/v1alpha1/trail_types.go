@@ -501,8 +501,8 @@ type TrailStatus struct {
 	// +optional
 	HomeRegion string `json:"homeRegion,omitempty"`
 
-	// accountID is the AWS account of the trail. If the identity's credentials later belong to another account, the
-	// operator refuses to use them for this trail.
+	// accountID is the AWS account of the trail; for an organization trail, the account from which it is managed. If the
+	// identity's credentials later belong to another account, the operator refuses to use them for this trail.
 	// +optional
 	AccountID string `json:"accountID,omitempty"`
 
